@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* One translated block, and the code cache that all vCPUs of a VM share. */
+#ifndef ENGINE_A64_BLOCK_H
+#define ENGINE_A64_BLOCK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/ir/ir.h"
+
+struct ir_block {
+    uint64_t pc;           /* virtual address that the code was translated at */
+    uint32_t mode;         /* mode key */
+    uint16_t n_insns, n_nodes;
+    const uint8_t *hva;    /* host address of its bytes: with pc and mode, its identity */
+    _Atomic bool valid;    /* cleared when its bytes have changed */
+    bool guarded_checked;  /* unused when the page is not guarded */
+    uint8_t bti_ok;        /* bit n: BTYPE n may land on its first instruction in a guarded page */
+    _Atomic uint64_t verified; /* run epoch in which bytes were last compared with `words` */
+    struct ir_block *next; /* hash chain */
+    uint32_t words[64];    /* copy of the guest code */
+    struct ir_node nodes[]; /* n_nodes */
+};
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The code cache of one VM: blocks shared by its vCPUs. */
+#ifndef ENGINE_CODE_H
+#define ENGINE_CODE_H
+
+#include "engine/a64/block.h"
+#include "engine/cpu.h"
+
+struct code_cache *code_create(void);
+void code_destroy(struct code_cache *cache);
+
+/* The block for the present pc and mode; translates when needed. NULL: *next says what happened instead (fetch fault). */
+struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next);
+
+/* True when translated code lies in the 4 KiB host page of hva: stores to it must call code_invalidate. Any thread. */
+bool code_page_has_code(const struct code_cache *cache, const uint8_t *hva);
+
+/* Drops blocks whose bytes overlap [hva, hva + size). Any thread. Other vCPUs leave them at their next block boundary. */
+void code_invalidate(struct code_cache *cache, const uint8_t *hva, uint64_t size);
+void code_invalidate_all(struct code_cache *cache);
+
+#endif

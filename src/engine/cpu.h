@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The architectural state of one vCPU, and what its engine keeps beside it. Owned by the vCPU's thread; other threads touch
+ * nothing but `requests` (and the mailbox behind it, under its lock).
+ */
+#ifndef ENGINE_CPU_H
+#define ENGINE_CPU_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/sys/sysreg_names.h"
+#include "engine/v128.h"
+
+struct vm;
+struct vcpu;
+struct mmu;
+struct code_cache;
+struct ir_block;
+
+/* PSTATE other than NZCV and BTYPE, at their places in SPSR_ELx (AArch64). */
+#define PSTATE_SP (1u << 0)
+#define PSTATE_EL(el) ((uint32_t)(el) << 2)
+#define PSTATE_EL_MASK (3u << 2)
+#define PSTATE_NRW (1u << 4)
+#define PSTATE_F (1u << 6)
+#define PSTATE_I (1u << 7)
+#define PSTATE_A (1u << 8)
+#define PSTATE_D (1u << 9)
+#define PSTATE_BTYPE_SHIFT 10 /* kept in cpu->btype */
+#define PSTATE_SSBS (1u << 12)
+#define PSTATE_IL (1u << 20)
+#define PSTATE_SS (1u << 21)
+#define PSTATE_PAN (1u << 22)
+#define PSTATE_UAO (1u << 23)
+#define PSTATE_DIT (1u << 24)
+#define PSTATE_TCO (1u << 25)
+#define PSTATE_ALLINT (1u << 13)
+
+#define NZCV_N (1u << 31)
+#define NZCV_Z (1u << 30)
+#define NZCV_C (1u << 29)
+#define NZCV_V (1u << 28)
+
+/* cpu->requests: set by any thread with atomic OR, polled at every block entry. */
+enum {
+    CPU_REQUEST_EXIT = 1u << 0,    /* hv_vcpus_exit */
+    CPU_REQUEST_MAILBOX = 1u << 1, /* TLB and code invalidations from other threads */
+    CPU_REQUEST_TIMER = 1u << 2,   /* a timer deadline has passed: look */
+    CPU_REQUEST_IRQ = 1u << 3,     /* interrupt inputs or masks changed: look */
+    CPU_REQUEST_PAUSE = 1u << 4,   /* the memory map is being changed: wait at the gate */
+};
+
+/* Why a run ended; the values are the framework's. */
+enum cpu_exit_reason { CPU_EXIT_CANCELED = 0, CPU_EXIT_EXCEPTION = 1, CPU_EXIT_VTIMER = 2, CPU_EXIT_UNKNOWN = 3 };
+
+struct cpu_exit {
+    uint32_t reason;
+    uint64_t syndrome, virtual_address, physical_address;
+};
+
+/* What a failed translation or access was; filled by the MMU, turned into a syndrome by exc_abort(). */
+enum fault_type {
+    FAULT_NONE,
+    FAULT_TRANSLATION, /* level counts */
+    FAULT_ACCESS_FLAG,
+    FAULT_PERMISSION,
+    FAULT_ADDRESS_SIZE,
+    FAULT_ALIGNMENT,
+    FAULT_EXTERNAL,    /* synchronous External abort, not on a walk (or on a walk: s1_walk with level) */
+    FAULT_UNSUPPORTED_EXCLUSIVE, /* DFSC 0x35: exclusive or atomic to memory that does not support it */
+    FAULT_TLB_CONFLICT,
+    FAULT_WATCHPOINT,  /* EC 0x34 */
+};
+struct fault {
+    uint8_t type;   /* enum fault_type */
+    int8_t level;   /* -1..3 */
+    uint8_t stage;  /* 1 guest's stage 1; 2 guest's own stage 2; 3 the VM's map (goes to the host as a stage 2 fault) */
+    bool s1_walk;   /* S1PTW: a stage 2 or VM map fault on a stage 1 walk */
+    bool is_write, is_fetch, is_cm; /* is_cm: cache maintenance or address translation instruction */
+    uint64_t va;    /* FAR */
+    uint64_t ipa;   /* HPFAR / physical_address, with page offset, when stage > 1 */
+};
+
+#define CPU_MMU_INDEX_COUNT 8
+
+struct a64_cpu {
+    /* --- Registers that translated code uses most; keep within a signed byte of the start where possible. */
+    uint64_t x[32]; /* x[31] = the current stack pointer */
+    uint64_t pc;
+    uint32_t nzcv;   /* bits 31:28 */
+    uint32_t pstate; /* PSTATE_*; EL, SP and the masks among them */
+    _Atomic uint32_t requests;
+    uint8_t btype;
+    bool in_guest;     /* the run loop is between enter and leave */
+    uint8_t mmu_index; /* translation context of ordinary accesses in the present state (enum mmu_index) */
+    uint8_t mmu_index_unpriv;
+    uint32_t mode_key; /* what translated blocks depend on: see a64/mode.h */
+    uint32_t fpcr, fpsr;
+    v128 v[32];
+
+    uint64_t sp_el[4]; /* banked SP; the entry of the current SP is stale (x[31] holds it) */
+    uint64_t sys[SR_COUNT]; /* storage of system registers, enum sysreg_storage */
+
+    /* --- Exclusives monitor: address, size and the value seen by LDX. */
+    bool excl_valid;
+    uint8_t excl_size; /* log2 */
+    uint64_t excl_va;
+    v128 excl_value;
+
+    bool event; /* WFE event register */
+    bool irq_pending, fiq_pending; /* hv_vcpu_set_pending_interrupt: like HCR_EL2.VI and VF */
+    bool vtimer_masked;
+    bool trap_debug_exceptions, trap_debug_reg_accesses;
+    uint64_t vtimer_offset;
+    uint64_t features[2]; /* bit set of enum a64_feature: what the decoder allows */
+
+    struct fault fault;
+    struct cpu_exit exit;
+
+    struct mmu *mmu; /* TLBs */
+    struct code_cache *code;
+    struct translator *translator;
+    struct ir_block **jump_cache;
+    struct vcpu *vcpu;
+    struct vm *vm;
+};
+
+static inline unsigned cpu_el(const struct a64_cpu *cpu)
+{
+    return cpu->pstate >> 2 & 3;
+}
+
+static inline void cpu_request(struct a64_cpu *cpu, uint32_t bits)
+{
+    atomic_fetch_or_explicit(&cpu->requests, bits, memory_order_release);
+}
+
+/* After any change of PSTATE.EL/SP/PAN/UAO, SCTLR, HCR, CPACR, CPTR, MDSCR, TCR: recompute mode_key and the MMU indices. */
+void cpu_update_mode(struct a64_cpu *cpu);
+
+/* Sets PSTATE (not NZCV, not BTYPE) and switches the banked SP; calls cpu_update_mode(). */
+void cpu_set_pstate(struct a64_cpu *cpu, uint32_t pstate);
+
+/* All of CPSR as SPSR_ELx would show it. */
+uint32_t cpu_get_cpsr(const struct a64_cpu *cpu);
+void cpu_set_cpsr(struct a64_cpu *cpu, uint32_t cpsr);
+
+/* SP of one EL, whether it is the current one or not. */
+uint64_t cpu_get_sp(const struct a64_cpu *cpu, unsigned el);
+void cpu_set_sp(struct a64_cpu *cpu, unsigned el, uint64_t value);
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * One virtual machine: its vCPUs, guest memory and time. No globals, no hv_ types; several can live in one process.
+ * Calls return VM_OK or a code whose meaning the caller turns into its own error; nothing is changed on failure.
+ *
+ * Threads: a vCPU's functions belong to one thread at a time (the caller's rule to enforce); the memory map, vm_vcpu_request_exit
+ * and the map functions may be called from any thread.
+ */
+#ifndef VM_VM_H
+#define VM_VM_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/cpu.h"
+
+enum vm_status {
+    VM_OK = 0,
+    VM_NO_MEMORY,
+    VM_OVERLAP,      /* part of the range is mapped already */
+    VM_BAD_RANGE,    /* unaligned, wrapping, empty or beyond the IPA size */
+    VM_BUSY,
+    VM_LIMIT,        /* too many */
+    VM_UNSUPPORTED,
+    VM_NOT_MAPPED,
+};
+
+enum { VM_READ = 1, VM_WRITE = 2, VM_EXEC = 4 };
+
+#define VM_MAX_VCPUS 64
+#define VM_COUNTER_HZ 24000000u
+
+/* Chip profile: what the ID registers say and which instructions exist. */
+struct vm_profile {
+    const char *name; /* "m4", "m1", "max" */
+    uint64_t id[SR_COUNT]; /* reset values of the ID registers; other entries 0 */
+    uint64_t features[2];
+    unsigned max_ipa_bits, default_ipa_bits;
+    uint64_t ccsidr[3]; /* L1D, L1I, L2 */
+    bool el2_supported;
+};
+const struct vm_profile *vm_profile_by_name(const char *name); /* NULL: unknown */
+
+struct vm_config {
+    unsigned ipa_bits;
+    unsigned granule_log2; /* of the API's alignment rules: 12 or 14 */
+    bool el2_enabled;
+    const struct vm_profile *profile;
+    unsigned macos; /* 110000, 130000, 150200, 260000: major * 10000 + minor * 100 */
+};
+
+struct vm_memory; /* the map: vm/memory.c */
+
+struct vcpu {
+    struct a64_cpu cpu;
+    struct vm *vm;
+    unsigned id; /* lowest free slot */
+    bool started; /* has run at least once */
+    _Atomic uint64_t safe_epoch; /* last change of memory or code that this vCPU has seen; UINT64_MAX while outside the guest */
+    uint64_t exec_ticks; /* cumulative guest execution time, in counter ticks */
+};
+
+struct vm {
+    struct vm_config config;
+    struct vm_memory *memory;
+    struct code_cache *code;
+    pthread_mutex_t lock; /* guards the vCPU table */
+    struct vcpu *vcpus[VM_MAX_VCPUS];
+    unsigned n_vcpus;
+    struct vm_timer *timer;   /* the timer thread, made when first needed */
+    _Atomic uint64_t run_epoch; /* counts hv_vcpu_run calls: host writes to code take effect at the next run */
+};
+
+enum vm_status vm_create(const struct vm_config *config, struct vm **vm);
+enum vm_status vm_destroy(struct vm *vm); /* VM_BUSY while it has vCPUs */
+
+/* --- Memory (vm/memory.c). IPAs are page granular at 4 KiB below the API's own rule. */
+enum vm_status vm_map(struct vm *vm, void *host, uint64_t ipa, uint64_t size, unsigned permissions);
+enum vm_status vm_unmap(struct vm *vm, uint64_t ipa, uint64_t size);   /* what is not mapped is skipped */
+enum vm_status vm_protect(struct vm *vm, uint64_t ipa, uint64_t size, unsigned permissions); /* VM_NOT_MAPPED: a page is not */
+
+/* One 4 KiB page of the map, for the MMU: host address of the page, or NULL (not mapped; *level = level of the translation fault).
+ * Safe against vm_unmap: a vCPU inside the guest keeps the map from changing until its next poll. */
+uint8_t *vm_lookup(struct vm *vm, uint64_t ipa, unsigned *permissions, int *level);
+
+/* --- vCPUs (vm/vcpu.c) */
+enum vm_status vm_vcpu_create(struct vm *vm, struct vcpu **vcpu);
+void vm_vcpu_destroy(struct vcpu *vcpu);
+void vm_vcpu_run(struct vcpu *vcpu); /* fills vcpu->cpu.exit */
+void vm_vcpu_request_exit(struct vcpu *vcpu); /* any thread; the caller keeps the vCPU alive */
+
+/* Changes of memory or code: stop every running vCPU at a block boundary (or find it outside the guest), run between
+ * vm_stop and vm_continue, go on. Callable from a vCPU's own thread, inside or outside a run. */
+void vm_stop(struct vm *vm, struct vcpu *self);
+void vm_continue(struct vm *vm);
+
+/* --- Time (vm/time.c) */
+uint64_t vm_counter(void); /* 24 MHz ticks: CLOCK_MONOTONIC ns * 24 / 1000; mach_absolute_time() of include/darwin is the same */
+/* CNTVCT_EL0 - with the vCPU's offset. */
+static inline uint64_t vm_cntvct(const struct a64_cpu *cpu)
+{
+    return vm_counter() - cpu->vtimer_offset;
+}
+/* The timer thread sets CPU_REQUEST_TIMER on the vCPU (and wakes it) once vm_counter() reaches deadline; UINT64_MAX: none. */
+void vm_timer_set(struct vcpu *vcpu, uint64_t deadline);
+
+/* Parks the vCPU's thread until a request comes or the counter reaches deadline. */
+void vm_vcpu_wait(struct vcpu *vcpu, uint64_t deadline);
+/* Sets request bits and wakes a parked vCPU. Any thread. */
+void vm_vcpu_request(struct vcpu *vcpu, uint32_t bits);
+
+#endif
