@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+#
+# The commands people type; `make help` lists them. Meson and Ninja do the work.
+#
+#   BUILD=DIR           build directory (build)
+#   CC=clang            compiler, looked at when BUILD is made: use another BUILD with it
+#   NO_INSTALL=1        install no packages, name the missing ones and stop
+#   MESON_OPTIONS=...   more options for Meson, as NAME=VALUE
+#   SUITE="unit api"    only these suites of tests
+#   ARGS=...            arguments for the script behind diff, fuzz, bench, linux-log, a64-coverage
+
+BUILD ?= build
+MESON_OPTIONS ?=
+SUITE ?=
+ARGS ?=
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+export BUILD NO_INSTALL
+
+SETUP := tools/dev/setup
+CONFIGURE := tools/dev/configure
+suites = $(foreach s,$(SUITE),--suite $(s))
+
+# A run of the tests that fails says how, and in which order they ran does not matter.
+MESON_TEST := meson test --no-rebuild --print-errorlogs
+
+# call script,PATH: a script that is part of another area of the tree.
+script = @test -x $(1) || { echo "make $@: $(1) is not in the tree yet" >&2; exit 1; }; $(1) $(ARGS)
+
+.PHONY: help all run test install asan tsan coverage bench diff fuzz a64-coverage linux-log check clean
+.DEFAULT_GOAL := all
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+
+all: ## build the libraries and the programs
+	@$(SETUP) run
+	@$(CONFIGURE) $(BUILD) $(if $(wildcard $(BUILD)/build.ninja),,tests=false) $(MESON_OPTIONS)
+	@ninja -C $(BUILD)
+
+run: ## build, then run the example program
+	@test -f examples/hello.c || { echo "make run: examples/hello.c is not in the tree yet" >&2; exit 1; }
+	@$(SETUP) run
+	@$(CONFIGURE) $(BUILD) $(if $(wildcard $(BUILD)/build.ninja),,tests=false) $(MESON_OPTIONS)
+	@ninja -C $(BUILD) --quiet examples/hello
+	@$(BUILD)/examples/hello
+
+test: ## build and run all tests (SUITE="unit api": only these)
+	@$(SETUP) run test linux
+	@$(CONFIGURE) $(BUILD) tests=true $(MESON_OPTIONS)
+	@ninja -C $(BUILD)
+	@$(MESON_TEST) -C $(BUILD) $(suites)
+
+install: ## install under PREFIX (/usr/local); DESTDIR is put in front
+	@$(SETUP) run
+	@$(CONFIGURE) $(BUILD) prefix=$(PREFIX) $(if $(wildcard $(BUILD)/build.ninja),,tests=false) $(MESON_OPTIONS)
+	@ninja -C $(BUILD)
+	@tools/dev/install $(BUILD) $(DESTDIR)
+
+asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(SETUP) run test linux
+	@$(CONFIGURE) $(BUILD)-asan tests=true b_sanitize=address,undefined b_lundef=false optimization=1 \
+	    c_args=-fno-omit-frame-pointer $(MESON_OPTIONS)
+	@ninja -C $(BUILD)-asan
+	@. tools/dev/sanitizers.env && $(MESON_TEST) -C $(BUILD)-asan --timeout-multiplier 5 $(suites)
+
+# The sanitizer's fixed address ranges collide with a kernel that randomizes more bits than gcc 12 knows of.
+tsan: ## the tests under ThreadSanitizer
+	@$(SETUP) run test linux
+	@$(CONFIGURE) $(BUILD)-tsan tests=true b_sanitize=thread b_lundef=false optimization=1 \
+	    c_args=-fno-omit-frame-pointer $(MESON_OPTIONS)
+	@ninja -C $(BUILD)-tsan
+	@. tools/dev/sanitizers.env && \
+	    if setarch -R true 2>/dev/null; then fixed="setarch -R"; else fixed=; fi && \
+	    $$fixed $(MESON_TEST) -C $(BUILD)-tsan --timeout-multiplier 10 $(suites)
+
+coverage: ## the tests with gcov: a summary, and HTML in build-coverage/coverage
+	@$(SETUP) run test linux coverage
+	@$(CONFIGURE) $(BUILD)-coverage tests=true b_coverage=true optimization=0 $(MESON_OPTIONS)
+	@ninja -C $(BUILD)-coverage
+	@find $(BUILD)-coverage -name '*.gcda' -delete
+	@status=0; $(MESON_TEST) -C $(BUILD)-coverage --timeout-multiplier 5 $(suites) || status=$$?; \
+	    tools/dev/coverage $(BUILD)-coverage && exit $$status
+
+bench: ## measure speed (bench/run)
+	@$(SETUP) run test
+	@$(CONFIGURE) $(BUILD) tests=true $(MESON_OPTIONS)
+	@ninja -C $(BUILD)
+	$(call script,bench/run)
+
+diff: ## compare the engine with QEMU, more than `make test` does (tests/diff/run)
+	@$(SETUP) run test
+	@$(CONFIGURE) $(BUILD) tests=true $(MESON_OPTIONS)
+	@ninja -C $(BUILD)
+	$(call script,tests/diff/run)
+
+fuzz: ## fuzz the engine and the API (tests/fuzz/run)
+	@$(SETUP) run test fuzz
+	$(call script,tests/fuzz/run)
+
+a64-coverage: ## which A64 encodings are implemented (tools/gen/a64_coverage.py)
+	@$(SETUP) run
+	$(call script,tools/gen/a64_coverage.py)
+
+linux-log: ## boot the Debian arm64 kernel and show its log (tests/linux/log)
+	@$(SETUP) run test linux
+	@$(CONFIGURE) $(BUILD) tests=true $(MESON_OPTIONS)
+	@ninja -C $(BUILD)
+	$(call script,tests/linux/log)
+
+check: ## format of the code, licence lines, nothing left behind; without building
+	@$(SETUP) ci run
+	@tools/dev/check-tree
+	@tools/dev/check-format
+
+clean: ## remove the build directories
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-coverage $(BUILD)-clang
