@@ -16,19 +16,23 @@ ARGS ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 
+# CC is exported only where the caller gave one: make's own default is no choice.
+ifneq ($(origin CC),default)
+export CC
+endif
 export BUILD NO_INSTALL
 
 SETUP := tools/dev/setup
 CONFIGURE := tools/dev/configure
 suites = $(foreach s,$(SUITE),--suite $(s))
 
-# A run of the tests that fails says how, and in which order they ran does not matter.
+# Built just before, with the lines of the compiler on the screen.
 MESON_TEST := meson test --no-rebuild --print-errorlogs
 
-# call script,PATH: a script that is part of another area of the tree.
-script = @test -x $(1) || { echo "make $@: $(1) is not in the tree yet" >&2; exit 1; }; $(1) $(ARGS)
+# call need,FILE: first line of what depends on another area of the tree.
+need = @test -e $(1) || { echo "make $@: $(1) is not in the tree yet" >&2; exit 1; }
 
-.PHONY: help all run test install asan tsan coverage bench diff fuzz a64-coverage linux-log check clean
+.PHONY: help all run test install asan tsan coverage bench diff fuzz a64-coverage linux-log warnings check clean
 .DEFAULT_GOAL := all
 
 help: ## list these commands
@@ -40,10 +44,10 @@ all: ## build the libraries and the programs
 	@ninja -C $(BUILD)
 
 run: ## build, then run the example program
-	@test -f examples/hello.c || { echo "make run: examples/hello.c is not in the tree yet" >&2; exit 1; }
+	$(call need,examples/hello.c)
 	@$(SETUP) run
 	@$(CONFIGURE) $(BUILD) $(if $(wildcard $(BUILD)/build.ninja),,tests=false) $(MESON_OPTIONS)
-	@ninja -C $(BUILD) --quiet examples/hello
+	@ninja -C $(BUILD) examples/hello
 	@$(BUILD)/examples/hello
 
 test: ## build and run all tests (SUITE="unit api": only these)
@@ -84,30 +88,40 @@ coverage: ## the tests with gcov: a summary, and HTML in build-coverage/coverage
 	    tools/dev/coverage $(BUILD)-coverage && exit $$status
 
 bench: ## measure speed (bench/run)
+	$(call need,bench/run)
 	@$(SETUP) run test
 	@$(CONFIGURE) $(BUILD) tests=true $(MESON_OPTIONS)
 	@ninja -C $(BUILD)
-	$(call script,bench/run)
+	@bench/run $(ARGS)
 
 diff: ## compare the engine with QEMU, more than `make test` does (tests/diff/run)
+	$(call need,tests/diff/run)
 	@$(SETUP) run test
 	@$(CONFIGURE) $(BUILD) tests=true $(MESON_OPTIONS)
 	@ninja -C $(BUILD)
-	$(call script,tests/diff/run)
+	@tests/diff/run $(ARGS)
 
 fuzz: ## fuzz the engine and the API (tests/fuzz/run)
+	$(call need,tests/fuzz/run)
 	@$(SETUP) run test fuzz
-	$(call script,tests/fuzz/run)
+	@tests/fuzz/run $(ARGS)
 
 a64-coverage: ## which A64 encodings are implemented (tools/gen/a64_coverage.py)
+	$(call need,tools/gen/a64_coverage.py)
 	@$(SETUP) run
-	$(call script,tools/gen/a64_coverage.py)
+	@tools/gen/a64_coverage.py $(ARGS)
 
 linux-log: ## boot the Debian arm64 kernel and show its log (tests/linux/log)
+	$(call need,tests/linux/log)
 	@$(SETUP) run test linux
 	@$(CONFIGURE) $(BUILD) tests=true $(MESON_OPTIONS)
 	@ninja -C $(BUILD)
-	$(call script,tests/linux/log)
+	@tests/linux/log $(ARGS)
+
+warnings: ## everything compiled in a build directory of its own, where a warning is an error (CC=clang)
+	@$(SETUP) run test
+	@$(CONFIGURE) $(BUILD)-warnings-$(notdir $(CC)) tests=true werror=true $(MESON_OPTIONS)
+	@ninja -C $(BUILD)-warnings-$(notdir $(CC))
 
 check: ## format of the code, licence lines, nothing left behind; without building
 	@$(SETUP) ci run
@@ -115,4 +129,4 @@ check: ## format of the code, licence lines, nothing left behind; without buildi
 	@tools/dev/check-format
 
 clean: ## remove the build directories
-	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-coverage $(BUILD)-clang
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-coverage $(BUILD)-warnings-*
