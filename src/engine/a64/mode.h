@@ -16,4 +16,7 @@
 #define MODE_E2H (1u << 12)                /* HCR_EL2.E2H: register redirection at EL2 */
 #define MODE_TGE (1u << 13)
 
+#define MODE_BREAKPOINTS (1u << 14)         /* breakpoints are enabled and may match: one instruction per block */
+#define MODE_ONE_INSN (MODE_STEP | MODE_BREAKPOINTS)
+
 #endif

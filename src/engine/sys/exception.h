@@ -54,7 +54,11 @@ enum ir_next exc_undefined(struct a64_cpu *cpu);
 /* At block entry with cpu->requests set, or after DAIF changed: takes a pending interrupt if one may be taken. */
 bool exc_take_pending_interrupt(struct a64_cpu *cpu);
 
-/* Before the first instruction of a block: PC alignment, Illegal state, BTI, breakpoints, software step. IR_NEXT = go on. */
+/*
+ * Before the first instruction of a block; IR_NEXT = go on. Called with block NULL before the fetch, when PC is misaligned or the
+ * mode has IL, STEP or BREAKPOINTS: PC alignment, Illegal state, software step, breakpoints, in the architecture's order. Called
+ * with the block after the fetch when cpu->btype is not 0: Branch Target exception, else clears btype.
+ */
 enum ir_next exc_before_block(struct a64_cpu *cpu, const struct ir_block *block);
 
 #endif

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "engine/a64/translate.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "engine/ir/fold.h"
+
+ir_ref tr_node(struct tr *t, enum ir_op op, unsigned type, unsigned flags, ir_ref a, ir_ref b, ir_ref c, unsigned d, uint32_t imm)
+{
+    assert(t->n_nodes < TR_MAX_NODES);
+    const uint32_t i = t->n_nodes++;
+
+    t->nodes[i] = (struct ir_node){
+        .op = (uint8_t)op,
+        .type = (uint8_t)type,
+        .flags = (uint8_t)flags,
+        .insn = t->insn,
+        .a = a,
+        .b = b,
+        .c = c,
+        .d = (uint16_t)d,
+        .imm = imm,
+    };
+    return (ir_ref)i;
+}
+
+static ir_ref node_imm64(struct tr *t, enum ir_op op, unsigned flags, ir_ref a, uint64_t imm64)
+{
+    const ir_ref r = tr_node(t, op, IR_I64, flags, a, IR_REF_NONE, IR_REF_NONE, 0, 0);
+
+    t->nodes[r].imm64 = imm64;
+    return r;
+}
+
+ir_ref tr_const(struct tr *t, uint64_t value)
+{
+    if (value == 0) {
+        if (t->zero == IR_REF_NONE) {
+            t->zero = node_imm64(t, IR_CONST, 0, IR_REF_NONE, 0);
+        }
+        return t->zero;
+    }
+    return node_imm64(t, IR_CONST, 0, IR_REF_NONE, value);
+}
+
+/* --- Integer operations ------------------------------------------------------------------------------------------------------ */
+
+static bool const_of(const struct tr *t, ir_ref r, uint64_t *value)
+{
+    if (r == IR_REF_NONE) {
+        *value = 0;
+        return true;
+    }
+    if (t->nodes[r].op != IR_CONST) {
+        return false;
+    }
+    *value = t->nodes[r].imm64;
+    return true;
+}
+
+static ir_ref pure(struct tr *t, enum ir_op op, unsigned sf, ir_ref a, ir_ref b, ir_ref c, uint32_t imm)
+{
+    uint64_t va, vb, vc, folded;
+
+    if (const_of(t, a, &va) && const_of(t, b, &vb) && const_of(t, c, &vc) && ir_fold(op, sf, va, vb, vc, imm, &folded)) {
+        return tr_const(t, folded);
+    }
+    return tr_node(t, op, sf, 0, a, b, c, 0, imm);
+}
+
+ir_ref tr_op1(struct tr *t, enum ir_op op, unsigned sf, ir_ref a)
+{
+    return pure(t, op, sf, a, IR_REF_NONE, IR_REF_NONE, 0);
+}
+
+ir_ref tr_op1i(struct tr *t, enum ir_op op, unsigned sf, ir_ref a, uint32_t imm)
+{
+    return pure(t, op, sf, a, IR_REF_NONE, IR_REF_NONE, imm);
+}
+
+ir_ref tr_op2(struct tr *t, enum ir_op op, unsigned sf, ir_ref a, ir_ref b)
+{
+    /* Identities that the architecture's own aliases make frequent: MOV is ORR with XZR or ADD #0. */
+    if (sf == IR_I64 && b != IR_REF_NONE && t->nodes[b].op == IR_CONST && t->nodes[b].imm64 == 0) {
+        switch (op) {
+        case IR_ADD:
+        case IR_SUB:
+        case IR_OR:
+        case IR_XOR:
+        case IR_SHL:
+        case IR_LSR:
+        case IR_ASR:
+        case IR_ROR:
+            return a;
+        default:
+            break;
+        }
+    }
+    if (sf == IR_I64 && (op == IR_OR || op == IR_ADD) && a == t->zero && a != IR_REF_NONE) {
+        return b;
+    }
+    return pure(t, op, sf, a, b, IR_REF_NONE, 0);
+}
+
+ir_ref tr_op2i(struct tr *t, enum ir_op op, unsigned sf, ir_ref a, ir_ref b, uint32_t imm)
+{
+    return pure(t, op, sf, a, b, IR_REF_NONE, imm);
+}
+
+ir_ref tr_op3(struct tr *t, enum ir_op op, unsigned sf, ir_ref a, ir_ref b, ir_ref c)
+{
+    return pure(t, op, sf, a, b, c, 0);
+}
+
+/* --- Guest registers --------------------------------------------------------------------------------------------------------- */
+
+static ir_ref get_gpr(struct tr *t, unsigned r)
+{
+    if (t->x[r] == IR_REF_NONE) {
+        t->x[r] = tr_node(t, IR_GET_X, IR_I64, 0, IR_REF_NONE, IR_REF_NONE, IR_REF_NONE, 0, r);
+    }
+    return t->x[r];
+}
+
+ir_ref tr_get_x(struct tr *t, unsigned r)
+{
+    return r == 31 ? tr_const(t, 0) : get_gpr(t, r);
+}
+
+ir_ref tr_get_w(struct tr *t, unsigned r)
+{
+    return tr_op1(t, IR_ZEXT32, IR_I64, tr_get_x(t, r));
+}
+
+ir_ref tr_get_xw(struct tr *t, unsigned sf, unsigned r)
+{
+    return sf != 0 ? tr_get_x(t, r) : tr_get_w(t, r);
+}
+
+ir_ref tr_get_sp(struct tr *t, unsigned r)
+{
+    return get_gpr(t, r);
+}
+
+void tr_put_x(struct tr *t, unsigned r, ir_ref value)
+{
+    if (r != 31) {
+        tr_put_sp(t, r, value);
+    }
+}
+
+void tr_put_sp(struct tr *t, unsigned r, ir_ref value)
+{
+    tr_node(t, IR_PUT_X, IR_I64, 0, value, IR_REF_NONE, IR_REF_NONE, 0, r);
+    t->x[r] = value;
+}
+
+ir_ref tr_get_v(struct tr *t, unsigned r)
+{
+    if (t->v[r] == IR_REF_NONE) {
+        t->v[r] = tr_node(t, IR_GET_V, 4, 0, IR_REF_NONE, IR_REF_NONE, IR_REF_NONE, 0, r);
+    }
+    return t->v[r];
+}
+
+void tr_put_v(struct tr *t, unsigned r, ir_ref value)
+{
+    tr_node(t, IR_PUT_V, 4, 0, value, IR_REF_NONE, IR_REF_NONE, 0, r);
+    t->v[r] = value;
+}
+
+ir_ref tr_get_nzcv(struct tr *t)
+{
+    if (t->nzcv == IR_REF_NONE) {
+        t->nzcv = tr_node(t, IR_GET_NZCV, IR_I64, 0, IR_REF_NONE, IR_REF_NONE, IR_REF_NONE, 0, 0);
+    }
+    return t->nzcv;
+}
+
+void tr_put_nzcv(struct tr *t, ir_ref flags)
+{
+    tr_node(t, IR_PUT_NZCV, IR_I64, 0, flags, IR_REF_NONE, IR_REF_NONE, 0, 0);
+    t->nzcv = flags;
+}
+
+ir_ref tr_cond(struct tr *t, unsigned cond)
+{
+    return cond >= 14 ? tr_const(t, 1) : tr_op1i(t, IR_COND, IR_I64, tr_get_nzcv(t), cond);
+}
+
+/* --- Vectors and functions --------------------------------------------------------------------------------------------------- */
+
+ir_ref tr_vop(struct tr *t, enum ir_vop fn, ir_ref a, ir_ref b, ir_ref c, uint32_t imm)
+{
+    return tr_node(t, IR_VOP, 0, 0, a, b, c, (unsigned)fn, imm);
+}
+
+void tr_put_vq(struct tr *t, unsigned q, unsigned r, ir_ref value)
+{
+    tr_put_v(t, r, q != 0 ? value : tr_node(t, IR_VZEXT, 3, 0, value, IR_REF_NONE, IR_REF_NONE, 0, 0));
+}
+
+ir_ref tr_lane(struct tr *t, ir_ref v, unsigned size, unsigned index)
+{
+    return tr_node(t, IR_VLANE, size, 0, v, IR_REF_NONE, IR_REF_NONE, 0, index);
+}
+
+ir_ref tr_iop(struct tr *t, enum ir_iop fn, ir_ref a, ir_ref b, uint32_t imm)
+{
+    return tr_node(t, IR_IOP, IR_I64, 0, a, b, IR_REF_NONE, (unsigned)fn, imm);
+}
+
+static void forget_registers(struct tr *t)
+{
+    memset(t->x, 0, sizeof(t->x));
+    memset(t->v, 0, sizeof(t->v));
+    t->nzcv = IR_REF_NONE;
+}
+
+ir_ref tr_helper_keeps_regs(struct tr *t, enum ir_helper fn, ir_ref a, ir_ref b, uint32_t imm)
+{
+    return tr_node(t, IR_HELPER, IR_I64, 0, a, b, IR_REF_NONE, (unsigned)fn, imm);
+}
+
+ir_ref tr_helper(struct tr *t, enum ir_helper fn, ir_ref a, ir_ref b, uint32_t imm)
+{
+    const ir_ref result = tr_helper_keeps_regs(t, fn, a, b, imm);
+
+    forget_registers(t);
+    return result;
+}
+
+/* --- Memory ------------------------------------------------------------------------------------------------------------------ */
+
+ir_ref tr_load(struct tr *t, ir_ref addr, unsigned size, unsigned flags, unsigned align, uint32_t iss)
+{
+    return tr_node(t, IR_LOAD, size, flags, addr, IR_REF_NONE, IR_REF_NONE, align, iss);
+}
+
+void tr_store(struct tr *t, ir_ref addr, ir_ref value, unsigned size, unsigned flags, unsigned align, uint32_t iss)
+{
+    tr_node(t, IR_STORE, size, flags, addr, value, IR_REF_NONE, align, iss);
+}
+
+void tr_check_sp(struct tr *t, unsigned rn)
+{
+    if (rn == 31 && (t->mode & MODE_SP_CHECK) != 0) {
+        tr_node(t, IR_CHECK_SP, IR_I64, 0, tr_get_sp(t, 31), IR_REF_NONE, IR_REF_NONE, 0, 0);
+    }
+}
+
+/* --- Control ----------------------------------------------------------------------------------------------------------------- */
+
+void tr_jump(struct tr *t, uint64_t target)
+{
+    node_imm64(t, IR_JUMP, 0, IR_REF_NONE, target);
+    t->end = true;
+}
+
+void tr_branch_if(struct tr *t, ir_ref cond, uint64_t target)
+{
+    node_imm64(t, IR_BRANCH_IF, 0, cond, target);
+}
+
+void tr_jump_ind(struct tr *t, ir_ref target, enum ir_jump_kind kind)
+{
+    tr_node(t, IR_JUMP_IND, IR_I64, (unsigned)kind, target, IR_REF_NONE, IR_REF_NONE, 0, 0);
+    t->end = true;
+}
+
+void tr_undefined(struct tr *t)
+{
+    tr_helper_keeps_regs(t, HELPER_undefined, IR_REF_NONE, IR_REF_NONE, 0);
+    tr_end(t);
+}
+
+void tr_end(struct tr *t)
+{
+    if (!t->end) {
+        tr_jump(t, t->pc + 4);
+    }
+}
+
+bool tr_has(const struct tr *t, unsigned feature)
+{
+    return (t->cpu->features[feature / 64] >> (feature % 64) & 1u) != 0;
+}

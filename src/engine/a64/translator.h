@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Makes blocks: the frontend's loop over guest instructions, and the scratch memory that a vCPU needs for it. */
+#ifndef ENGINE_A64_TRANSLATOR_H
+#define ENGINE_A64_TRANSLATOR_H
+
+#include "engine/a64/block.h"
+#include "engine/a64/translate.h"
+
+/* Scratch of one vCPU; only what is used becomes resident. */
+struct translator {
+    v128 values[TR_MAX_NODES];             /* of the interpreter, by node */
+    struct ir_node nodes[TR_MAX_NODES];    /* of the block under construction */
+};
+
+/*
+ * Translates the code at cpu->pc, which lies at hva, under the present mode. The block ends at the latest at the end of the 4 KiB
+ * page. NULL: out of memory. The caller owns the block (free()).
+ */
+struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, bool guarded);
+
+#endif
