@@ -85,6 +85,7 @@ struct fault {
 };
 
 #define CPU_MMU_INDEX_COUNT 8
+#define CPU_JUMP_CACHE_ENTRIES 4096
 
 struct a64_cpu {
     /* --- Registers that translated code uses most; keep within a signed byte of the start where possible. */
@@ -123,7 +124,9 @@ struct a64_cpu {
     struct mmu *mmu; /* TLBs */
     struct code_cache *code;
     struct translator *translator;
-    struct ir_block **jump_cache;
+    struct ir_block **jump_cache; /* CPU_JUMP_CACHE_ENTRIES */
+    uint64_t code_generation;     /* of the code cache that jump_cache belongs to */
+    uint64_t run_epoch;           /* vm->run_epoch when the present run began */
     struct vcpu *vcpu;
     struct vm *vm;
 };
@@ -143,6 +146,9 @@ void cpu_update_mode(struct a64_cpu *cpu);
 
 /* Sets PSTATE (not NZCV, not BTYPE) and switches the banked SP; calls cpu_update_mode(). */
 void cpu_set_pstate(struct a64_cpu *cpu, uint32_t pstate);
+
+/* The state after hv_vcpu_create (sys/cpu.c). */
+void cpu_reset(struct a64_cpu *cpu);
 
 /* All of CPSR as SPSR_ELx would show it. */
 uint32_t cpu_get_cpsr(const struct a64_cpu *cpu);

@@ -58,7 +58,10 @@ struct vcpu {
     struct vm *vm;
     unsigned id; /* lowest free slot */
     bool started; /* has run at least once */
-    _Atomic uint64_t safe_epoch; /* last change of memory or code that this vCPU has seen; UINT64_MAX while outside the guest */
+    _Atomic bool inside; /* in guest code: holds translations of guest memory, and vm_stop waits for it */
+    _Atomic bool parked;
+    pthread_cond_t wake; /* of vm_vcpu_wait, with vm->gate */
+    uint64_t timer_deadline; /* of vm_timer_set; guarded by the timer's lock */
     uint64_t exec_ticks; /* cumulative guest execution time, in counter ticks */
 };
 
@@ -69,6 +72,11 @@ struct vm {
     pthread_mutex_t lock; /* guards the vCPU table */
     struct vcpu *vcpus[VM_MAX_VCPUS];
     unsigned n_vcpus;
+    pthread_mutex_t stopper;  /* one vm_stop at a time; held from vm_stop to vm_continue */
+    pthread_mutex_t gate;     /* guards the waits of stopped, stopping and parked threads */
+    pthread_cond_t gate_open, all_outside;
+    _Atomic bool stopping;
+    struct vcpu *stopper_inside; /* the stopper's own vCPU, to go back inside; guarded by stopper */
     struct vm_timer *timer;   /* the timer thread, made when first needed */
     _Atomic uint64_t run_epoch; /* counts hv_vcpu_run calls: host writes to code take effect at the next run */
 };

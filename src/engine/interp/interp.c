@@ -63,13 +63,12 @@ enum ir_next interp_run(struct a64_cpu *cpu, const struct ir_block *block)
 #define PURE(name, expression) [IR_##name] = {&&do_##name##_32, &&do_##name##_64},
 #include "engine/ir/pure.inc"
 #undef PURE
-        [IR_SELECT] = {[0 ... TYPES - 1] = &&do_SELECT_any},
         ANY(NONE),      ANY(CONST),    ANY(GET_X),     ANY(PUT_X),    ANY(GET_V),  ANY(PUT_V),    ANY(GET_NZCV), ANY(PUT_NZCV),
         ANY(PUT_BTYPE), ANY(GET_FIELD), ANY(PUT_FIELD), ANY(VFROM64), ANY(VPACK),  ANY(VLANE),    ANY(VLANES),   ANY(VINSERT),
         ANY(VZEXT),     ANY(VAND),     ANY(VOR),       ANY(VXOR),     ANY(VBIC),   ANY(VORN),     ANY(VNOT),     ANY(VBSL),
         ANY(VDUP),      ANY(VOP),      ANY(IOP),       ANY(LOAD),     ANY(STORE),  ANY(LDX),      ANY(STX),      ANY(ATOMIC),
         ANY(CAS),       ANY(FENCE),    ANY(CLREX),     ANY(PREFETCH), ANY(CHECK_SP), ANY(JUMP),   ANY(BRANCH_IF), ANY(JUMP_IND),
-        ANY(HELPER),
+        ANY(HELPER),    ANY(SELECT),
     };
     v128 *const values = cpu->translator->values;
     const struct ir_node *n = block->nodes;
@@ -114,7 +113,7 @@ do_PREFETCH:
 do_CONST:
     RESULT = n->imm64;
     NEXT;
-do_SELECT_any:
+do_SELECT:
     *out = A != 0 ? values[n->b] : values[n->c];
     NEXT;
 

@@ -66,4 +66,7 @@ void mmu_registers_changed(struct a64_cpu *cpu);
 /* Code pages: write entries to the host page that holds hva must go, because it now holds translated code. This vCPU only. */
 void mmu_drop_write(struct a64_cpu *cpu, const uint8_t *hva);
 
+/* At a poll of the vCPU's own thread, and on entering the guest: carries out what others have posted. */
+void mmu_handle_mailbox(struct a64_cpu *cpu);
+
 #endif

@@ -61,4 +61,7 @@ bool exc_take_pending_interrupt(struct a64_cpu *cpu);
  */
 enum ir_next exc_before_block(struct a64_cpu *cpu, const struct ir_block *block);
 
+/* sys/timer.c: looks at the timers after a request or a change, and sets the next deadline. IR_LEAVE: VTIMER_ACTIVATED. */
+enum ir_next timer_poll(struct a64_cpu *cpu);
+
 #endif

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The code cache. Blocks are found by (host address, virtual address, mode); a chain per 4 KiB host page finds what a store or an
+ * IC IVAU hits. One lock guards both tables; a vCPU takes it only when its jump cache misses.
+ *
+ * A dropped block is marked invalid and retired: other vCPUs may be inside it or remember it in their jump caches. Retired blocks
+ * are freed while all vCPUs of the VM are stopped outside of blocks, which code_find() asks for when too many bytes are held; the
+ * generation then tells every vCPU to forget its jump cache.
+ *
+ * Each block keeps a copy of its guest words. A block is compared with guest memory once per run epoch, so that what the client
+ * wrote to guest memory takes effect at the next run without any call.
+ */
+#include "engine/code.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/a64/translator.h"
+#include "engine/mmu/mmu.h"
+#include "engine/sys/exception.h"
+#include "vm/vm.h"
+
+#define BUCKETS (1u << 15)
+#define PAGE_BUCKETS (1u << 12)
+#define CACHE_LIMIT_BYTES (64u << 20)
+
+struct code_page {
+    uintptr_t page; /* host address >> 12 */
+    struct ir_block *blocks;
+    struct code_page *next;
+};
+
+struct code_cache {
+    pthread_mutex_t lock;
+    struct ir_block *buckets[BUCKETS];
+    struct code_page *pages[PAGE_BUCKETS];
+    struct ir_block *retired;
+    size_t bytes; /* of all blocks, the retired included */
+    _Atomic uint64_t generation;
+};
+
+struct code_cache *code_create(void)
+{
+    struct code_cache *const cache = calloc(1, sizeof(*cache));
+
+    if (cache != NULL && pthread_mutex_init(&cache->lock, NULL) != 0) {
+        free(cache);
+        return NULL;
+    }
+    return cache;
+}
+
+static uint32_t mix(uint64_t v)
+{
+    return (uint32_t)(v * 0x9e3779b97f4a7c15ull >> 40);
+}
+
+static struct ir_block **bucket_of(struct code_cache *cache, const uint8_t *hva, uint64_t pc, uint32_t mode)
+{
+    return &cache->buckets[mix((uintptr_t)hva ^ pc << 7 ^ (uint64_t)mode << 43) % BUCKETS];
+}
+
+static struct code_page **page_slot(const struct code_cache *cache, uintptr_t page)
+{
+    struct code_page **slot = (struct code_page **)&cache->pages[mix(page) % PAGE_BUCKETS];
+
+    while (*slot != NULL && (*slot)->page != page) {
+        slot = &(*slot)->next;
+    }
+    return slot;
+}
+
+/* Caller holds the lock. */
+static void retire(struct code_cache *cache, struct ir_block *block)
+{
+    struct ir_block **link = bucket_of(cache, block->hva, block->pc, block->mode);
+
+    while (*link != block) {
+        link = &(*link)->next;
+    }
+    *link = block->next;
+    atomic_store_explicit(&block->valid, false, memory_order_release);
+    block->next = cache->retired;
+    cache->retired = block;
+}
+
+/* Caller holds the lock, and all vCPUs are outside of blocks. */
+static void free_retired(struct code_cache *cache)
+{
+    while (cache->retired != NULL) {
+        struct ir_block *const block = cache->retired;
+        cache->retired = block->next;
+        cache->bytes -= sizeof(*block) + block->n_nodes * sizeof(block->nodes[0]);
+        free(block);
+    }
+}
+
+/* Caller holds the lock. */
+static void retire_range(struct code_cache *cache, uintptr_t first, uintptr_t last)
+{
+    for (uintptr_t page = first >> 12; page <= last >> 12; page++) {
+        struct code_page **const slot = page_slot(cache, page);
+        if (*slot == NULL) {
+            continue;
+        }
+        struct ir_block **link = &(*slot)->blocks;
+        while (*link != NULL) {
+            struct ir_block *const block = *link;
+            const uintptr_t start = (uintptr_t)block->hva, end = start + 4u * block->n_insns;
+            if (start <= last && end > first) {
+                *link = block->page_next;
+                retire(cache, block);
+            } else {
+                link = &block->page_next;
+            }
+        }
+        if ((*slot)->blocks == NULL) {
+            struct code_page *const empty = *slot;
+            *slot = empty->next;
+            free(empty);
+        }
+    }
+}
+
+static void retire_all(struct code_cache *cache)
+{
+    for (size_t i = 0; i < PAGE_BUCKETS; i++) {
+        while (cache->pages[i] != NULL) {
+            const uintptr_t page = cache->pages[i]->page;
+            retire_range(cache, page << 12, (page << 12) + 0xfff);
+        }
+    }
+}
+
+void code_destroy(struct code_cache *cache)
+{
+    if (cache == NULL) {
+        return;
+    }
+    retire_all(cache);
+    free_retired(cache);
+    pthread_mutex_destroy(&cache->lock);
+    free(cache);
+}
+
+bool code_page_has_code(const struct code_cache *cache, const uint8_t *hva)
+{
+    struct code_cache *const c = (struct code_cache *)cache;
+
+    pthread_mutex_lock(&c->lock);
+    const bool found = *page_slot(c, (uintptr_t)hva >> 12) != NULL;
+    pthread_mutex_unlock(&c->lock);
+    return found;
+}
+
+void code_invalidate(struct code_cache *cache, const uint8_t *hva, uint64_t size)
+{
+    if (size == 0) {
+        return;
+    }
+    pthread_mutex_lock(&cache->lock);
+    retire_range(cache, (uintptr_t)hva, (uintptr_t)hva + size - 1);
+    pthread_mutex_unlock(&cache->lock);
+}
+
+void code_invalidate_all(struct code_cache *cache)
+{
+    pthread_mutex_lock(&cache->lock);
+    retire_all(cache);
+    pthread_mutex_unlock(&cache->lock);
+}
+
+/* --- Finding and making blocks ----------------------------------------------------------------------------------------------- */
+
+#define JUMP_CACHE_ENTRIES CPU_JUMP_CACHE_ENTRIES
+
+static struct ir_block **jump_slot(struct a64_cpu *cpu)
+{
+    return &cpu->jump_cache[(cpu->pc >> 2 ^ cpu->pc >> 14) % JUMP_CACHE_ENTRIES];
+}
+
+static bool is_block(const struct ir_block *b, const struct a64_cpu *cpu, const uint8_t *hva, bool guarded)
+{
+    return b->pc == cpu->pc && b->hva == hva && b->mode == cpu->mode_key && b->guarded == guarded &&
+           atomic_load_explicit(&b->valid, memory_order_acquire);
+}
+
+/* Compares the block with memory when this has not been done since the present run began. hva is its translation of just now. */
+static bool is_fresh(struct a64_cpu *cpu, struct ir_block *block, const uint8_t *hva)
+{
+    if (__builtin_expect(atomic_load_explicit(&block->verified, memory_order_relaxed) >= cpu->run_epoch, 1)) {
+        return true;
+    }
+    if (memcmp(block->words, hva, 4u * block->n_insns) != 0) {
+        return false;
+    }
+    atomic_store_explicit(&block->verified, cpu->run_epoch, memory_order_relaxed);
+    return true;
+}
+
+/* Caller holds the lock. False: out of memory. */
+static bool insert(struct code_cache *cache, struct ir_block *block)
+{
+    struct code_page **const slot = page_slot(cache, (uintptr_t)block->hva >> 12);
+
+    if (*slot == NULL) {
+        struct code_page *const page = malloc(sizeof(*page));
+        if (page == NULL) {
+            return false;
+        }
+        *page = (struct code_page){.page = (uintptr_t)block->hva >> 12};
+        *slot = page;
+    }
+    block->page_next = (*slot)->blocks;
+    (*slot)->blocks = block;
+
+    struct ir_block **const bucket = bucket_of(cache, block->hva, block->pc, block->mode);
+    block->next = *bucket;
+    *bucket = block;
+    cache->bytes += sizeof(*block) + block->n_nodes * sizeof(block->nodes[0]);
+    return true;
+}
+
+/* Frees everything. The vCPU is between blocks. */
+static void empty_cache(struct a64_cpu *cpu)
+{
+    struct code_cache *const cache = cpu->code;
+
+    vm_stop(cpu->vm, cpu->vcpu);
+    pthread_mutex_lock(&cache->lock);
+    retire_all(cache);
+    free_retired(cache);
+    atomic_fetch_add(&cache->generation, 1);
+    pthread_mutex_unlock(&cache->lock);
+    vm_continue(cpu->vm);
+}
+
+static struct ir_block *find_slow(struct a64_cpu *cpu, const uint8_t *hva, bool guarded)
+{
+    struct code_cache *const cache = cpu->code;
+
+    pthread_mutex_lock(&cache->lock);
+    struct ir_block *block = *bucket_of(cache, hva, cpu->pc, cpu->mode_key);
+    while (block != NULL && !is_block(block, cpu, hva, guarded)) {
+        block = block->next;
+    }
+    if (block != NULL && !is_fresh(cpu, block, hva)) {
+        retire_range(cache, (uintptr_t)hva, (uintptr_t)hva + 4u * block->n_insns - 1);
+        block = NULL;
+    }
+    pthread_mutex_unlock(&cache->lock);
+    if (block != NULL) {
+        return block;
+    }
+
+    block = translator_make_block(cpu, hva, guarded);
+    if (block == NULL) {
+        return NULL;
+    }
+    atomic_store_explicit(&block->verified, cpu->run_epoch, memory_order_relaxed);
+    pthread_mutex_lock(&cache->lock);
+    if (!insert(cache, block)) {
+        free(block);
+        block = NULL;
+    }
+    pthread_mutex_unlock(&cache->lock);
+    if (block != NULL) {
+        /* From here on stores of this vCPU to the page go through code_invalidate(). One that came between reading the words and
+         * this point is found by comparing again. */
+        mmu_drop_write(cpu, hva);
+        if (memcmp(block->words, hva, 4u * block->n_insns) != 0) {
+            code_invalidate(cache, hva, 4u * block->n_insns);
+        }
+    }
+    return block;
+}
+
+struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next)
+{
+    bool guarded = false;
+    const uint8_t *const hva = mmu_fetch(cpu, cpu->pc, &guarded);
+
+    if (hva == NULL) {
+        *next = exc_abort(cpu, 0);
+        return NULL;
+    }
+
+    struct code_cache *const cache = cpu->code;
+    const uint64_t generation = atomic_load_explicit(&cache->generation, memory_order_acquire);
+    if (__builtin_expect(cpu->code_generation != generation, 0)) {
+        memset(cpu->jump_cache, 0, JUMP_CACHE_ENTRIES * sizeof(cpu->jump_cache[0]));
+        cpu->code_generation = generation;
+    }
+    struct ir_block **const slot = jump_slot(cpu);
+    if (*slot != NULL && is_block(*slot, cpu, hva, guarded) && is_fresh(cpu, *slot, hva)) {
+        return *slot;
+    }
+    if (__builtin_expect(cache->bytes > CACHE_LIMIT_BYTES, 0)) {
+        empty_cache(cpu);
+        *next = IR_GO; /* the stop may have changed the map: look again */
+        return NULL;
+    }
+    *slot = find_slow(cpu, hva, guarded);
+    if (*slot == NULL) {
+        cpu->exit = (struct cpu_exit){.reason = CPU_EXIT_UNKNOWN};
+        *next = IR_LEAVE;
+    }
+    return *slot;
+}

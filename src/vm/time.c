@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The 24 MHz counter, and one timer thread per VM that raises CPU_REQUEST_TIMER at deadlines. */
+#include <stdlib.h>
+#include <time.h>
+
+#include "vm/internal.h"
+
+uint64_t vm_counter(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    /* ns * 24 / 1000, exact, without overflow for 24,000 years */
+    return (uint64_t)now.tv_sec * VM_COUNTER_HZ + (uint64_t)now.tv_nsec * 24 / 1000;
+}
+
+struct timespec vm_counter_to_timespec(uint64_t counter)
+{
+    const uint64_t seconds = counter / VM_COUNTER_HZ;
+    /* Rounded up: the counter has reached the value when the time has come. */
+    const uint64_t ns = (counter % VM_COUNTER_HZ * 1000 + 23) / 24;
+    const uint64_t far = 1ull << 40; /* time_t arithmetic of the kernel stays in range */
+
+    return (struct timespec){
+        .tv_sec = (time_t)(seconds < far ? seconds + ns / 1000000000u : far),
+        .tv_nsec = (long)(ns % 1000000000u),
+    };
+}
+
+struct vm_timer {
+    struct vm *vm;
+    pthread_mutex_t lock; /* guards what follows, and every vcpu->timer_deadline */
+    pthread_cond_t changed;
+    pthread_t thread;
+    bool started, stop;
+    uint64_t deadlines[VM_MAX_VCPUS];
+    struct vcpu *vcpus[VM_MAX_VCPUS];
+    uint64_t sleeping_until;
+};
+
+struct vm_timer *vm_timer_create(struct vm *vm)
+{
+    struct vm_timer *const timer = calloc(1, sizeof(*timer));
+
+    if (timer == NULL) {
+        return NULL;
+    }
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    timer->vm = vm;
+    pthread_mutex_init(&timer->lock, NULL);
+    pthread_cond_init(&timer->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    for (unsigned i = 0; i < VM_MAX_VCPUS; i++) {
+        timer->deadlines[i] = UINT64_MAX;
+    }
+    return timer;
+}
+
+void vm_timer_destroy(struct vm_timer *timer)
+{
+    if (timer == NULL) {
+        return;
+    }
+    if (timer->started) {
+        pthread_mutex_lock(&timer->lock);
+        timer->stop = true;
+        pthread_cond_signal(&timer->changed);
+        pthread_mutex_unlock(&timer->lock);
+        pthread_join(timer->thread, NULL);
+    }
+    pthread_cond_destroy(&timer->changed);
+    pthread_mutex_destroy(&timer->lock);
+    free(timer);
+}
+
+static void *timer_thread(void *argument)
+{
+    struct vm_timer *const timer = argument;
+
+    pthread_mutex_lock(&timer->lock);
+    while (!timer->stop) {
+        const uint64_t now = vm_counter();
+        uint64_t next = UINT64_MAX;
+
+        for (unsigned i = 0; i < VM_MAX_VCPUS; i++) {
+            if (timer->deadlines[i] <= now) {
+                timer->deadlines[i] = UINT64_MAX;
+                /* The vCPU is alive: vm_timer_set() with UINT64_MAX precedes its end, under this lock. */
+                vm_vcpu_request(timer->vcpus[i], CPU_REQUEST_TIMER);
+            } else if (timer->deadlines[i] < next) {
+                next = timer->deadlines[i];
+            }
+        }
+        timer->sleeping_until = next;
+        if (next == UINT64_MAX) {
+            pthread_cond_wait(&timer->changed, &timer->lock);
+        } else {
+            const struct timespec until = vm_counter_to_timespec(next);
+            pthread_cond_timedwait(&timer->changed, &timer->lock, &until);
+        }
+    }
+    pthread_mutex_unlock(&timer->lock);
+    return NULL;
+}
+
+void vm_timer_set(struct vcpu *vcpu, uint64_t deadline)
+{
+    struct vm_timer *const timer = vcpu->vm->timer;
+
+    /* Only the owner writes it, so that the common case, nothing changed, needs no lock. */
+    if (vcpu->timer_deadline == deadline && (deadline == UINT64_MAX || deadline > vm_counter())) {
+        return;
+    }
+    vcpu->timer_deadline = deadline;
+    pthread_mutex_lock(&timer->lock);
+    timer->vcpus[vcpu->id] = vcpu;
+    timer->deadlines[vcpu->id] = deadline;
+    if (deadline != UINT64_MAX && !timer->started) {
+        timer->started = pthread_create(&timer->thread, NULL, timer_thread, timer) == 0;
+        if (!timer->started) {
+            /* No thread to be had: the deadline is looked at again at the next poll instead. */
+            cpu_request(&vcpu->cpu, CPU_REQUEST_TIMER);
+        }
+    } else if (deadline < timer->sleeping_until) {
+        pthread_cond_signal(&timer->changed);
+    }
+    pthread_mutex_unlock(&timer->lock);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* vCPU life and the run loop. */
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "engine/a64/translator.h"
+#include "engine/code.h"
+#include "engine/interp/interp.h"
+#include "engine/mmu/mmu.h"
+#include "engine/sys/exception.h"
+#include "vm/internal.h"
+
+/* Zeroed memory of which only what is touched becomes resident. */
+static void *lazy_alloc(size_t size)
+{
+    void *const p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+static void lazy_free(void *p, size_t size)
+{
+    if (p != NULL) {
+        munmap(p, size);
+    }
+}
+
+#define JUMP_CACHE_BYTES (CPU_JUMP_CACHE_ENTRIES * sizeof(struct ir_block *))
+
+static void free_vcpu(struct vcpu *vcpu)
+{
+    if (vcpu->cpu.mmu != NULL) {
+        mmu_destroy(&vcpu->cpu);
+    }
+    lazy_free(vcpu->cpu.jump_cache, JUMP_CACHE_BYTES);
+    lazy_free(vcpu->cpu.translator, sizeof(struct translator));
+    free(vcpu);
+}
+
+enum vm_status vm_vcpu_create(struct vm *vm, struct vcpu **result)
+{
+    struct vcpu *vcpu = NULL;
+
+    if (posix_memalign((void **)&vcpu, 64, sizeof(*vcpu)) != 0) {
+        return VM_NO_MEMORY;
+    }
+    *vcpu = (struct vcpu){.vm = vm, .timer_deadline = UINT64_MAX};
+    struct a64_cpu *const cpu = &vcpu->cpu;
+    cpu->vcpu = vcpu;
+    cpu->vm = vm;
+    cpu->code = vm->code;
+    cpu->jump_cache = lazy_alloc(JUMP_CACHE_BYTES);
+    cpu->translator = lazy_alloc(sizeof(struct translator));
+    if (cpu->jump_cache == NULL || cpu->translator == NULL || !mmu_create(cpu)) {
+        free_vcpu(vcpu);
+        return VM_NO_MEMORY;
+    }
+    cpu_reset(cpu);
+
+    pthread_mutex_lock(&vm->lock);
+    unsigned id = 0;
+    while (id < VM_MAX_VCPUS && vm->vcpus[id] != NULL) {
+        id++;
+    }
+    if (id < VM_MAX_VCPUS) {
+        pthread_condattr_t monotonic;
+        pthread_condattr_init(&monotonic);
+        pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+        pthread_cond_init(&vcpu->wake, &monotonic);
+        pthread_condattr_destroy(&monotonic);
+        vcpu->id = id;
+        vm->vcpus[id] = vcpu;
+        vm->n_vcpus++;
+    }
+    pthread_mutex_unlock(&vm->lock);
+    if (id == VM_MAX_VCPUS) {
+        free_vcpu(vcpu);
+        return VM_LIMIT;
+    }
+    *result = vcpu;
+    return VM_OK;
+}
+
+void vm_vcpu_destroy(struct vcpu *vcpu)
+{
+    struct vm *const vm = vcpu->vm;
+
+    vm_timer_set(vcpu, UINT64_MAX);
+    pthread_mutex_lock(&vm->lock);
+    vm->vcpus[vcpu->id] = NULL;
+    vm->n_vcpus--;
+    pthread_mutex_unlock(&vm->lock);
+    pthread_cond_destroy(&vcpu->wake);
+    free_vcpu(vcpu);
+}
+
+void vm_vcpu_request_exit(struct vcpu *vcpu)
+{
+    vm_vcpu_request(vcpu, CPU_REQUEST_EXIT);
+}
+
+/* --- Running ----------------------------------------------------------------------------------------------------------------- */
+
+static enum ir_next handle_requests(struct vcpu *vcpu)
+{
+    struct a64_cpu *const cpu = &vcpu->cpu;
+    const uint32_t requests = atomic_exchange_explicit(&cpu->requests, 0, memory_order_acquire);
+
+    if ((requests & CPU_REQUEST_PAUSE) != 0) {
+        vm_leave_guest(vcpu);
+        vm_enter_guest(vcpu);
+    }
+    /* Also without the bit: a stop that this vCPU has just sat out may have left work behind. */
+    mmu_handle_mailbox(cpu);
+    if ((requests & CPU_REQUEST_EXIT) != 0) {
+        /* The rest stays to be looked at in the next run. */
+        cpu_request(cpu, requests & (CPU_REQUEST_TIMER | CPU_REQUEST_IRQ));
+        cpu->exit = (struct cpu_exit){.reason = CPU_EXIT_CANCELED};
+        return IR_LEAVE;
+    }
+    if ((requests & CPU_REQUEST_TIMER) != 0) {
+        const enum ir_next next = timer_poll(cpu);
+        if (next == IR_LEAVE) {
+            return next;
+        }
+    }
+    exc_take_pending_interrupt(cpu);
+    return IR_NEXT;
+}
+
+static bool wants_check(const struct a64_cpu *cpu)
+{
+    return (cpu->pc & 3) != 0 || (cpu->mode_key & (MODE_IL | MODE_STEP | MODE_BREAKPOINTS)) != 0;
+}
+
+static void run_until_exit(struct vcpu *vcpu)
+{
+    struct a64_cpu *const cpu = &vcpu->cpu;
+    enum ir_next next = IR_GO;
+
+    while (next != IR_LEAVE) {
+        if (__builtin_expect(atomic_load_explicit(&cpu->requests, memory_order_relaxed) != 0, 0)) {
+            next = handle_requests(vcpu);
+            if (next == IR_LEAVE) {
+                return;
+            }
+        }
+        if (__builtin_expect(wants_check(cpu), 0)) {
+            next = exc_before_block(cpu, NULL);
+            if (next != IR_NEXT) {
+                continue;
+            }
+        }
+        const struct ir_block *const block = code_find(cpu, &next);
+        if (__builtin_expect(block == NULL, 0)) {
+            continue;
+        }
+        if (__builtin_expect(cpu->btype != 0, 0)) {
+            next = exc_before_block(cpu, block);
+            if (next != IR_NEXT) {
+                continue;
+            }
+        }
+        next = interp_run(cpu, block);
+    }
+}
+
+void vm_vcpu_run(struct vcpu *vcpu)
+{
+    struct a64_cpu *const cpu = &vcpu->cpu;
+    const uint64_t start = vm_counter();
+
+    vcpu->started = true;
+    cpu->exit = (struct cpu_exit){0};
+    cpu->run_epoch = atomic_fetch_add_explicit(&vcpu->vm->run_epoch, 1, memory_order_relaxed) + 1;
+    vm_enter_guest(vcpu);
+    cpu->in_guest = true;
+    /* What the client changed between the runs is looked at once, by the first poll. */
+    cpu_request(cpu, CPU_REQUEST_TIMER | CPU_REQUEST_IRQ);
+    run_until_exit(vcpu);
+    cpu->in_guest = false;
+    vm_leave_guest(vcpu);
+    cpu->irq_pending = false;
+    cpu->fiq_pending = false;
+    vcpu->exec_ticks += vm_counter() - start;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "vm/vm.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "engine/code.h"
+#include "vm/internal.h"
+
+enum vm_status vm_create(const struct vm_config *config, struct vm **result)
+{
+    struct vm *const vm = calloc(1, sizeof(*vm));
+
+    if (vm == NULL) {
+        return VM_NO_MEMORY;
+    }
+    vm->config = *config;
+    vm->memory = vm_memory_create(config->ipa_bits);
+    vm->code = code_create();
+    vm->timer = vm_timer_create(vm);
+    if (vm->memory == NULL || vm->code == NULL || vm->timer == NULL) {
+        vm_timer_destroy(vm->timer);
+        code_destroy(vm->code);
+        vm_memory_destroy(vm->memory);
+        free(vm);
+        return VM_NO_MEMORY;
+    }
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&vm->lock, NULL);
+    pthread_mutex_init(&vm->stopper, NULL);
+    pthread_mutex_init(&vm->gate, NULL);
+    pthread_cond_init(&vm->gate_open, &monotonic);
+    pthread_cond_init(&vm->all_outside, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    *result = vm;
+    return VM_OK;
+}
+
+enum vm_status vm_destroy(struct vm *vm)
+{
+    pthread_mutex_lock(&vm->lock);
+    const unsigned alive = vm->n_vcpus;
+    pthread_mutex_unlock(&vm->lock);
+    if (alive != 0) {
+        return VM_BUSY;
+    }
+    vm_timer_destroy(vm->timer);
+    code_destroy(vm->code);
+    vm_memory_destroy(vm->memory);
+    pthread_cond_destroy(&vm->all_outside);
+    pthread_cond_destroy(&vm->gate_open);
+    pthread_mutex_destroy(&vm->gate);
+    pthread_mutex_destroy(&vm->stopper);
+    pthread_mutex_destroy(&vm->lock);
+    free(vm);
+    return VM_OK;
+}
+
+/* --- Stopping ---------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * A vCPU enters guest code by setting `inside` and then looking at `stopping`; the stopper sets `stopping` and then looks at
+ * `inside`. Both are sequentially consistent, so at least one sees the other.
+ */
+void vm_enter_guest(struct vcpu *vcpu)
+{
+    struct vm *const vm = vcpu->vm;
+
+    for (;;) {
+        atomic_store(&vcpu->inside, true);
+        if (__builtin_expect(!atomic_load(&vm->stopping), 1)) {
+            return;
+        }
+        vm_leave_guest(vcpu);
+        pthread_mutex_lock(&vm->gate);
+        while (atomic_load(&vm->stopping)) {
+            pthread_cond_wait(&vm->gate_open, &vm->gate);
+        }
+        pthread_mutex_unlock(&vm->gate);
+    }
+}
+
+void vm_leave_guest(struct vcpu *vcpu)
+{
+    struct vm *const vm = vcpu->vm;
+
+    atomic_store(&vcpu->inside, false);
+    if (__builtin_expect(atomic_load(&vm->stopping), 0)) {
+        pthread_mutex_lock(&vm->gate);
+        pthread_cond_broadcast(&vm->all_outside);
+        pthread_mutex_unlock(&vm->gate);
+    }
+}
+
+void vm_stop(struct vm *vm, struct vcpu *self)
+{
+    const bool was_inside = self != NULL && atomic_load(&self->inside);
+
+    /* Another stopper may be waiting for this vCPU. */
+    if (was_inside) {
+        vm_leave_guest(self);
+    }
+    pthread_mutex_lock(&vm->stopper);
+    atomic_store(&vm->stopping, true);
+    pthread_mutex_lock(&vm->lock); /* kept until vm_continue: no vCPU comes or goes meanwhile */
+    for (unsigned i = 0; i < VM_MAX_VCPUS; i++) {
+        struct vcpu *const vcpu = vm->vcpus[i];
+        if (vcpu == NULL) {
+            continue;
+        }
+        pthread_mutex_lock(&vm->gate);
+        while (atomic_load(&vcpu->inside)) {
+            cpu_request(&vcpu->cpu, CPU_REQUEST_PAUSE);
+            pthread_cond_wait(&vm->all_outside, &vm->gate);
+        }
+        pthread_mutex_unlock(&vm->gate);
+    }
+    vm->stopper_inside = was_inside ? self : NULL;
+}
+
+void vm_continue(struct vm *vm)
+{
+    struct vcpu *const self = vm->stopper_inside;
+
+    vm->stopper_inside = NULL;
+    pthread_mutex_unlock(&vm->lock);
+    pthread_mutex_lock(&vm->gate);
+    atomic_store(&vm->stopping, false);
+    pthread_cond_broadcast(&vm->gate_open);
+    pthread_mutex_unlock(&vm->gate);
+    pthread_mutex_unlock(&vm->stopper);
+    if (self != NULL) {
+        vm_enter_guest(self);
+    }
+}
+
+/* --- Parking ----------------------------------------------------------------------------------------------------------------- */
+
+void vm_vcpu_request(struct vcpu *vcpu, uint32_t bits)
+{
+    cpu_request(&vcpu->cpu, bits);
+    if (atomic_load(&vcpu->parked)) {
+        pthread_mutex_lock(&vcpu->vm->gate);
+        pthread_cond_signal(&vcpu->wake);
+        pthread_mutex_unlock(&vcpu->vm->gate);
+    }
+}
+
+void vm_vcpu_wait(struct vcpu *vcpu, uint64_t deadline)
+{
+    struct vm *const vm = vcpu->vm;
+
+    vm_leave_guest(vcpu);
+    pthread_mutex_lock(&vm->gate);
+    /* `parked` before `requests`: whoever sets a request after this look sees that it has to wake us. */
+    atomic_store(&vcpu->parked, true);
+    while (atomic_load(&vcpu->cpu.requests) == 0) {
+        if (deadline == UINT64_MAX) {
+            pthread_cond_wait(&vcpu->wake, &vm->gate);
+            continue;
+        }
+        if (vm_counter() >= deadline) {
+            break;
+        }
+        const struct timespec until = vm_counter_to_timespec(deadline);
+        pthread_cond_timedwait(&vcpu->wake, &vm->gate, &until);
+    }
+    atomic_store(&vcpu->parked, false);
+    pthread_mutex_unlock(&vm->gate);
+    vm_enter_guest(vcpu);
+}
