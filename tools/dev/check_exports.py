@@ -18,8 +18,8 @@ import symbol_map  # noqa: E402 (found by the line above)
 NODE = "HYPERVISOR_1"
 # The library drops into any program because it brings nothing along. The sanitizers' run times are the
 # exception of their builds; libgcc_s comes with them.
-ALLOWED = re.compile(r"^(libc\.so\.6|libpthread\.so\.0|ld-linux-x86-64\.so\.2|lib(asan|ubsan|tsan)\.so\.\d+)$")
-SANITIZED = re.compile(r"^(libgcc_s\.so\.1|libm\.so\.6)$")
+ALLOWED = re.compile(r"^(lib[cm]\.so\.6|libpthread\.so\.0|ld-linux-x86-64\.so\.2|lib(asan|ubsan|tsan)\.so\.\d+)$")
+SANITIZED = re.compile(r"^libgcc_s\.so\.1$")
 
 
 def output_of(*command):
