@@ -26,8 +26,8 @@ SETUP := tools/dev/setup
 CONFIGURE := tools/dev/configure
 suites = $(foreach s,$(SUITE),--suite $(s))
 
-# Built just before, with the lines of the compiler on the screen.
-MESON_TEST := meson test --no-rebuild --print-errorlogs
+# Test programs are no part of `ninja all`: meson builds those of the chosen suites by itself.
+MESON_TEST := meson test --print-errorlogs
 
 # call need,FILE: first line of what depends on another area of the tree.
 need = @test -e $(1) || { echo "make $@: $(1) is not in the tree yet" >&2; exit 1; }
@@ -121,7 +121,7 @@ linux-log: ## boot the Debian arm64 kernel and show its log (tests/linux/log)
 warnings: ## everything compiled in a build directory of its own, where a warning is an error (CC=clang)
 	@$(SETUP) run test
 	@$(CONFIGURE) $(BUILD)-warnings-$(notdir $(CC)) tests=true werror=true $(MESON_OPTIONS)
-	@ninja -C $(BUILD)-warnings-$(notdir $(CC))
+	@ninja -C $(BUILD)-warnings-$(notdir $(CC)) all meson-test-prereq
 
 check: ## format of the code, licence lines, nothing left behind; without building
 	@$(SETUP) ci run
