@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* What the files of src/hv/ share: the process's VM, the calling thread's vCPU, OS objects, and refusals that explain themselves. */
+#ifndef HV_INTERNAL_H
+#define HV_INTERNAL_H
+
+#include <Hypervisor/Hypervisor.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "vm/vm.h"
+
+#define HV_EXPORT __attribute__((visibility("default")))
+
+/* --- Refusals ---------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Records one sentence for people about a refused call of this thread, prints it to standard error when HV_TRACE is set, and
+ * returns the code. The sentence says which argument was wrong and what was expected.
+ */
+hv_return_t hv_refuse(hv_return_t code, const char *function, const char *format, ...) __attribute__((format(printf, 3, 4)));
+#define REFUSE(code, ...) hv_refuse((code), __func__, __VA_ARGS__)
+
+/* The last sentence of this thread, or "" when nothing was refused yet. */
+const char *hv_last_refusal(void);
+
+/* --- Choices of the environment ---------------------------------------------------------------------------------------------- */
+
+/* The macOS version to act as: the VM's when there is one, else what HV_MACOS says now (26.0 when unset or malformed). */
+unsigned hv_macos(void);
+/* Parses HV_MACOS. False: the text is not a version from 11.0 to 26.x. */
+bool hv_macos_from_environment(unsigned *macos);
+/* The profile that HV_CHIP names (m4 when unset). NULL: unknown name. */
+const struct vm_profile *hv_profile_from_environment(void);
+/* The VM's profile, or the environment's, or the default one. Never NULL. */
+const struct vm_profile *hv_profile(void);
+
+#define HV_VERSION(major, minor) ((major)*10000u + (minor)*100u)
+/* Refuses a function that the macOS version acted as does not have. */
+#define NEEDS_MACOS(major, minor)                                                                                                          \
+    do {                                                                                                                                   \
+        if (hv_macos() < HV_VERSION(major, minor)) {                                                                                       \
+            return REFUSE(HV_UNSUPPORTED, "this function needs macOS " #major "." #minor "; HV_MACOS acts as an older one");                \
+        }                                                                                                                                  \
+    } while (0)
+
+/* --- The process's VM -------------------------------------------------------------------------------------------------------- */
+
+/* Only hv_vm_create and hv_vm_destroy change it; NULL when there is none. */
+struct vm *hv_process_vm(void);
+
+/* --- vCPUs ------------------------------------------------------------------------------------------------------------------- */
+
+/* A register that the API stores unmodified and the guest sees only from the next run on. */
+struct hv_staged {
+    bool set;
+    uint64_t value;
+};
+
+struct hv_vcpu {
+    struct vcpu *vcpu;
+    hv_vcpu_exit_t exit; /* what hv_vcpu_create gave out a pointer to */
+    struct hv_staged cpsr, fpcr, fpsr;
+};
+
+/* --- OS objects -------------------------------------------------------------------------------------------------------------- */
+
+/* First member of every object that os_retain and os_release take. */
+struct hv_object {
+    uint64_t kind; /* enum hv_object_kind: a foreign pointer is recognised, as far as that is possible */
+    _Atomic uint32_t references;
+};
+enum hv_object_kind {
+    HV_OBJECT_VM_CONFIG = 0x6d762d636f6e6631,
+    HV_OBJECT_VCPU_CONFIG = 0x7663707563666731,
+};
+void *hv_object_create(enum hv_object_kind kind, size_t size); /* zeroed, one reference; NULL: out of memory */
+
+struct hv_vm_config_s {
+    struct hv_object object;
+    uint32_t ipa_size;
+    bool el2_enabled;
+    hv_ipa_granule_t granule;
+};
+struct hv_vcpu_config_s {
+    struct hv_object object;
+};
+
+/* True when the handle is a live object of its kind. */
+static inline bool hv_is_vm_config(hv_vm_config_t config)
+{
+    return config != NULL && config->object.kind == HV_OBJECT_VM_CONFIG;
+}
+static inline bool hv_is_vcpu_config(hv_vcpu_config_t config)
+{
+    return config != NULL && config->object.kind == HV_OBJECT_VCPU_CONFIG;
+}
+
+#endif
