@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Exception generation, hints, barriers, system registers and system instructions. */
+#include "engine/a64/classes.h"
+#include "engine/a64/features.h"
+
+static void exception(struct tr *t, uint32_t w, enum ir_helper helper)
+{
+    tr_helper(t, helper, IR_REF_NONE, IR_REF_NONE, A64_FIELD(w, 20, 5));
+    tr_end(t);
+}
+
+void a64_system_exceptions_runtime_svc(struct tr *t, uint32_t w)
+{
+    exception(t, w, HELPER_svc);
+}
+
+void a64_system_exceptions_runtime_hvc(struct tr *t, uint32_t w)
+{
+    exception(t, w, HELPER_hvc);
+}
+
+void a64_system_exceptions_runtime_smc(struct tr *t, uint32_t w)
+{
+    exception(t, w, HELPER_smc);
+}
+
+void a64_system_exceptions_debug_breakpoint(struct tr *t, uint32_t w)
+{
+    exception(t, w, HELPER_brk);
+}
+
+void a64_system_exceptions_debug_halt(struct tr *t, uint32_t w)
+{
+    exception(t, w, HELPER_hlt);
+}
+
+/* --- Hints ------------------------------------------------------------------------------------------------------------------- */
+
+/* CRm:op2. What is not listed executes as NOP, BTI too: the landing is checked at block entry. */
+void a64_system_hints(struct tr *t, uint32_t w)
+{
+    switch (A64_FIELD(w, 11, 5)) {
+    case 1: /* YIELD */
+        tr_helper_keeps_regs(t, HELPER_yield, IR_REF_NONE, IR_REF_NONE, 0);
+        break;
+    case 2: /* WFE */
+    case 3: /* WFI */
+        tr_helper(t, HELPER_wfx, IR_REF_NONE, tr_const(t, 31), A64_BIT(w, 5) != 0 ? 0 : 1);
+        tr_end(t);
+        break;
+    case 4: /* SEV */
+    case 5: /* SEVL */
+        tr_helper_keeps_regs(t, HELPER_sev, IR_REF_NONE, IR_REF_NONE, A64_BIT(w, 5));
+        break;
+    case 16: /* ESB */
+        if (tr_has(t, A64_FEAT_RAS)) {
+            tr_helper(t, HELPER_esb, IR_REF_NONE, IR_REF_NONE, 0);
+            tr_end(t);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+void a64_system_sysinstwithreg_wfet(struct tr *t, uint32_t w)
+{
+    tr_helper(t, HELPER_wfx, tr_get_x(t, A64_FIELD(w, 4, 0)), tr_const(t, A64_FIELD(w, 4, 0)), 3);
+    tr_end(t);
+}
+
+void a64_system_sysinstwithreg_wfit(struct tr *t, uint32_t w)
+{
+    tr_helper(t, HELPER_wfx, tr_get_x(t, A64_FIELD(w, 4, 0)), tr_const(t, A64_FIELD(w, 4, 0)), 2);
+    tr_end(t);
+}
+
+/* --- Barriers ---------------------------------------------------------------------------------------------------------------- */
+
+void a64_system_monitors(struct tr *t, uint32_t w)
+{
+    (void)w;
+    tr_node(t, IR_CLREX, IR_I64, 0, IR_REF_NONE, IR_REF_NONE, IR_REF_NONE, 0, 0);
+}
+
+void a64_system_barriers_dmb(struct tr *t, uint32_t w)
+{
+    static const enum ir_fence fences[4] = {IR_FENCE_FULL, IR_FENCE_LOAD, IR_FENCE_STORE, IR_FENCE_FULL};
+
+    tr_node(t, IR_FENCE, IR_I64, 0, IR_REF_NONE, IR_REF_NONE, IR_REF_NONE, 0, fences[A64_FIELD(w, 9, 8)]);
+}
+
+static void barrier(struct tr *t, uint32_t kind)
+{
+    tr_helper_keeps_regs(t, HELPER_barrier, IR_REF_NONE, IR_REF_NONE, kind);
+    tr_end(t);
+}
+
+void a64_system_barriers_dsb(struct tr *t, uint32_t w)
+{
+    (void)w;
+    barrier(t, 0);
+}
+
+void a64_system_barriers_dsb_nxs(struct tr *t, uint32_t w)
+{
+    (void)w;
+    barrier(t, 1);
+}
+
+void a64_system_barriers_isb(struct tr *t, uint32_t w)
+{
+    (void)w;
+    barrier(t, 2);
+}
+
+void a64_system_barriers_sb(struct tr *t, uint32_t w)
+{
+    (void)w;
+    barrier(t, 3);
+}
+
+/* --- System registers -------------------------------------------------------------------------------------------------------- */
+
+/* op0:op1:CRn:CRm:op2 as the framework numbers registers: exactly bits 20:5 of the word. */
+static uint32_t register_id(uint32_t w)
+{
+    return A64_FIELD(w, 20, 5);
+}
+#define ID_NZCV 0xda10u /* S3_3_C4_C2_0 */
+
+void a64_system_register_system(struct tr *t, uint32_t w)
+{
+    const unsigned rt = A64_FIELD(w, 4, 0);
+
+    if (A64_BIT(w, 21) != 0) { /* MRS */
+        if (register_id(w) == ID_NZCV) {
+            tr_put_x(t, rt, tr_get_nzcv(t));
+        } else {
+            tr_put_x(t, rt, tr_helper_keeps_regs(t, HELPER_mrs, IR_REF_NONE, tr_const(t, rt), register_id(w)));
+        }
+    } else if (register_id(w) == ID_NZCV) {
+        tr_put_nzcv(t, tr_op2(t, IR_AND, IR_I64, tr_get_x(t, rt), tr_const(t, 0xf0000000u)));
+    } else {
+        tr_helper(t, HELPER_msr, tr_get_x(t, rt), tr_const(t, rt), register_id(w));
+        tr_end(t);
+    }
+}
+
+void a64_system_register_cpsr(struct tr *t, uint32_t w)
+{
+    tr_helper(t, HELPER_msr_imm, IR_REF_NONE, IR_REF_NONE, A64_FIELD(w, 18, 16) << 8 | A64_FIELD(w, 7, 5) << 4 | A64_FIELD(w, 11, 8));
+    tr_end(t);
+}
+
+void a64_system_sysops(struct tr *t, uint32_t w)
+{
+    const unsigned rt = A64_FIELD(w, 4, 0);
+
+    if (A64_BIT(w, 21) != 0) {
+        tr_put_x(t, rt, tr_helper_keeps_regs(t, HELPER_sysl, IR_REF_NONE, tr_const(t, rt), register_id(w)));
+        tr_end(t);
+    } else {
+        tr_helper(t, HELPER_sys, tr_get_x(t, rt), tr_const(t, rt), register_id(w));
+        tr_end(t);
+    }
+}
