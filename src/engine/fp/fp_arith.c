@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Add, multiply, divide, square root, fused multiply-add, minimum, maximum, compare. */
 #include "engine/fp/fp_core.h"
+#include "engine/fp/fp_host.h"
 
 /* --- Addition ---------------------------------------------------------------------------------------------------------------- */
 
@@ -33,11 +34,21 @@ static uint64_t add(struct fp_env *env, const struct fp_format *f, uint64_t op1,
 
 uint64_t fp_add(struct fp_env *env, const struct fp_format *f, uint64_t op1, uint64_t op2)
 {
+    uint64_t fast;
+
+    if (fp_host(env, f, FP_HOST_ADD, op1, op2, op1, &fast)) {
+        return fast;
+    }
     return add(env, f, op1, op2, false);
 }
 
 uint64_t fp_sub(struct fp_env *env, const struct fp_format *f, uint64_t op1, uint64_t op2)
 {
+    uint64_t fast;
+
+    if (fp_host(env, f, FP_HOST_SUB, op1, op2, op1, &fast)) {
+        return fast;
+    }
     return add(env, f, op1, op2, true);
 }
 
@@ -75,6 +86,11 @@ static uint64_t mul(struct fp_env *env, const struct fp_format *f, uint64_t op1,
 
 uint64_t fp_mul(struct fp_env *env, const struct fp_format *f, uint64_t op1, uint64_t op2)
 {
+    uint64_t fast;
+
+    if (fp_host(env, f, FP_HOST_MUL, op1, op2, op1, &fast)) {
+        return fast;
+    }
     return mul(env, f, op1, op2, false);
 }
 
@@ -99,6 +115,12 @@ static struct fp_real real_div(const struct fp_num *a, const struct fp_num *b)
 
 uint64_t fp_div(struct fp_env *env, const struct fp_format *f, uint64_t op1, uint64_t op2)
 {
+    uint64_t fast;
+
+    if (fp_host(env, f, FP_HOST_DIV, op1, op2, op1, &fast)) {
+        return fast;
+    }
+
     const struct fp_num n1 = fp_unpack(env, f, op1), n2 = fp_unpack(env, f, op2);
     const bool sign = n1.sign != n2.sign;
     const bool inf1 = n1.type == FP_TYPE_INFINITY, inf2 = n2.type == FP_TYPE_INFINITY;
@@ -151,6 +173,12 @@ static struct fp_real real_sqrt(const struct fp_format *f, const struct fp_num *
 
 uint64_t fp_sqrt(struct fp_env *env, const struct fp_format *f, uint64_t op)
 {
+    uint64_t fast;
+
+    if (fp_host(env, f, FP_HOST_SQRT, op, op, op, &fast)) {
+        return fast;
+    }
+
     const struct fp_num n = fp_unpack(env, f, op);
     uint64_t result;
 
@@ -262,6 +290,11 @@ static inline uint64_t muladd(struct fp_env *env, const struct fp_format *f,
 uint64_t fp_muladd(struct fp_env *env, const struct fp_format *f, uint64_t addend, uint64_t op1,
                    uint64_t op2)
 {
+    uint64_t fast;
+
+    if (fp_host(env, f, FP_HOST_MULADD, op1, op2, addend, &fast)) {
+        return fast;
+    }
     return muladd(env, f, f, addend, op1, op2);
 }
 

@@ -12,6 +12,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/cpu.h"
+#include "engine/fp/fp_vops.h"
+#include "engine/ir/functions.h"
+
 static unsigned failures;
 
 /* --- Known cases ------------------------------------------------------------------------------------------------------------- */
@@ -311,6 +315,46 @@ static void check_cases(void)
     }
 }
 
+/* --- FPCR.NEP ---------------------------------------------------------------------------------------------------------------- */
+
+static const struct nep_case {
+    const char *name;
+    ir_vop_fn *fn;
+    uint32_t imm;
+    unsigned from; /* operand whose upper lanes the result keeps; 3 = none */
+    uint32_t lane0;
+} nep_cases[] = {
+    {"FADD keeps Vn", vop_fadd, FP_S | IR_VIMM_SCALAR | FP_VMERGE_A, 0, 0x40400000},
+    {"FCMEQ keeps Vm", vop_fcmeq, FP_S | IR_VIMM_SCALAR | FP_VMERGE_B, 1, 0},
+    {"FMADD keeps Va", vop_fmla, FP_S | IR_VIMM_SCALAR | FP_VMERGE_C, 2, 0x40c00000},
+    {"FSQRT keeps Vd", vop_fsqrt, FP_S | IR_VIMM_SCALAR | FP_VMERGE_B, 1, 0x3f800000},
+    {"FADDP keeps nothing", vop_fadd, FP_S | IR_VIMM_SCALAR | FP_VMODE_PAIR, 3, 0x40000000},
+};
+
+static void check_nep(void)
+{
+    /* 1, 2, 4 in lane 0; 1 and other marks above */
+    static const v128 in[3] = {{.s = {0x3f800000, 0x3f800000, 0xa2, 0xa3}},
+                               {.s = {0x40000000, 0xb1, 0xb2, 0xb3}},
+                               {.s = {0x40800000, 0xc1, 0xc2, 0xc3}}};
+    static struct a64_cpu cpu;
+
+    for (size_t i = 0; i < 2 * sizeof(nep_cases) / sizeof(nep_cases[0]); i++) {
+        const struct nep_case *const k = &nep_cases[i / 2];
+        const bool keeps = i % 2 != 0 && k->from < 3;
+        v128 expected = keeps ? in[k->from] : (v128){.d = {0, 0}}, result;
+
+        expected.s[0] = k->lane0;
+        cpu.fpcr = i % 2 != 0 ? FPCR_NEP : 0;
+        k->fn(&cpu, &result, &in[0], &in[1], &in[2], k->imm);
+        if (memcmp(&result, &expected, sizeof(result)) != 0) {
+            printf("%s, NEP %zu: %#" PRIx64 "%016" PRIx64 "\n", k->name, i % 2, result.d[1],
+                   result.d[0]);
+            failures++;
+        }
+    }
+}
+
 /* --- The host ---------------------------------------------------------------------------------------------------------------- */
 
 static uint64_t random_state = 0x9e3779b97f4a7c15;
@@ -409,9 +453,20 @@ static void check_host(enum fp_format_index index, unsigned op, unsigned rmode)
         const uint64_t in[3] = {random_operand(f), random_operand(f), random_operand(f)};
         const struct fp_case k = {
             .op = ops[op], .format = index, .a = in[0], .b = in[1], .c = in[2]};
-        struct fp_env env = {.fpcr = rmode << FPCR_RMODE_SHIFT};
+        struct fp_env env = {.fpcr = rmode << FPCR_RMODE_SHIFT},
+                      env_host = {.fpcr = env.fpcr, .fpsr = FPSR_IXC};
         const uint64_t ours = run(&k, &env);
+        const uint64_t by_host = run(&k,
+                                     &env_host); /* takes the shortcut of fp_host.h where it may */
         uint32_t flags = env.fpsr;
+
+        if (by_host != ours || env_host.fpsr != (flags | FPSR_IXC)) {
+            printf("FP%u op %u rmode %u: %#" PRIx64 " %#" PRIx64 " %#" PRIx64 ": %#" PRIx64
+                   " flags %#x, shortcut %#" PRIx64 " %#x\n",
+                   f->size, op, rmode, in[0], in[1], in[2], ours, flags, by_host, env_host.fpsr);
+            failures++;
+            return;
+        }
 
         fesetround(host_modes[rmode]);
         feclearexcept(FE_ALL_EXCEPT);
@@ -437,6 +492,7 @@ static void check_host(enum fp_format_index index, unsigned op, unsigned rmode)
 int main(void)
 {
     check_cases();
+    check_nep();
     for (unsigned op = 0; op < 6; op++) {
         for (unsigned rmode = 0; rmode < 4; rmode++) {
             check_host(FP_S, op, rmode);

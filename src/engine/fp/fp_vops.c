@@ -45,14 +45,15 @@ static inline const struct fp_format *format(uint32_t imm)
     return &fp_formats[IR_VIMM_LANE(imm)];
 }
 
+/* The flags of before come along: an operation may be cheaper when what it would raise is set. */
 static inline struct fp_env begin(const struct a64_cpu *cpu)
 {
-    return (struct fp_env){.fpcr = cpu->fpcr};
+    return (struct fp_env){.fpcr = cpu->fpcr, .fpsr = cpu->fpsr};
 }
 
 static inline void end(struct a64_cpu *cpu, const struct fp_env *env)
 {
-    cpu->fpsr |= env->fpsr;
+    cpu->fpsr = env->fpsr;
 }
 
 /* What the lanes above the result hold before it is written: zero, or with FPCR.NEP those of one operand. IsMerging(). */
