@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "applevisor.h"
+
+static const char usage[] =
+    "usage: applevisor run FILE [--flat ADDRESS] [--cpus N] [--memory SIZE] [--trace] [--max-exits N]\n"
+    "       applevisor info\n"
+    "       applevisor --help\n"
+    "\n"
+    "run     runs a bare-metal AArch64 program: an ELF executable, or with --flat the bytes of FILE at ADDRESS.\n"
+    "        RAM starts at 0x40000000 (--memory: 64M by default; K, M and G are understood). A PL011 console is at\n"
+    "        0x9000000. Every vCPU (--cpus, at most 64) starts at the entry point in EL1 with the MMU off, its\n"
+    "        number in X0 and MPIDR_EL1, and its own stack in SP_EL1 at the top of RAM. PSCI SYSTEM_OFF by HVC and\n"
+    "        semihosting (HLT #0xf000, until the program installs its own vectors; HVC #0xf000 always) work:\n"
+    "        SYS_WRITEC, SYS_WRITE0, SYS_WRITE to the console, SYS_EXIT and SYS_EXIT_EXTENDED.\n"
+    "        --trace prints every exit; --max-exits stops after that many.\n"
+    "        The program's exit code is passed on; 2 usage, 3 bad file, 4 refused by the hypervisor,\n"
+    "        5 the guest faulted, 6 --max-exits reached.\n"
+    "info    shows the engine, the profile, the limits and the state of each function.\n"
+    "\n"
+    "environment: HV_CHIP=m4|m1|max, HV_MACOS=11.0..26.0, HV_TRACE=1\n";
+
+void complain(const char *format, ...)
+{
+    va_list arguments;
+
+    fputs("applevisor: ", stderr);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+}
+
+const char *hv_name(hv_return_t ret)
+{
+    switch ((uint32_t)ret) {
+    case (uint32_t)HV_SUCCESS: return "HV_SUCCESS";
+    case (uint32_t)HV_ERROR: return "HV_ERROR";
+    case (uint32_t)HV_BUSY: return "HV_BUSY";
+    case (uint32_t)HV_BAD_ARGUMENT: return "HV_BAD_ARGUMENT";
+    case (uint32_t)HV_ILLEGAL_GUEST_STATE: return "HV_ILLEGAL_GUEST_STATE";
+    case (uint32_t)HV_NO_RESOURCES: return "HV_NO_RESOURCES";
+    case (uint32_t)HV_NO_DEVICE: return "HV_NO_DEVICE";
+    case (uint32_t)HV_DENIED: return "HV_DENIED";
+    case (uint32_t)HV_UNSUPPORTED: return "HV_UNSUPPORTED";
+    default: return "unknown code";
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc >= 2 && strcmp(argv[1], "run") == 0) {
+        return command_run(argc - 1, argv + 1);
+    }
+    if (argc >= 2 && strcmp(argv[1], "info") == 0) {
+        return command_info(argc - 1, argv + 1);
+    }
+    if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        fputs(usage, stdout);
+        return 0;
+    }
+    if (argc >= 2) {
+        complain("there is no command '%s'; see applevisor --help", argv[1]);
+    } else {
+        fputs(usage, stderr);
+    }
+    return EXIT_USAGE;
+}

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* `applevisor run`: a bare-metal program on the public API. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "applevisor.h"
+
+#define RAM_BASE 0x40000000ull
+#define UART_BASE 0x09000000ull
+#define UART_SIZE 0x1000ull
+#define VECTORS_BASE 0x08000000ull /* our EL1 vectors: HVC in the slots of synchronous exceptions */
+#define PAGE 0x4000u
+#define STACK_BYTES 0x10000ull
+#define SEMIHOSTING 0xf000u
+#define HVC_VECTOR 0xf001u /* of our vectors */
+#define MAX_CPUS 64
+
+struct options {
+    const char *file;
+    bool flat, trace;
+    uint64_t flat_address, memory, max_exits;
+    unsigned cpus;
+};
+
+struct run {
+    struct options options;
+    struct image image;
+    _Atomic uint64_t exits;
+    _Atomic bool stop;
+    _Atomic int code;
+    pthread_mutex_t lock; /* guards vcpus and n_vcpus */
+    hv_vcpu_t vcpus[MAX_CPUS];
+    unsigned n_vcpus;
+};
+
+struct cpu {
+    struct run *run;
+    unsigned number;
+    hv_vcpu_t vcpu;
+    hv_vcpu_exit_t *exit;
+};
+
+/* The first reason to end counts; all vCPUs are told. */
+static void finish(struct run *run, int code)
+{
+    if (!atomic_exchange(&run->stop, true)) {
+        atomic_store(&run->code, code);
+    }
+    pthread_mutex_lock(&run->lock);
+    hv_vcpus_exit(run->vcpus, run->n_vcpus);
+    pthread_mutex_unlock(&run->lock);
+}
+
+static uint64_t get(const struct cpu *cpu, hv_reg_t reg)
+{
+    uint64_t value = 0;
+
+    hv_vcpu_get_reg(cpu->vcpu, reg, &value);
+    return value;
+}
+
+static void set(const struct cpu *cpu, hv_reg_t reg, uint64_t value)
+{
+    hv_vcpu_set_reg(cpu->vcpu, reg, value);
+}
+
+static void console(const void *bytes, size_t size)
+{
+    fwrite(bytes, 1, size, stdout);
+    fflush(stdout);
+}
+
+/* --- Semihosting ------------------------------------------------------------------------------------------------------------- */
+
+/* Guest memory by physical address: the MMU is the guest's affair, and its parameter blocks lie in RAM. */
+static const uint8_t *ram_at(const struct run *run, uint64_t address, uint64_t size)
+{
+    const struct image *const image = &run->image;
+
+    if (address < image->ram_base || size > image->ram_size || address - image->ram_base > image->ram_size - size) {
+        return NULL;
+    }
+    return image->ram + (address - image->ram_base);
+}
+
+static bool ram_words(const struct run *run, uint64_t address, uint64_t *words, size_t n)
+{
+    const uint8_t *const p = ram_at(run, address, n * sizeof(words[0]));
+
+    if (p == NULL) {
+        return false;
+    }
+    memcpy(words, p, n * sizeof(words[0]));
+    return true;
+}
+
+static void semihosting(struct cpu *cpu)
+{
+    struct run *const run = cpu->run;
+    const uint64_t argument = get(cpu, HV_REG_X1);
+    uint64_t words[3];
+    uint64_t result = UINT64_MAX;
+
+    switch (get(cpu, HV_REG_X0) & 0xffffffff) {
+    case 0x03: { /* SYS_WRITEC */
+        const uint8_t *const c = ram_at(run, argument, 1);
+        if (c != NULL) {
+            console(c, 1);
+            result = 0;
+        }
+        break;
+    }
+    case 0x04: /* SYS_WRITE0 */
+        for (uint64_t a = argument;; a++) {
+            const uint8_t *const c = ram_at(run, a, 1);
+            if (c == NULL || *c == '\0') {
+                break;
+            }
+            fputc(*c, stdout);
+        }
+        fflush(stdout);
+        result = 0;
+        break;
+    case 0x05: /* SYS_WRITE: handle, address, length; the result is the number of bytes not written */
+        if (ram_words(run, argument, words, 3)) {
+            const uint8_t *const bytes = ram_at(run, words[1], words[2]);
+            result = words[2];
+            if (bytes != NULL && words[0] <= 2) {
+                console(bytes, words[2]);
+                result = 0;
+            }
+        }
+        break;
+    case 0x01: /* SYS_OPEN: the console is handle 1, whatever the name */
+        result = 1;
+        break;
+    case 0x18: /* SYS_EXIT: reason 0x20026 is an orderly end; A64 passes a block of reason and code */
+    case 0x20: /* SYS_EXIT_EXTENDED */
+        if (ram_words(run, argument, words, 2)) {
+            finish(run, words[0] == 0x20026 ? (int)(words[1] & 0xff) : 1);
+        } else {
+            finish(run, 1);
+        }
+        return;
+    default:
+        complain("semihosting operation 0x%llx is not there", (unsigned long long)get(cpu, HV_REG_X0));
+        break;
+    }
+    set(cpu, HV_REG_X0, result);
+}
+
+/* A synchronous exception that the program has no vectors for. */
+static void own_vector(struct cpu *cpu)
+{
+    uint64_t esr = 0, elr = 0, spsr = 0, far = 0;
+
+    hv_vcpu_get_sys_reg(cpu->vcpu, HV_SYS_REG_ESR_EL1, &esr);
+    hv_vcpu_get_sys_reg(cpu->vcpu, HV_SYS_REG_ELR_EL1, &elr);
+    hv_vcpu_get_sys_reg(cpu->vcpu, HV_SYS_REG_SPSR_EL1, &spsr);
+    hv_vcpu_get_sys_reg(cpu->vcpu, HV_SYS_REG_FAR_EL1, &far);
+    uint32_t word = 0;
+    const uint8_t *const code = ram_at(cpu->run, elr, 4);
+    if (code != NULL) {
+        memcpy(&word, code, sizeof(word));
+    }
+    if (word == (0xd4400000u | SEMIHOSTING << 5)) { /* HLT #0xf000 */
+        set(cpu, HV_REG_CPSR, spsr);
+        set(cpu, HV_REG_PC, elr + 4);
+        semihosting(cpu);
+        return;
+    }
+    complain("vCPU %u: exception at 0x%llx with no vectors installed: ESR_EL1 0x%llx (class 0x%llx), FAR_EL1 0x%llx", cpu->number,
+             (unsigned long long)elr, (unsigned long long)esr, (unsigned long long)(esr >> 26), (unsigned long long)far);
+    finish(cpu->run, EXIT_GUEST_FAULT);
+}
+
+/* --- Exits ------------------------------------------------------------------------------------------------------------------- */
+
+static void hypercall(struct cpu *cpu, unsigned imm)
+{
+    if (imm == SEMIHOSTING) {
+        semihosting(cpu);
+    } else if (imm == HVC_VECTOR) {
+        own_vector(cpu);
+    } else if (imm == 0 && (uint32_t)get(cpu, HV_REG_X0) == 0x84000008) { /* SYSTEM_OFF */
+        finish(cpu->run, 0);
+    } else if (imm == 0 && (uint32_t)get(cpu, HV_REG_X0) == 0x84000000) { /* PSCI_VERSION: 1.1 */
+        set(cpu, HV_REG_X0, 0x10001);
+    } else {
+        set(cpu, HV_REG_X0, UINT64_MAX); /* NOT_SUPPORTED */
+    }
+}
+
+/* The PL011 as far as a polling program sees it. */
+static bool uart_access(struct cpu *cpu, uint64_t syndrome, uint64_t address)
+{
+    const unsigned rt = (unsigned)(syndrome >> 16 & 0x1f);
+
+    if ((syndrome >> 24 & 1) == 0) {
+        return false;
+    }
+    if ((syndrome >> 6 & 1) != 0) {
+        if (address == UART_BASE) {
+            const uint8_t c = rt == 31 ? 0 : (uint8_t)get(cpu, HV_REG_X0 + rt);
+            console(&c, 1);
+        }
+    } else if (rt != 31) {
+        set(cpu, HV_REG_X0 + rt, address == UART_BASE + 0x18 ? 0x90 : 0); /* FR: TX and RX FIFOs empty */
+    }
+    set(cpu, HV_REG_PC, get(cpu, HV_REG_PC) + 4);
+    return true;
+}
+
+static void fault(struct cpu *cpu, const char *what)
+{
+    const hv_vcpu_exit_exception_t *const e = &cpu->exit->exception;
+
+    complain("vCPU %u: %s at PC 0x%llx: syndrome 0x%llx, virtual address 0x%llx, physical address 0x%llx", cpu->number, what,
+             (unsigned long long)get(cpu, HV_REG_PC), (unsigned long long)e->syndrome, (unsigned long long)e->virtual_address,
+             (unsigned long long)e->physical_address);
+    finish(cpu->run, EXIT_GUEST_FAULT);
+}
+
+static void handle_exception(struct cpu *cpu)
+{
+    const uint64_t syndrome = cpu->exit->exception.syndrome, address = cpu->exit->exception.physical_address;
+
+    switch (syndrome >> 26) {
+    case 0x01: /* WFI: nothing here raises interrupts, so the program waits for its other vCPUs or for good */
+        usleep(1000);
+        set(cpu, HV_REG_PC, get(cpu, HV_REG_PC) + 4);
+        break;
+    case 0x16:
+        hypercall(cpu, (unsigned)(syndrome & 0xffff));
+        break;
+    case 0x17: /* SMC: the same services */
+        set(cpu, HV_REG_PC, get(cpu, HV_REG_PC) + 4);
+        hypercall(cpu, (unsigned)(syndrome & 0xffff));
+        break;
+    case 0x18: /* a register that the framework does not give the guest: reads as zero, writes are ignored */
+        if ((syndrome & 1) != 0 && (syndrome >> 5 & 0x1f) != 31) {
+            set(cpu, HV_REG_X0 + (uint32_t)(syndrome >> 5 & 0x1f), 0);
+        }
+        set(cpu, HV_REG_PC, get(cpu, HV_REG_PC) + 4);
+        break;
+    case 0x24:
+        if (address < UART_BASE || address >= UART_BASE + UART_SIZE || !uart_access(cpu, syndrome, address)) {
+            fault(cpu, "access to memory that is not there");
+        }
+        break;
+    case 0x20:
+        fault(cpu, "instruction fetch from memory that is not there");
+        break;
+    default:
+        fault(cpu, "exception");
+        break;
+    }
+}
+
+static void run_loop(struct cpu *cpu)
+{
+    struct run *const run = cpu->run;
+
+    while (!atomic_load(&run->stop)) {
+        const hv_return_t ret = hv_vcpu_run(cpu->vcpu);
+        if (ret != HV_SUCCESS) {
+            complain("hv_vcpu_run: %s (0x%08x)", hv_name(ret), (unsigned)ret);
+            finish(run, EXIT_HYPERVISOR);
+            return;
+        }
+        const uint64_t exits = atomic_fetch_add(&run->exits, 1) + 1;
+        if (run->options.trace) {
+            fprintf(stderr, "vcpu %u: reason %u syndrome 0x%llx pc 0x%llx va 0x%llx ipa 0x%llx\n", cpu->number,
+                    (unsigned)cpu->exit->reason, (unsigned long long)cpu->exit->exception.syndrome,
+                    (unsigned long long)get(cpu, HV_REG_PC), (unsigned long long)cpu->exit->exception.virtual_address,
+                    (unsigned long long)cpu->exit->exception.physical_address);
+        }
+        if (cpu->exit->reason == HV_EXIT_REASON_EXCEPTION) {
+            handle_exception(cpu);
+        } else if (cpu->exit->reason == HV_EXIT_REASON_UNKNOWN) {
+            fault(cpu, "unknown exit");
+        }
+        if (run->options.max_exits != 0 && exits >= run->options.max_exits) {
+            complain("stopped after %llu exits", (unsigned long long)exits);
+            finish(run, EXIT_MAX_EXITS);
+        }
+    }
+}
+
+static void *cpu_thread(void *argument)
+{
+    struct cpu *const cpu = argument;
+    struct run *const run = cpu->run;
+    const struct image *const image = &run->image;
+    const hv_return_t ret = hv_vcpu_create(&cpu->vcpu, &cpu->exit, NULL);
+
+    if (ret != HV_SUCCESS) {
+        complain("hv_vcpu_create: %s (0x%08x)", hv_name(ret), (unsigned)ret);
+        finish(run, EXIT_HYPERVISOR);
+        return NULL;
+    }
+    pthread_mutex_lock(&run->lock);
+    run->vcpus[run->n_vcpus++] = cpu->vcpu;
+    pthread_mutex_unlock(&run->lock);
+    hv_vcpu_set_sys_reg(cpu->vcpu, HV_SYS_REG_MPIDR_EL1, cpu->number);
+    hv_vcpu_set_sys_reg(cpu->vcpu, HV_SYS_REG_VBAR_EL1, VECTORS_BASE);
+    hv_vcpu_set_sys_reg(cpu->vcpu, HV_SYS_REG_SP_EL1, image->ram_base + image->ram_size - cpu->number * STACK_BYTES);
+    set(cpu, HV_REG_PC, image->entry);
+    set(cpu, HV_REG_CPSR, 0x3c5);
+    set(cpu, HV_REG_X0, cpu->number);
+    run_loop(cpu);
+    pthread_mutex_lock(&run->lock);
+    for (unsigned i = 0; i < run->n_vcpus; i++) {
+        if (run->vcpus[i] == cpu->vcpu) {
+            run->vcpus[i] = run->vcpus[--run->n_vcpus];
+            break;
+        }
+    }
+    pthread_mutex_unlock(&run->lock);
+    hv_vcpu_destroy(cpu->vcpu);
+    return NULL;
+}
+
+/* --- Command line ------------------------------------------------------------------------------------------------------------ */
+
+static bool number(const char *option, const char *text, bool suffix, uint64_t *value)
+{
+    char *end = NULL;
+
+    errno = 0;
+    const unsigned long long n = text != NULL && text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 0) : 0;
+    unsigned shift = 0;
+    if (end != NULL && suffix && *end != '\0') {
+        shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
+        end += shift != 0;
+    }
+    if (end == NULL || *end != '\0' || errno != 0 || n > UINT64_MAX >> shift) {
+        complain("%s: '%s' is not a number%s", option, text != NULL ? text : "", suffix ? " of bytes (K, M and G are understood)" : "");
+        return false;
+    }
+    *value = n << shift;
+    return true;
+}
+
+static bool parse(int argc, char **argv, struct options *o)
+{
+    *o = (struct options){.memory = 64u << 20, .cpus = 1};
+    for (int i = 1; i < argc; i++) {
+        const char *const a = argv[i], *const value = i + 1 < argc ? argv[i + 1] : NULL;
+        uint64_t n = 0;
+        if (strcmp(a, "--trace") == 0) {
+            o->trace = true;
+            continue;
+        }
+        if (a[0] != '-') {
+            if (o->file != NULL) {
+                complain("one FILE is run, and '%s' is a second", a);
+                return false;
+            }
+            o->file = a;
+            continue;
+        }
+        if (strcmp(a, "--flat") == 0) {
+            o->flat = true;
+            if (!number(a, value, false, &o->flat_address)) {
+                return false;
+            }
+        } else if (strcmp(a, "--memory") == 0) {
+            if (!number(a, value, true, &o->memory)) {
+                return false;
+            }
+            if (o->memory < 2 * MAX_CPUS * STACK_BYTES || o->memory > 16ull << 30 || o->memory % PAGE != 0) {
+                complain("--memory: '%s' is not a multiple of 16K from 8M to 16G", value);
+                return false;
+            }
+        } else if (strcmp(a, "--cpus") == 0) {
+            if (!number(a, value, false, &n)) {
+                return false;
+            }
+            if (n < 1 || n > MAX_CPUS) {
+                complain("--cpus: '%s' is not from 1 to %u", value, MAX_CPUS);
+                return false;
+            }
+            o->cpus = (unsigned)n;
+        } else if (strcmp(a, "--max-exits") == 0) {
+            if (!number(a, value, false, &o->max_exits)) {
+                return false;
+            }
+        } else {
+            complain("there is no option '%s'; see applevisor --help", a);
+            return false;
+        }
+        i++;
+    }
+    if (o->file == NULL) {
+        complain("run needs a FILE; see applevisor --help");
+        return false;
+    }
+    return true;
+}
+
+static int refused(const char *call, hv_return_t ret)
+{
+    complain("%s: %s (0x%08x); HV_TRACE=1 says why", call, hv_name(ret), (unsigned)ret);
+    return EXIT_HYPERVISOR;
+}
+
+/* Sixteen vectors of 0x80 bytes. */
+static void make_vectors(uint32_t *page)
+{
+    for (unsigned vector = 0; vector < 16; vector++) {
+        page[vector * 32] = 0xd4000002u | HVC_VECTOR << 5;
+    }
+}
+
+int command_run(int argc, char **argv)
+{
+    static struct run run = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    void *ram = NULL, *vectors = NULL;
+    hv_return_t ret;
+
+    if (!parse(argc, argv, &run.options)) {
+        return EXIT_USAGE;
+    }
+    if ((ret = hv_vm_create(NULL)) != HV_SUCCESS) {
+        return refused("hv_vm_create", ret);
+    }
+    if ((ret = hv_vm_allocate(&ram, run.options.memory, HV_ALLOCATE_DEFAULT)) != HV_SUCCESS ||
+        (ret = hv_vm_allocate(&vectors, PAGE, HV_ALLOCATE_DEFAULT)) != HV_SUCCESS) {
+        return refused("hv_vm_allocate", ret);
+    }
+    run.image = (struct image){.ram_base = RAM_BASE, .ram_size = run.options.memory, .ram = ram};
+    if (!image_load(&run.image, run.options.file, run.options.flat, run.options.flat_address)) {
+        return EXIT_FILE;
+    }
+    make_vectors(vectors);
+    if ((ret = hv_vm_map(ram, RAM_BASE, run.options.memory, HV_MEMORY_READ | HV_MEMORY_WRITE | HV_MEMORY_EXEC)) != HV_SUCCESS ||
+        (ret = hv_vm_map(vectors, VECTORS_BASE, PAGE, HV_MEMORY_READ | HV_MEMORY_EXEC)) != HV_SUCCESS) {
+        return refused("hv_vm_map", ret);
+    }
+
+    struct cpu cpus[MAX_CPUS];
+    pthread_t threads[MAX_CPUS];
+    unsigned started = 0;
+    for (; started < run.options.cpus; started++) {
+        cpus[started] = (struct cpu){.run = &run, .number = started};
+        if (pthread_create(&threads[started], NULL, cpu_thread, &cpus[started]) != 0) {
+            complain("no thread for vCPU %u: %s", started, strerror(errno));
+            finish(&run, EXIT_HYPERVISOR);
+            break;
+        }
+    }
+    for (unsigned i = 0; i < started; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    hv_vm_destroy();
+    return atomic_load(&run.code);
+}
