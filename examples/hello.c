@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The smallest guest: two instructions, one page, one vCPU. Prints what happened. */
-#include <Hypervisor/Hypervisor.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include <Hypervisor/Hypervisor.h>
 
 static void check(hv_return_t ret, const char *call)
 {
@@ -43,10 +44,11 @@ int main(void)
     printf("guest ran: mov x0, #0x42; brk #0\n");
     printf("  x0            0x%llx\n", (unsigned long long)x0);
     printf("  exit reason   %u (1 = exception)\n", (unsigned)exit_info->reason);
-    printf("  syndrome      0x%llx, exception class 0x%llx (0x3c = BRK)\n", (unsigned long long)syndrome,
-           (unsigned long long)(syndrome >> 26));
+    printf("  syndrome      0x%llx, exception class 0x%llx (0x3c = BRK)\n",
+           (unsigned long long)syndrome, (unsigned long long)(syndrome >> 26));
 
-    const int ok = x0 == 0x42 && exit_info->reason == HV_EXIT_REASON_EXCEPTION && syndrome >> 26 == 0x3c;
+    const int ok = x0 == 0x42 && exit_info->reason == HV_EXIT_REASON_EXCEPTION &&
+                   syndrome >> 26 == 0x3c;
     CHECK(hv_vcpu_destroy(vcpu));
     CHECK(hv_vm_unmap(base, page));
     CHECK(hv_vm_deallocate(memory, page));

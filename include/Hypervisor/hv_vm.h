@@ -76,8 +76,8 @@ HV_API hv_return_t hv_vm_destroy(void);
  * hv_vm_destroy(). The same host memory may appear at several addresses. "Granule" is 0x4000 bytes
  * unless hv_vm_config_set_ipa_granule() chose 0x1000.
  *
- * @param addr Start of the host memory, granule aligned. hv_vm_allocate() sees to that; mmap() on
- *     Linux aligns to the host's page only. Not owned by the VM.
+ * @param addr Start of the host memory, aligned to the host's page: 0x4000 on Apple silicon, 0x1000
+ *     on Linux, as mmap() and hv_vm_allocate() return it. Not owned by the VM.
  * @param ipa Guest physical address of the first byte, granule aligned; 0 is allowed.
  * @param size Bytes: a multiple of the granule, not 0. ipa + size must not pass the VM's IPA size.
  * @param flags HV_MEMORY_READ, HV_MEMORY_WRITE and HV_MEMORY_EXEC in any combination. They bind the

@@ -21,8 +21,8 @@
 #include "engine/sys/exception.h"
 #include "vm/vm.h"
 
-#define BUCKETS (1u << 15)
-#define PAGE_BUCKETS (1u << 12)
+#define BUCKETS           (1u << 15)
+#define PAGE_BUCKETS      (1u << 12)
 #define CACHE_LIMIT_BYTES (64u << 20)
 
 struct code_page {
@@ -56,7 +56,8 @@ static uint32_t mix(uint64_t v)
     return (uint32_t)(v * 0x9e3779b97f4a7c15ull >> 40);
 }
 
-static struct ir_block **bucket_of(struct code_cache *cache, const uint8_t *hva, uint64_t pc, uint32_t mode)
+static struct ir_block **bucket_of(struct code_cache *cache, const uint8_t *hva, uint64_t pc,
+                                   uint32_t mode)
 {
     return &cache->buckets[mix((uintptr_t)hva ^ pc << 7 ^ (uint64_t)mode << 43) % BUCKETS];
 }
@@ -180,7 +181,8 @@ static struct ir_block **jump_slot(struct a64_cpu *cpu)
     return &cpu->jump_cache[(cpu->pc >> 2 ^ cpu->pc >> 14) % JUMP_CACHE_ENTRIES];
 }
 
-static bool is_block(const struct ir_block *b, const struct a64_cpu *cpu, const uint8_t *hva, bool guarded)
+static bool is_block(const struct ir_block *b, const struct a64_cpu *cpu, const uint8_t *hva,
+                     bool guarded)
 {
     return b->pc == cpu->pc && b->hva == hva && b->mode == cpu->mode_key && b->guarded == guarded &&
            atomic_load_explicit(&b->valid, memory_order_acquire);
@@ -189,7 +191,8 @@ static bool is_block(const struct ir_block *b, const struct a64_cpu *cpu, const 
 /* Compares the block with memory when this has not been done since the present run began. hva is its translation of just now. */
 static bool is_fresh(struct a64_cpu *cpu, struct ir_block *block, const uint8_t *hva)
 {
-    if (__builtin_expect(atomic_load_explicit(&block->verified, memory_order_relaxed) >= cpu->run_epoch, 1)) {
+    if (__builtin_expect(
+            atomic_load_explicit(&block->verified, memory_order_relaxed) >= cpu->run_epoch, 1)) {
         return true;
     }
     if (memcmp(block->words, hva, 4u * block->n_insns) != 0) {

@@ -21,23 +21,23 @@ struct code_cache;
 struct ir_block;
 
 /* PSTATE other than NZCV and BTYPE, at their places in SPSR_ELx (AArch64). */
-#define PSTATE_SP (1u << 0)
-#define PSTATE_EL(el) ((uint32_t)(el) << 2)
-#define PSTATE_EL_MASK (3u << 2)
-#define PSTATE_NRW (1u << 4)
-#define PSTATE_F (1u << 6)
-#define PSTATE_I (1u << 7)
-#define PSTATE_A (1u << 8)
-#define PSTATE_D (1u << 9)
+#define PSTATE_SP          (1u << 0)
+#define PSTATE_EL(el)      ((uint32_t)(el) << 2)
+#define PSTATE_EL_MASK     (3u << 2)
+#define PSTATE_NRW         (1u << 4)
+#define PSTATE_F           (1u << 6)
+#define PSTATE_I           (1u << 7)
+#define PSTATE_A           (1u << 8)
+#define PSTATE_D           (1u << 9)
 #define PSTATE_BTYPE_SHIFT 10 /* kept in cpu->btype */
-#define PSTATE_SSBS (1u << 12)
-#define PSTATE_IL (1u << 20)
-#define PSTATE_SS (1u << 21)
-#define PSTATE_PAN (1u << 22)
-#define PSTATE_UAO (1u << 23)
-#define PSTATE_DIT (1u << 24)
-#define PSTATE_TCO (1u << 25)
-#define PSTATE_ALLINT (1u << 13)
+#define PSTATE_SSBS        (1u << 12)
+#define PSTATE_IL          (1u << 20)
+#define PSTATE_SS          (1u << 21)
+#define PSTATE_PAN         (1u << 22)
+#define PSTATE_UAO         (1u << 23)
+#define PSTATE_DIT         (1u << 24)
+#define PSTATE_TCO         (1u << 25)
+#define PSTATE_ALLINT      (1u << 13)
 
 #define NZCV_N (1u << 31)
 #define NZCV_Z (1u << 30)
@@ -54,7 +54,12 @@ enum {
 };
 
 /* Why a run ended; the values are the framework's. */
-enum cpu_exit_reason { CPU_EXIT_CANCELED = 0, CPU_EXIT_EXCEPTION = 1, CPU_EXIT_VTIMER = 2, CPU_EXIT_UNKNOWN = 3 };
+enum cpu_exit_reason {
+    CPU_EXIT_CANCELED = 0,
+    CPU_EXIT_EXCEPTION = 1,
+    CPU_EXIT_VTIMER = 2,
+    CPU_EXIT_UNKNOWN = 3
+};
 
 struct cpu_exit {
     uint32_t reason;
@@ -69,22 +74,24 @@ enum fault_type {
     FAULT_PERMISSION,
     FAULT_ADDRESS_SIZE,
     FAULT_ALIGNMENT,
-    FAULT_EXTERNAL,    /* synchronous External abort, not on a walk (or on a walk: s1_walk with level) */
+    FAULT_EXTERNAL, /* synchronous External abort, not on a walk (or on a walk: s1_walk with level) */
     FAULT_UNSUPPORTED_EXCLUSIVE, /* DFSC 0x35: exclusive or atomic to memory that does not support it */
     FAULT_TLB_CONFLICT,
-    FAULT_WATCHPOINT,  /* EC 0x34 */
+    FAULT_WATCHPOINT, /* EC 0x34 */
 };
 struct fault {
-    uint8_t type;   /* enum fault_type */
-    int8_t level;   /* -1..3 */
-    uint8_t stage;  /* 1 guest's stage 1; 2 guest's own stage 2; 3 the VM's map (goes to the host as a stage 2 fault) */
-    bool s1_walk;   /* S1PTW: a stage 2 or VM map fault on a stage 1 walk */
-    bool is_write, is_fetch, is_cm; /* is_cm: cache maintenance or address translation instruction */
-    uint64_t va;    /* FAR */
-    uint64_t ipa;   /* HPFAR / physical_address, with page offset, when stage > 1 */
+    uint8_t type; /* enum fault_type */
+    int8_t level; /* -1..3 */
+    uint8_t
+        stage; /* 1 guest's stage 1; 2 guest's own stage 2; 3 the VM's map (goes to the host as a stage 2 fault) */
+    bool s1_walk; /* S1PTW: a stage 2 or VM map fault on a stage 1 walk */
+    bool is_write, is_fetch,
+        is_cm;    /* is_cm: cache maintenance or address translation instruction */
+    uint64_t va;  /* FAR */
+    uint64_t ipa; /* HPFAR / physical_address, with page offset, when stage > 1 */
 };
 
-#define CPU_MMU_INDEX_COUNT 8
+#define CPU_MMU_INDEX_COUNT    8
 #define CPU_JUMP_CACHE_ENTRIES 4096
 
 struct a64_cpu {
@@ -95,14 +102,15 @@ struct a64_cpu {
     uint32_t pstate; /* PSTATE_*; EL, SP and the masks among them */
     _Atomic uint32_t requests;
     uint8_t btype;
-    bool in_guest;     /* the run loop is between enter and leave */
-    uint8_t mmu_index; /* translation context of ordinary accesses in the present state (enum mmu_index) */
+    bool in_guest; /* the run loop is between enter and leave */
+    uint8_t
+        mmu_index; /* translation context of ordinary accesses in the present state (enum mmu_index) */
     uint8_t mmu_index_unpriv;
     uint32_t mode_key; /* what translated blocks depend on: see a64/mode.h */
     uint32_t fpcr, fpsr;
     v128 v[32];
 
-    uint64_t sp_el[4]; /* banked SP; the entry of the current SP is stale (x[31] holds it) */
+    uint64_t sp_el[4];      /* banked SP; the entry of the current SP is stale (x[31] holds it) */
     uint64_t sys[SR_COUNT]; /* storage of system registers, enum sysreg_storage */
 
     /* --- Exclusives monitor: address, size and the value seen by LDX. */
@@ -111,7 +119,7 @@ struct a64_cpu {
     uint64_t excl_va;
     v128 excl_value;
 
-    bool event; /* WFE event register */
+    bool event;                    /* WFE event register */
     bool irq_pending, fiq_pending; /* hv_vcpu_set_pending_interrupt: like HCR_EL2.VI and VF */
     bool vtimer_masked;
     bool trap_debug_exceptions, trap_debug_reg_accesses;

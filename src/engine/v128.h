@@ -17,6 +17,7 @@ typedef union v128 {
     unsigned __int128 q;
 } v128;
 
-_Static_assert(sizeof(v128) == 16 && _Alignof(v128) == 16, "register slots are addressed by emitted code");
+_Static_assert(sizeof(v128) == 16 && _Alignof(v128) == 16,
+               "register slots are addressed by emitted code");
 
 #endif

@@ -23,28 +23,32 @@ static hv_return_t explain_vcpu(const char *function, hv_vcpu_t id)
     const bool exists = id < VM_MAX_VCPUS && vm->vcpus[id] != NULL;
     pthread_mutex_unlock(&vm->lock);
     if (exists) {
-        return hv_refuse(HV_BAD_ARGUMENT, function, "vCPU %llu belongs to another thread; only its creator may use it",
+        return hv_refuse(HV_BAD_ARGUMENT, function,
+                         "vCPU %llu belongs to another thread; only its creator may use it",
                          (unsigned long long)id);
     }
-    return hv_refuse(HV_BAD_ARGUMENT, function, "there is no vCPU %llu; it was never created, or is destroyed", (unsigned long long)id);
+    return hv_refuse(HV_BAD_ARGUMENT, function,
+                     "there is no vCPU %llu; it was never created, or is destroyed",
+                     (unsigned long long)id);
 }
 
-#define OWN_VCPU(id)                                                                                                                       \
-    do {                                                                                                                                   \
-        if (own == NULL || own->vcpu->id != (id)) {                                                                                        \
-            return explain_vcpu(__func__, (id));                                                                                           \
-        }                                                                                                                                  \
+#define OWN_VCPU(id)                                \
+    do {                                            \
+        if (own == NULL || own->vcpu->id != (id)) { \
+            return explain_vcpu(__func__, (id));    \
+        }                                           \
     } while (0)
-#define NOT_NULL(pointer)                                                                                                                  \
-    do {                                                                                                                                   \
-        if ((pointer) == NULL) {                                                                                                           \
-            return REFUSE(HV_BAD_ARGUMENT, "%s is NULL", #pointer);                                                                        \
-        }                                                                                                                                  \
+#define NOT_NULL(pointer)                                           \
+    do {                                                            \
+        if ((pointer) == NULL) {                                    \
+            return REFUSE(HV_BAD_ARGUMENT, "%s is NULL", #pointer); \
+        }                                                           \
     } while (0)
 
 /* --- Life -------------------------------------------------------------------------------------------------------------------- */
 
-HV_EXPORT hv_return_t hv_vcpu_create(hv_vcpu_t *vcpu, hv_vcpu_exit_t **exit, hv_vcpu_config_t config)
+HV_EXPORT hv_return_t hv_vcpu_create(hv_vcpu_t *vcpu, hv_vcpu_exit_t **exit,
+                                     hv_vcpu_config_t config)
 {
     struct vm *const vm = hv_process_vm();
 
@@ -57,7 +61,9 @@ HV_EXPORT hv_return_t hv_vcpu_create(hv_vcpu_t *vcpu, hv_vcpu_exit_t **exit, hv_
         return REFUSE(HV_BAD_ARGUMENT, "config is not a live vCPU configuration");
     }
     if (own != NULL) {
-        return REFUSE(HV_BUSY, "this thread has vCPU %u already; each vCPU needs a thread of its own", own->vcpu->id);
+        return REFUSE(HV_BUSY,
+                      "this thread has vCPU %u already; each vCPU needs a thread of its own",
+                      own->vcpu->id);
     }
     struct hv_vcpu *const v = calloc(1, sizeof(*v));
     if (v == NULL) {
@@ -118,7 +124,8 @@ HV_EXPORT hv_return_t hv_vcpu_run(hv_vcpu_t vcpu)
 
     if (v->cpsr.set) {
         if (!is_enterable(v->vcpu->vm, v->cpsr.value)) {
-            return REFUSE(HV_ILLEGAL_GUEST_STATE, "CPSR is 0x%llx; its mode is not one that this VM can enter",
+            return REFUSE(HV_ILLEGAL_GUEST_STATE,
+                          "CPSR is 0x%llx; its mode is not one that this VM can enter",
                           (unsigned long long)v->cpsr.value);
         }
         cpu_set_cpsr(cpu, (uint32_t)v->cpsr.value);
@@ -164,8 +171,10 @@ HV_EXPORT hv_return_t hv_vcpus_exit(hv_vcpu_t *vcpus, uint32_t vcpu_count)
         }
     }
     pthread_mutex_unlock(&vm->lock);
-    return has_bad ? REFUSE(HV_BAD_ARGUMENT, "there is no vCPU %llu; the others of the list were told", (unsigned long long)bad)
-                   : HV_SUCCESS;
+    return has_bad
+               ? REFUSE(HV_BAD_ARGUMENT, "there is no vCPU %llu; the others of the list were told",
+                        (unsigned long long)bad)
+               : HV_SUCCESS;
 }
 
 /* mach_absolute_time() units, as the header says and measurements agree (hv-behaviour.md 3.4). */
@@ -182,10 +191,14 @@ HV_EXPORT hv_return_t hv_vcpu_get_exec_time(hv_vcpu_t vcpu, uint64_t *time)
 static struct hv_staged *staged_of(struct hv_vcpu *v, hv_reg_t reg)
 {
     switch (reg) {
-    case HV_REG_CPSR: return &v->cpsr;
-    case HV_REG_FPCR: return &v->fpcr;
-    case HV_REG_FPSR: return &v->fpsr;
-    default: return NULL;
+    case HV_REG_CPSR:
+        return &v->cpsr;
+    case HV_REG_FPCR:
+        return &v->fpcr;
+    case HV_REG_FPSR:
+        return &v->fpsr;
+    default:
+        return NULL;
     }
 }
 
@@ -209,7 +222,8 @@ HV_EXPORT hv_return_t hv_vcpu_get_reg(hv_vcpu_t vcpu, hv_reg_t reg, uint64_t *va
     } else if (reg == HV_REG_FPSR) {
         *value = cpu->fpsr;
     } else {
-        return REFUSE(HV_BAD_ARGUMENT, "reg is %u; expected HV_REG_X0 (0) to HV_REG_CPSR (34)", reg);
+        return REFUSE(HV_BAD_ARGUMENT, "reg is %u; expected HV_REG_X0 (0) to HV_REG_CPSR (34)",
+                      reg);
     }
     return HV_SUCCESS;
 }
@@ -227,29 +241,34 @@ HV_EXPORT hv_return_t hv_vcpu_set_reg(hv_vcpu_t vcpu, hv_reg_t reg, uint64_t val
     } else if (reg == HV_REG_PC) {
         cpu->pc = value;
     } else {
-        return REFUSE(HV_BAD_ARGUMENT, "reg is %u; expected HV_REG_X0 (0) to HV_REG_CPSR (34)", reg);
+        return REFUSE(HV_BAD_ARGUMENT, "reg is %u; expected HV_REG_X0 (0) to HV_REG_CPSR (34)",
+                      reg);
     }
     return HV_SUCCESS;
 }
 
 _Static_assert(sizeof(hv_simd_fp_uchar16_t) == sizeof(v128), "a Q register");
 
-HV_EXPORT hv_return_t hv_vcpu_get_simd_fp_reg(hv_vcpu_t vcpu, hv_simd_fp_reg_t reg, hv_simd_fp_uchar16_t *value)
+HV_EXPORT hv_return_t hv_vcpu_get_simd_fp_reg(hv_vcpu_t vcpu, hv_simd_fp_reg_t reg,
+                                              hv_simd_fp_uchar16_t *value)
 {
     OWN_VCPU(vcpu);
     NOT_NULL(value);
     if (reg > HV_SIMD_FP_REG_Q31) {
-        return REFUSE(HV_BAD_ARGUMENT, "reg is %u; expected HV_SIMD_FP_REG_Q0 (0) to HV_SIMD_FP_REG_Q31 (31)", reg);
+        return REFUSE(HV_BAD_ARGUMENT,
+                      "reg is %u; expected HV_SIMD_FP_REG_Q0 (0) to HV_SIMD_FP_REG_Q31 (31)", reg);
     }
     memcpy(value, &own->vcpu->cpu.v[reg], sizeof(*value));
     return HV_SUCCESS;
 }
 
-HV_EXPORT hv_return_t hv_vcpu_set_simd_fp_reg(hv_vcpu_t vcpu, hv_simd_fp_reg_t reg, hv_simd_fp_uchar16_t value)
+HV_EXPORT hv_return_t hv_vcpu_set_simd_fp_reg(hv_vcpu_t vcpu, hv_simd_fp_reg_t reg,
+                                              hv_simd_fp_uchar16_t value)
 {
     OWN_VCPU(vcpu);
     if (reg > HV_SIMD_FP_REG_Q31) {
-        return REFUSE(HV_BAD_ARGUMENT, "reg is %u; expected HV_SIMD_FP_REG_Q0 (0) to HV_SIMD_FP_REG_Q31 (31)", reg);
+        return REFUSE(HV_BAD_ARGUMENT,
+                      "reg is %u; expected HV_SIMD_FP_REG_Q0 (0) to HV_SIMD_FP_REG_Q31 (31)", reg);
     }
     memcpy(&own->vcpu->cpu.v[reg], &value, sizeof(value));
     return HV_SUCCESS;
@@ -263,7 +282,9 @@ static hv_return_t sysreg_result(const char *function, enum sysreg_host_status s
     case SYSREG_HOST_OK:
         return HV_SUCCESS;
     case SYSREG_HOST_UNSUPPORTED:
-        return hv_refuse(HV_UNSUPPORTED, function, "system register 0x%04x needs EL2, a GIC or SME, which this VM does not have", reg);
+        return hv_refuse(
+            HV_UNSUPPORTED, function,
+            "system register 0x%04x needs EL2, a GIC or SME, which this VM does not have", reg);
     case SYSREG_HOST_DENIED:
         return hv_refuse(HV_DENIED, function, "system register 0x%04x cannot be written", reg);
     default:
@@ -289,50 +310,59 @@ HV_EXPORT hv_return_t hv_vcpu_set_sys_reg(hv_vcpu_t vcpu, hv_sys_reg_t reg, uint
 static bool *interrupt_of(struct a64_cpu *cpu, hv_interrupt_type_t type)
 {
     switch (type) {
-    case HV_INTERRUPT_TYPE_IRQ: return &cpu->irq_pending;
-    case HV_INTERRUPT_TYPE_FIQ: return &cpu->fiq_pending;
-    default: return NULL;
+    case HV_INTERRUPT_TYPE_IRQ:
+        return &cpu->irq_pending;
+    case HV_INTERRUPT_TYPE_FIQ:
+        return &cpu->fiq_pending;
+    default:
+        return NULL;
     }
 }
 
-HV_EXPORT hv_return_t hv_vcpu_get_pending_interrupt(hv_vcpu_t vcpu, hv_interrupt_type_t type, bool *pending)
+HV_EXPORT hv_return_t hv_vcpu_get_pending_interrupt(hv_vcpu_t vcpu, hv_interrupt_type_t type,
+                                                    bool *pending)
 {
     OWN_VCPU(vcpu);
     NOT_NULL(pending);
     const bool *const line = interrupt_of(&own->vcpu->cpu, type);
     if (line == NULL) {
-        return REFUSE(HV_BAD_ARGUMENT, "type is %u; expected HV_INTERRUPT_TYPE_IRQ (0) or HV_INTERRUPT_TYPE_FIQ (1)", type);
+        return REFUSE(HV_BAD_ARGUMENT,
+                      "type is %u; expected HV_INTERRUPT_TYPE_IRQ (0) or HV_INTERRUPT_TYPE_FIQ (1)",
+                      type);
     }
     *pending = *line;
     return HV_SUCCESS;
 }
 
-HV_EXPORT hv_return_t hv_vcpu_set_pending_interrupt(hv_vcpu_t vcpu, hv_interrupt_type_t type, bool pending)
+HV_EXPORT hv_return_t hv_vcpu_set_pending_interrupt(hv_vcpu_t vcpu, hv_interrupt_type_t type,
+                                                    bool pending)
 {
     OWN_VCPU(vcpu);
     bool *const line = interrupt_of(&own->vcpu->cpu, type);
     if (line == NULL) {
-        return REFUSE(HV_BAD_ARGUMENT, "type is %u; expected HV_INTERRUPT_TYPE_IRQ (0) or HV_INTERRUPT_TYPE_FIQ (1)", type);
+        return REFUSE(HV_BAD_ARGUMENT,
+                      "type is %u; expected HV_INTERRUPT_TYPE_IRQ (0) or HV_INTERRUPT_TYPE_FIQ (1)",
+                      type);
     }
     *line = pending;
     return HV_SUCCESS;
 }
 
 /* A pair of functions that get and set one bool of the vCPU; `changed` runs after a write. */
-#define BOOL_PROPERTY(name, field, parameter, changed)                                                                                     \
-    HV_EXPORT hv_return_t hv_vcpu_get_##name(hv_vcpu_t vcpu, bool *parameter)                                                              \
-    {                                                                                                                                      \
-        OWN_VCPU(vcpu);                                                                                                                    \
-        NOT_NULL(parameter);                                                                                                               \
-        *parameter = own->vcpu->cpu.field;                                                                                                 \
-        return HV_SUCCESS;                                                                                                                 \
-    }                                                                                                                                      \
-    HV_EXPORT hv_return_t hv_vcpu_set_##name(hv_vcpu_t vcpu, bool parameter)                                                               \
-    {                                                                                                                                      \
-        OWN_VCPU(vcpu);                                                                                                                    \
-        own->vcpu->cpu.field = parameter;                                                                                                  \
-        changed;                                                                                                                           \
-        return HV_SUCCESS;                                                                                                                 \
+#define BOOL_PROPERTY(name, field, parameter, changed)                        \
+    HV_EXPORT hv_return_t hv_vcpu_get_##name(hv_vcpu_t vcpu, bool *parameter) \
+    {                                                                         \
+        OWN_VCPU(vcpu);                                                       \
+        NOT_NULL(parameter);                                                  \
+        *parameter = own->vcpu->cpu.field;                                    \
+        return HV_SUCCESS;                                                    \
+    }                                                                         \
+    HV_EXPORT hv_return_t hv_vcpu_set_##name(hv_vcpu_t vcpu, bool parameter)  \
+    {                                                                         \
+        OWN_VCPU(vcpu);                                                       \
+        own->vcpu->cpu.field = parameter;                                     \
+        changed;                                                              \
+        return HV_SUCCESS;                                                    \
     }
 
 BOOL_PROPERTY(trap_debug_exceptions, trap_debug_exceptions, value, cpu_update_mode(&own->vcpu->cpu))

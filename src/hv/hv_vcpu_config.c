@@ -5,7 +5,8 @@
 
 HV_EXPORT hv_vcpu_config_t hv_vcpu_config_create(void)
 {
-    struct hv_vcpu_config_s *const config = hv_object_create(HV_OBJECT_VCPU_CONFIG, sizeof(*config));
+    struct hv_vcpu_config_s *const config = hv_object_create(HV_OBJECT_VCPU_CONFIG,
+                                                             sizeof(*config));
 
     if (config == NULL) {
         REFUSE(HV_NO_RESOURCES, "out of memory");
@@ -35,7 +36,8 @@ static const struct {
     {HV_FEATURE_REG_ID_AA64ZFR0_EL1, SR_ID_AA64ZFR0_EL1, HV_VERSION(15, 2)},
 };
 
-HV_EXPORT hv_return_t hv_vcpu_config_get_feature_reg(hv_vcpu_config_t config, hv_feature_reg_t feature_reg, uint64_t *value)
+HV_EXPORT hv_return_t hv_vcpu_config_get_feature_reg(hv_vcpu_config_t config,
+                                                     hv_feature_reg_t feature_reg, uint64_t *value)
 {
     if (!hv_is_vcpu_config(config)) {
         return REFUSE(HV_BAD_ARGUMENT, "config is %s; expected what hv_vcpu_config_create returned",
@@ -47,7 +49,9 @@ HV_EXPORT hv_return_t hv_vcpu_config_get_feature_reg(hv_vcpu_config_t config, hv
     for (size_t i = 0; i < sizeof(feature_regs) / sizeof(feature_regs[0]); i++) {
         if (feature_regs[i].reg == feature_reg) {
             if (hv_macos() < feature_regs[i].macos) {
-                return REFUSE(HV_BAD_ARGUMENT, "feature register %u needs a newer macOS than HV_MACOS acts as", feature_reg);
+                return REFUSE(HV_BAD_ARGUMENT,
+                              "feature register %u needs a newer macOS than HV_MACOS acts as",
+                              feature_reg);
             }
             *value = hv_profile()->id[feature_regs[i].id];
             return HV_SUCCESS;
@@ -57,14 +61,19 @@ HV_EXPORT hv_return_t hv_vcpu_config_get_feature_reg(hv_vcpu_config_t config, hv
 }
 
 /* CCSIDR_EL1 by level: values[0] is the level 1 cache of the type, values[1] the unified level 2, the others do not exist. */
-HV_EXPORT hv_return_t hv_vcpu_config_get_ccsidr_el1_sys_reg_values(hv_vcpu_config_t config, hv_cache_type_t cache_type, uint64_t values[8])
+HV_EXPORT hv_return_t hv_vcpu_config_get_ccsidr_el1_sys_reg_values(hv_vcpu_config_t config,
+                                                                   hv_cache_type_t cache_type,
+                                                                   uint64_t values[8])
 {
     if (!hv_is_vcpu_config(config)) {
         return REFUSE(HV_BAD_ARGUMENT, "config is %s; expected what hv_vcpu_config_create returned",
                       config == NULL ? "NULL" : "not a live vCPU configuration");
     }
     if (cache_type != HV_CACHE_TYPE_DATA && cache_type != HV_CACHE_TYPE_INSTRUCTION) {
-        return REFUSE(HV_BAD_ARGUMENT, "cache_type is %u; expected HV_CACHE_TYPE_DATA (0) or HV_CACHE_TYPE_INSTRUCTION (1)", cache_type);
+        return REFUSE(
+            HV_BAD_ARGUMENT,
+            "cache_type is %u; expected HV_CACHE_TYPE_DATA (0) or HV_CACHE_TYPE_INSTRUCTION (1)",
+            cache_type);
     }
     if (values == NULL) {
         return REFUSE(HV_BAD_ARGUMENT, "values is NULL; expected room for 8 registers");

@@ -32,13 +32,18 @@ static hv_return_t make_config(hv_vm_config_t config, struct vm_config *result)
     const char *const engine = getenv("HV_ENGINE");
 
     if (profile == NULL) {
-        return hv_refuse(HV_BAD_ARGUMENT, "hv_vm_create", "HV_CHIP is '%s'; expected m4, m1 or max", getenv("HV_CHIP"));
+        return hv_refuse(HV_BAD_ARGUMENT, "hv_vm_create", "HV_CHIP is '%s'; expected m4, m1 or max",
+                         getenv("HV_CHIP"));
     }
     if (!hv_macos_from_environment(&macos)) {
-        return hv_refuse(HV_BAD_ARGUMENT, "hv_vm_create", "HV_MACOS is '%s'; expected a version from 11.0 to 26.0", getenv("HV_MACOS"));
+        return hv_refuse(HV_BAD_ARGUMENT, "hv_vm_create",
+                         "HV_MACOS is '%s'; expected a version from 11.0 to 26.0",
+                         getenv("HV_MACOS"));
     }
-    if (engine != NULL && engine[0] != '\0' && __builtin_strcmp(engine, "soft") != 0 && __builtin_strcmp(engine, "soft-interp") != 0) {
-        return hv_refuse(HV_UNSUPPORTED, "hv_vm_create", "HV_ENGINE is '%s'; this build has soft and soft-interp", engine);
+    if (engine != NULL && engine[0] != '\0' && __builtin_strcmp(engine, "soft") != 0 &&
+        __builtin_strcmp(engine, "soft-interp") != 0) {
+        return hv_refuse(HV_UNSUPPORTED, "hv_vm_create",
+                         "HV_ENGINE is '%s'; this build has soft and soft-interp", engine);
     }
     *result = (struct vm_config){
         .ipa_bits = profile->default_ipa_bits,
@@ -48,13 +53,17 @@ static hv_return_t make_config(hv_vm_config_t config, struct vm_config *result)
     };
     if (config != NULL) {
         if (!hv_is_vm_config(config)) {
-            return hv_refuse(HV_BAD_ARGUMENT, "hv_vm_create", "config is not a live VM configuration");
+            return hv_refuse(HV_BAD_ARGUMENT, "hv_vm_create",
+                             "config is not a live VM configuration");
         }
         if (config->el2_enabled) {
-            return hv_refuse(HV_UNSUPPORTED, "hv_vm_create", "EL2 is enabled in the configuration, and this machine has none for guests");
+            return hv_refuse(
+                HV_UNSUPPORTED, "hv_vm_create",
+                "EL2 is enabled in the configuration, and this machine has none for guests");
         }
         if (config->ipa_size > profile->max_ipa_bits) {
-            return hv_refuse(HV_UNSUPPORTED, "hv_vm_create", "the IPA size is %u bits; chip %s has at most %u", config->ipa_size,
+            return hv_refuse(HV_UNSUPPORTED, "hv_vm_create",
+                             "the IPA size is %u bits; chip %s has at most %u", config->ipa_size,
                              profile->name, profile->max_ipa_bits);
         }
         /* 0 stands for the default: the setter accepts it, and nothing could run with it (docs/quirks.md). */
@@ -102,7 +111,8 @@ HV_EXPORT hv_return_t hv_vm_destroy(void)
         atomic_store_explicit(&process_vm, NULL, memory_order_release);
         if (vm_destroy(vm) != VM_OK) {
             atomic_store_explicit(&process_vm, vm, memory_order_release);
-            ret = REFUSE(HV_BUSY, "the VM has live vCPUs; destroy each of them on its own thread first");
+            ret = REFUSE(HV_BUSY,
+                         "the VM has live vCPUs; destroy each of them on its own thread first");
         }
     }
     pthread_mutex_unlock(&process_lock);
@@ -111,12 +121,14 @@ HV_EXPORT hv_return_t hv_vm_destroy(void)
 
 /* --- Memory ------------------------------------------------------------------------------------------------------------------ */
 
-#define CHECK_VM(vm)                                                                                                                       \
-    do {                                                                                                                                   \
-        if ((vm) == NULL) {                                                                                                                \
-            return REFUSE(HV_NO_DEVICE, "this process has no VM; call hv_vm_create first");                                                \
-        }                                                                                                                                  \
+#define CHECK_VM(vm)                                                                        \
+    do {                                                                                    \
+        if ((vm) == NULL) {                                                                 \
+            return REFUSE(HV_NO_DEVICE, "this process has no VM; call hv_vm_create first"); \
+        }                                                                                   \
     } while (0)
+
+#define HOST_PAGE 0x1000u
 
 /* What map, unmap and protect ask of a guest range alike. */
 static hv_return_t check_range(const struct vm *vm, const char *function, hv_ipa_t ipa, size_t size)
@@ -124,16 +136,19 @@ static hv_return_t check_range(const struct vm *vm, const char *function, hv_ipa
     const uint64_t page = 1ull << vm->config.granule_log2;
 
     if (ipa % page != 0) {
-        return hv_refuse(HV_BAD_ARGUMENT, function, "ipa is 0x%llx; expected a multiple of the page size 0x%llx", (unsigned long long)ipa,
-                         (unsigned long long)page);
+        return hv_refuse(HV_BAD_ARGUMENT, function,
+                         "ipa is 0x%llx; expected a multiple of the page size 0x%llx",
+                         (unsigned long long)ipa, (unsigned long long)page);
     }
     if (size == 0 || size % page != 0) {
-        return hv_refuse(HV_BAD_ARGUMENT, function, "size is 0x%zx; expected a positive multiple of the page size 0x%llx", size,
-                         (unsigned long long)page);
+        return hv_refuse(HV_BAD_ARGUMENT, function,
+                         "size is 0x%zx; expected a positive multiple of the page size 0x%llx",
+                         size, (unsigned long long)page);
     }
     const uint64_t limit = 1ull << vm->config.ipa_bits;
     if (ipa >= limit || size > limit - ipa) {
-        return hv_refuse(HV_BAD_ARGUMENT, function, "0x%llx bytes at IPA 0x%llx end beyond the VM's %u-bit IPA space",
+        return hv_refuse(HV_BAD_ARGUMENT, function,
+                         "0x%llx bytes at IPA 0x%llx end beyond the VM's %u-bit IPA space",
                          (unsigned long long)size, (unsigned long long)ipa, vm->config.ipa_bits);
     }
     return HV_SUCCESS;
@@ -142,7 +157,8 @@ static hv_return_t check_range(const struct vm *vm, const char *function, hv_ipa
 static hv_return_t check_flags(const char *function, hv_memory_flags_t flags)
 {
     if ((flags & ~(uint64_t)(HV_MEMORY_READ | HV_MEMORY_WRITE | HV_MEMORY_EXEC)) != 0) {
-        return hv_refuse(HV_BAD_ARGUMENT, function, "flags are 0x%llx; expected HV_MEMORY_READ, WRITE and EXEC only",
+        return hv_refuse(HV_BAD_ARGUMENT, function,
+                         "flags are 0x%llx; expected HV_MEMORY_READ, WRITE and EXEC only",
                          (unsigned long long)flags);
     }
     return HV_SUCCESS;
@@ -153,10 +169,12 @@ HV_EXPORT hv_return_t hv_vm_map(void *addr, hv_ipa_t ipa, size_t size, hv_memory
     struct vm *const vm = hv_process_vm();
 
     CHECK_VM(vm);
-    const uint64_t page = 1ull << vm->config.granule_log2;
-    if (addr == NULL || (uintptr_t)addr % page != 0) {
-        return REFUSE(HV_BAD_ARGUMENT, "addr is %p; expected host memory at a multiple of the page size 0x%llx", addr,
-                      (unsigned long long)page);
+    /* The host's page, not the guest's: mmap() aligns to 16 KiB on Apple silicon and to 4 KiB here, and what it returns is mappable
+     * on both (docs/quirks.md). */
+    if (addr == NULL || (uintptr_t)addr % HOST_PAGE != 0) {
+        return REFUSE(HV_BAD_ARGUMENT,
+                      "addr is %p; expected host memory at a multiple of the host's page size 0x%x",
+                      addr, HOST_PAGE);
     }
     hv_return_t ret = check_range(vm, __func__, ipa, size);
     if (ret == HV_SUCCESS) {
@@ -165,19 +183,24 @@ HV_EXPORT hv_return_t hv_vm_map(void *addr, hv_ipa_t ipa, size_t size, hv_memory
     if (ret != HV_SUCCESS) {
         return ret;
     }
-    if (size > UINTPTR_MAX - (uintptr_t)addr || (msync(addr, size, MS_ASYNC) != 0 && errno == ENOMEM)) {
-        return REFUSE(HV_ERROR, "not all of the 0x%zx bytes at %p are memory of this process", size, addr);
+    if (size > UINTPTR_MAX - (uintptr_t)addr ||
+        (msync(addr, size, MS_ASYNC) != 0 && errno == ENOMEM)) {
+        return REFUSE(HV_ERROR, "not all of the 0x%zx bytes at %p are memory of this process", size,
+                      addr);
     }
     switch (vm_map(vm, addr, ipa, size, (unsigned)flags)) {
     case VM_OK:
         return HV_SUCCESS;
     case VM_OVERLAP:
-        return REFUSE(HV_ERROR, "part of the 0x%zx bytes at IPA 0x%llx is mapped already; call hv_vm_unmap first", size,
-                      (unsigned long long)ipa);
+        return REFUSE(
+            HV_ERROR,
+            "part of the 0x%zx bytes at IPA 0x%llx is mapped already; call hv_vm_unmap first", size,
+            (unsigned long long)ipa);
     case VM_NO_MEMORY:
         return REFUSE(HV_NO_RESOURCES, "out of memory");
     default:
-        return REFUSE(HV_BAD_ARGUMENT, "the range at IPA 0x%llx cannot be mapped", (unsigned long long)ipa);
+        return REFUSE(HV_BAD_ARGUMENT, "the range at IPA 0x%llx cannot be mapped",
+                      (unsigned long long)ipa);
     }
 }
 
@@ -212,7 +235,8 @@ HV_EXPORT hv_return_t hv_vm_protect(hv_ipa_t ipa, size_t size, hv_memory_flags_t
     case VM_OK:
         return HV_SUCCESS;
     case VM_NOT_MAPPED:
-        return REFUSE(HV_ERROR, "part of the 0x%zx bytes at IPA 0x%llx is not mapped", size, (unsigned long long)ipa);
+        return REFUSE(HV_ERROR, "part of the 0x%zx bytes at IPA 0x%llx is not mapped", size,
+                      (unsigned long long)ipa);
     default:
         return REFUSE(HV_NO_RESOURCES, "out of memory");
     }
@@ -228,13 +252,15 @@ HV_EXPORT hv_return_t hv_vm_allocate(void **uvap, size_t size, hv_allocate_flags
         return REFUSE(HV_BAD_ARGUMENT, "uvap is NULL; expected a place for the address");
     }
     if (size == 0 || size % 0x1000 != 0 || size > SIZE_MAX / 2) {
-        return REFUSE(HV_BAD_ARGUMENT, "size is 0x%zx; expected a positive multiple of the page size", size);
+        return REFUSE(HV_BAD_ARGUMENT,
+                      "size is 0x%zx; expected a positive multiple of the page size", size);
     }
     if (flags != HV_ALLOCATE_DEFAULT) {
-        return REFUSE(HV_BAD_ARGUMENT, "flags are 0x%llx; expected HV_ALLOCATE_DEFAULT", (unsigned long long)flags);
+        return REFUSE(HV_BAD_ARGUMENT, "flags are 0x%llx; expected HV_ALLOCATE_DEFAULT",
+                      (unsigned long long)flags);
     }
-    char *const p =
-        mmap(NULL, size + ALLOCATE_ALIGNMENT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *const p = mmap(NULL, size + ALLOCATE_ALIGNMENT, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) {
         return REFUSE(HV_NO_RESOURCES, "no 0x%zx bytes of memory to be had", size);
     }
@@ -251,7 +277,10 @@ HV_EXPORT hv_return_t hv_vm_deallocate(void *uva, size_t size)
 {
     NEEDS_MACOS(12, 1);
     if (uva == NULL || (uintptr_t)uva % 0x1000 != 0 || size == 0 || size % 0x1000 != 0) {
-        return REFUSE(HV_BAD_ARGUMENT, "0x%zx bytes at %p are not a range from hv_vm_allocate", size, uva);
+        return REFUSE(HV_BAD_ARGUMENT, "0x%zx bytes at %p are not a range from hv_vm_allocate",
+                      size, uva);
     }
-    return munmap(uva, size) == 0 ? HV_SUCCESS : REFUSE(HV_BAD_ARGUMENT, "0x%zx bytes at %p cannot be freed", size, uva);
+    return munmap(uva, size) == 0
+               ? HV_SUCCESS
+               : REFUSE(HV_BAD_ARGUMENT, "0x%zx bytes at %p cannot be freed", size, uva);
 }

@@ -14,18 +14,20 @@ HV_EXPORT hv_vm_config_t hv_vm_config_create(void)
     return config;
 }
 
-#define CHECK_CONFIG(config)                                                                                                               \
-    do {                                                                                                                                   \
-        if (!hv_is_vm_config(config)) {                                                                                                    \
-            return REFUSE(HV_BAD_ARGUMENT, "config is %s; expected what hv_vm_config_create returned",                                     \
-                          (config) == NULL ? "NULL" : "not a live VM configuration");                                                      \
-        }                                                                                                                                  \
+#define CHECK_CONFIG(config)                                                          \
+    do {                                                                              \
+        if (!hv_is_vm_config(config)) {                                               \
+            return REFUSE(HV_BAD_ARGUMENT,                                            \
+                          "config is %s; expected what hv_vm_config_create returned", \
+                          (config) == NULL ? "NULL" : "not a live VM configuration"); \
+        }                                                                             \
     } while (0)
-#define CHECK_OUT(pointer)                                                                                                                 \
-    do {                                                                                                                                   \
-        if ((pointer) == NULL) {                                                                                                           \
-            return REFUSE(HV_BAD_ARGUMENT, "%s is NULL; expected a place for the result", #pointer);                                       \
-        }                                                                                                                                  \
+#define CHECK_OUT(pointer)                                                                \
+    do {                                                                                  \
+        if ((pointer) == NULL) {                                                          \
+            return REFUSE(HV_BAD_ARGUMENT, "%s is NULL; expected a place for the result", \
+                          #pointer);                                                      \
+        }                                                                                 \
     } while (0)
 
 HV_EXPORT hv_return_t hv_vm_config_get_max_ipa_size(uint32_t *ipa_bit_length)
@@ -50,7 +52,8 @@ HV_EXPORT hv_return_t hv_vm_config_set_ipa_size(hv_vm_config_t config, uint32_t 
     NEEDS_MACOS(13, 0);
     CHECK_CONFIG(config);
     if (ipa_bit_length > hv_profile()->max_ipa_bits) {
-        return REFUSE(HV_UNSUPPORTED, "ipa_bit_length is %u; this machine has at most %u", ipa_bit_length, hv_profile()->max_ipa_bits);
+        return REFUSE(HV_UNSUPPORTED, "ipa_bit_length is %u; this machine has at most %u",
+                      ipa_bit_length, hv_profile()->max_ipa_bits);
     }
     config->ipa_size = ipa_bit_length;
     return HV_SUCCESS;
@@ -113,7 +116,9 @@ HV_EXPORT hv_return_t hv_vm_config_set_ipa_granule(hv_vm_config_t config, hv_ipa
     NEEDS_MACOS(26, 0);
     CHECK_CONFIG(config);
     if (granule != HV_IPA_GRANULE_4KB && granule != HV_IPA_GRANULE_16KB) {
-        return REFUSE(HV_BAD_ARGUMENT, "granule is %u; expected HV_IPA_GRANULE_4KB (0) or HV_IPA_GRANULE_16KB (1)", granule);
+        return REFUSE(HV_BAD_ARGUMENT,
+                      "granule is %u; expected HV_IPA_GRANULE_4KB (0) or HV_IPA_GRANULE_16KB (1)",
+                      granule);
     }
     config->granule = granule;
     return HV_SUCCESS;

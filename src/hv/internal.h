@@ -3,9 +3,10 @@
 #ifndef HV_INTERNAL_H
 #define HV_INTERNAL_H
 
-#include <Hypervisor/Hypervisor.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+
+#include <Hypervisor/Hypervisor.h>
 
 #include "vm/vm.h"
 
@@ -17,7 +18,8 @@
  * Records one sentence for people about a refused call of this thread, prints it to standard error when HV_TRACE is set, and
  * returns the code. The sentence says which argument was wrong and what was expected.
  */
-hv_return_t hv_refuse(hv_return_t code, const char *function, const char *format, ...) __attribute__((format(printf, 3, 4)));
+hv_return_t hv_refuse(hv_return_t code, const char *function, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 #define REFUSE(code, ...) hv_refuse((code), __func__, __VA_ARGS__)
 
 /* The last sentence of this thread, or "" when nothing was refused yet. */
@@ -36,11 +38,12 @@ const struct vm_profile *hv_profile(void);
 
 #define HV_VERSION(major, minor) ((major)*10000u + (minor)*100u)
 /* Refuses a function that the macOS version acted as does not have. */
-#define NEEDS_MACOS(major, minor)                                                                                                          \
-    do {                                                                                                                                   \
-        if (hv_macos() < HV_VERSION(major, minor)) {                                                                                       \
-            return REFUSE(HV_UNSUPPORTED, "this function needs macOS " #major "." #minor "; HV_MACOS acts as an older one");                \
-        }                                                                                                                                  \
+#define NEEDS_MACOS(major, minor)                                                        \
+    do {                                                                                 \
+        if (hv_macos() < HV_VERSION(major, minor)) {                                     \
+            return REFUSE(HV_UNSUPPORTED, "this function needs macOS " #major "." #minor \
+                                          "; HV_MACOS acts as an older one");            \
+        }                                                                                \
     } while (0)
 
 /* --- The process's VM -------------------------------------------------------------------------------------------------------- */
@@ -66,14 +69,16 @@ struct hv_vcpu {
 
 /* First member of every object that os_retain and os_release take. */
 struct hv_object {
-    uint64_t kind; /* enum hv_object_kind: a foreign pointer is recognised, as far as that is possible */
+    uint64_t
+        kind; /* enum hv_object_kind: a foreign pointer is recognised, as far as that is possible */
     _Atomic uint32_t references;
 };
 enum hv_object_kind {
     HV_OBJECT_VM_CONFIG = 0x6d762d636f6e6631,
     HV_OBJECT_VCPU_CONFIG = 0x7663707563666731,
 };
-void *hv_object_create(enum hv_object_kind kind, size_t size); /* zeroed, one reference; NULL: out of memory */
+void *hv_object_create(enum hv_object_kind kind,
+                       size_t size); /* zeroed, one reference; NULL: out of memory */
 
 struct hv_vm_config_s {
     struct hv_object object;

@@ -18,7 +18,8 @@ void *hv_object_create(enum hv_object_kind kind, size_t size)
 HV_EXPORT void *os_retain(void *object)
 {
     if (object != NULL) {
-        atomic_fetch_add_explicit(&((struct hv_object *)object)->references, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&((struct hv_object *)object)->references, 1,
+                                  memory_order_relaxed);
     }
     return object;
 }

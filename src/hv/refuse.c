@@ -11,15 +11,24 @@ static _Thread_local char last_refusal[256];
 static const char *code_name(hv_return_t code)
 {
     switch ((uint32_t)code) {
-    case (uint32_t)HV_ERROR: return "HV_ERROR";
-    case (uint32_t)HV_BUSY: return "HV_BUSY";
-    case (uint32_t)HV_BAD_ARGUMENT: return "HV_BAD_ARGUMENT";
-    case (uint32_t)HV_ILLEGAL_GUEST_STATE: return "HV_ILLEGAL_GUEST_STATE";
-    case (uint32_t)HV_NO_RESOURCES: return "HV_NO_RESOURCES";
-    case (uint32_t)HV_NO_DEVICE: return "HV_NO_DEVICE";
-    case (uint32_t)HV_DENIED: return "HV_DENIED";
-    case (uint32_t)HV_UNSUPPORTED: return "HV_UNSUPPORTED";
-    default: return "HV_?";
+    case (uint32_t)HV_ERROR:
+        return "HV_ERROR";
+    case (uint32_t)HV_BUSY:
+        return "HV_BUSY";
+    case (uint32_t)HV_BAD_ARGUMENT:
+        return "HV_BAD_ARGUMENT";
+    case (uint32_t)HV_ILLEGAL_GUEST_STATE:
+        return "HV_ILLEGAL_GUEST_STATE";
+    case (uint32_t)HV_NO_RESOURCES:
+        return "HV_NO_RESOURCES";
+    case (uint32_t)HV_NO_DEVICE:
+        return "HV_NO_DEVICE";
+    case (uint32_t)HV_DENIED:
+        return "HV_DENIED";
+    case (uint32_t)HV_UNSUPPORTED:
+        return "HV_UNSUPPORTED";
+    default:
+        return "HV_?";
     }
 }
 
@@ -88,7 +97,8 @@ const struct vm_profile *hv_profile_from_environment(void)
 const struct vm_profile *hv_profile(void)
 {
     const struct vm *const vm = hv_process_vm();
-    const struct vm_profile *const profile = vm != NULL ? vm->config.profile : hv_profile_from_environment();
+    const struct vm_profile *const profile = vm != NULL ? vm->config.profile
+                                                        : hv_profile_from_environment();
 
     return profile != NULL ? profile : vm_profile_by_name("m4");
 }

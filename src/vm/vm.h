@@ -19,22 +19,22 @@
 enum vm_status {
     VM_OK = 0,
     VM_NO_MEMORY,
-    VM_OVERLAP,      /* part of the range is mapped already */
-    VM_BAD_RANGE,    /* unaligned, wrapping, empty or beyond the IPA size */
+    VM_OVERLAP,   /* part of the range is mapped already */
+    VM_BAD_RANGE, /* unaligned, wrapping, empty or beyond the IPA size */
     VM_BUSY,
-    VM_LIMIT,        /* too many */
+    VM_LIMIT, /* too many */
     VM_UNSUPPORTED,
     VM_NOT_MAPPED,
 };
 
 enum { VM_READ = 1, VM_WRITE = 2, VM_EXEC = 4 };
 
-#define VM_MAX_VCPUS 64
+#define VM_MAX_VCPUS  64
 #define VM_COUNTER_HZ 24000000u
 
 /* Chip profile: what the ID registers say and which instructions exist. */
 struct vm_profile {
-    const char *name; /* "m4", "m1", "max" */
+    const char *name;      /* "m4", "m1", "max" */
     uint64_t id[SR_COUNT]; /* reset values of the ID registers; other entries 0 */
     uint64_t features[2];
     unsigned max_ipa_bits, default_ipa_bits;
@@ -56,13 +56,14 @@ struct vm_memory; /* the map: vm/memory.c */
 struct vcpu {
     struct a64_cpu cpu;
     struct vm *vm;
-    unsigned id; /* lowest free slot */
+    unsigned id;  /* lowest free slot */
     bool started; /* has run at least once */
-    _Atomic bool inside; /* in guest code: holds translations of guest memory, and vm_stop waits for it */
+    _Atomic bool
+        inside; /* in guest code: holds translations of guest memory, and vm_stop waits for it */
     _Atomic bool parked;
-    pthread_cond_t wake; /* of vm_vcpu_wait, with vm->gate */
+    pthread_cond_t wake;     /* of vm_vcpu_wait, with vm->gate */
     uint64_t timer_deadline; /* of vm_timer_set; guarded by the timer's lock */
-    uint64_t exec_ticks; /* cumulative guest execution time, in counter ticks */
+    uint64_t exec_ticks;     /* cumulative guest execution time, in counter ticks */
 };
 
 struct vm {
@@ -72,13 +73,14 @@ struct vm {
     pthread_mutex_t lock; /* guards the vCPU table */
     struct vcpu *vcpus[VM_MAX_VCPUS];
     unsigned n_vcpus;
-    pthread_mutex_t stopper;  /* one vm_stop at a time; held from vm_stop to vm_continue */
-    pthread_mutex_t gate;     /* guards the waits of stopped, stopping and parked threads */
+    pthread_mutex_t stopper; /* one vm_stop at a time; held from vm_stop to vm_continue */
+    pthread_mutex_t gate;    /* guards the waits of stopped, stopping and parked threads */
     pthread_cond_t gate_open, all_outside;
     _Atomic bool stopping;
     struct vcpu *stopper_inside; /* the stopper's own vCPU, to go back inside; guarded by stopper */
-    struct vm_timer *timer;   /* the timer thread, made when first needed */
-    _Atomic uint64_t run_epoch; /* counts hv_vcpu_run calls: host writes to code take effect at the next run */
+    struct vm_timer *timer;      /* the timer thread, made when first needed */
+    _Atomic uint64_t
+        run_epoch; /* counts hv_vcpu_run calls: host writes to code take effect at the next run */
 };
 
 enum vm_status vm_create(const struct vm_config *config, struct vm **vm);
@@ -86,8 +88,10 @@ enum vm_status vm_destroy(struct vm *vm); /* VM_BUSY while it has vCPUs */
 
 /* --- Memory (vm/memory.c). IPAs are page granular at 4 KiB below the API's own rule. */
 enum vm_status vm_map(struct vm *vm, void *host, uint64_t ipa, uint64_t size, unsigned permissions);
-enum vm_status vm_unmap(struct vm *vm, uint64_t ipa, uint64_t size);   /* what is not mapped is skipped */
-enum vm_status vm_protect(struct vm *vm, uint64_t ipa, uint64_t size, unsigned permissions); /* VM_NOT_MAPPED: a page is not */
+enum vm_status vm_unmap(struct vm *vm, uint64_t ipa,
+                        uint64_t size); /* what is not mapped is skipped */
+enum vm_status vm_protect(struct vm *vm, uint64_t ipa, uint64_t size,
+                          unsigned permissions); /* VM_NOT_MAPPED: a page is not */
 
 /* One 4 KiB page of the map, for the MMU: host address of the page, or NULL (not mapped; *level = level of the translation fault).
  * Safe against vm_unmap: a vCPU inside the guest keeps the map from changing until its next poll. */
@@ -96,7 +100,7 @@ uint8_t *vm_lookup(struct vm *vm, uint64_t ipa, unsigned *permissions, int *leve
 /* --- vCPUs (vm/vcpu.c) */
 enum vm_status vm_vcpu_create(struct vm *vm, struct vcpu **vcpu);
 void vm_vcpu_destroy(struct vcpu *vcpu);
-void vm_vcpu_run(struct vcpu *vcpu); /* fills vcpu->cpu.exit */
+void vm_vcpu_run(struct vcpu *vcpu);          /* fills vcpu->cpu.exit */
 void vm_vcpu_request_exit(struct vcpu *vcpu); /* any thread; the caller keeps the vCPU alive */
 
 /* Changes of memory or code: stop every running vCPU at a block boundary (or find it outside the guest), run between
@@ -105,7 +109,8 @@ void vm_stop(struct vm *vm, struct vcpu *self);
 void vm_continue(struct vm *vm);
 
 /* --- Time (vm/time.c) */
-uint64_t vm_counter(void); /* 24 MHz ticks: CLOCK_MONOTONIC ns * 24 / 1000; mach_absolute_time() of include/darwin is the same */
+uint64_t vm_counter(
+    void); /* 24 MHz ticks: CLOCK_MONOTONIC ns * 24 / 1000; mach_absolute_time() of include/darwin is the same */
 /* CNTVCT_EL0 - with the vCPU's offset. */
 static inline uint64_t vm_cntvct(const struct a64_cpu *cpu)
 {

@@ -3,7 +3,6 @@
 #ifndef TESTS_API_CHECK_H
 #define TESTS_API_CHECK_H
 
-#include <Hypervisor/Hypervisor.h>
 #include <os/object.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,26 +10,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <Hypervisor/Hypervisor.h>
+
 static int failures;
 
-#define EXPECT(condition)                                                                                                                  \
-    do {                                                                                                                                   \
-        if (!(condition)) {                                                                                                                \
-            failures++;                                                                                                                    \
-            printf("# %s:%d: %s\n", __FILE__, __LINE__, #condition);                                                                       \
-        }                                                                                                                                  \
+#define EXPECT(condition)                                            \
+    do {                                                             \
+        if (!(condition)) {                                          \
+            failures++;                                              \
+            printf("# %s:%d: %s\n", __FILE__, __LINE__, #condition); \
+        }                                                            \
     } while (0)
 
-#define EXPECT_EQ(a, b)                                                                                                                    \
-    do {                                                                                                                                   \
-        const unsigned long long a_ = (unsigned long long)(a), b_ = (unsigned long long)(b);                                               \
-        if (a_ != b_) {                                                                                                                    \
-            failures++;                                                                                                                    \
-            printf("# %s:%d: %s is 0x%llx, expected %s = 0x%llx\n", __FILE__, __LINE__, #a, a_, #b, b_);                                   \
-        }                                                                                                                                  \
+#define EXPECT_EQ(a, b)                                                                         \
+    do {                                                                                        \
+        const unsigned long long a_ = (unsigned long long)(a), b_ = (unsigned long long)(b);    \
+        if (a_ != b_) {                                                                         \
+            failures++;                                                                         \
+            printf("# %s:%d: %s is 0x%llx, expected %s = 0x%llx\n", __FILE__, __LINE__, #a, a_, \
+                   #b, b_);                                                                     \
+        }                                                                                       \
     } while (0)
 
-#define OK(call) EXPECT_EQ((uint32_t)(call), HV_SUCCESS)
+#define OK(call)            EXPECT_EQ((uint32_t)(call), HV_SUCCESS)
 #define REFUSED(code, call) EXPECT_EQ((uint32_t)(call), (uint32_t)(code))
 
 #define TEST(name) static void name(void)
@@ -39,7 +41,10 @@ struct test {
     const char *name;
     void (*run)(void);
 };
-#define T(name) {#name, name}
+#define T(name)     \
+    {               \
+#name, name \
+    }
 
 static inline int run_tests(const struct test *tests, int n)
 {
@@ -55,11 +60,11 @@ static inline int run_tests(const struct test *tests, int n)
     }
     return failed != 0;
 }
-#define MAIN(...)                                                                                                                          \
-    int main(void)                                                                                                                         \
-    {                                                                                                                                      \
-        static const struct test tests[] = {__VA_ARGS__};                                                                                  \
-        return run_tests(tests, (int)(sizeof(tests) / sizeof(tests[0])));                                                                  \
+#define MAIN(...)                                                         \
+    int main(void)                                                        \
+    {                                                                     \
+        static const struct test tests[] = {__VA_ARGS__};                 \
+        return run_tests(tests, (int)(sizeof(tests) / sizeof(tests[0]))); \
     }
 
 #define PAGE 0x4000u

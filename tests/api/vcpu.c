@@ -8,9 +8,9 @@
 #include "check.h"
 
 #define MOV_X0_42 0xd2800840u /* mov x0, #0x42 */
-#define BRK 0xd4200000u
-#define HVC0 0xd4000002u
-#define B_SELF 0x14000000u
+#define BRK       0xd4200000u
+#define HVC0      0xd4000002u
+#define B_SELF    0x14000000u
 
 TEST(vcpu_needs_a_vm_and_places_for_its_results)
 {
@@ -111,10 +111,13 @@ TEST(simd_registers_keep_128_bits)
 
 TEST(system_registers_accept_what_was_read_from_them)
 {
-    static const hv_sys_reg_t regs[] = {HV_SYS_REG_MIDR_EL1,  HV_SYS_REG_MPIDR_EL1,       HV_SYS_REG_ID_AA64PFR0_EL1, HV_SYS_REG_SCTLR_EL1,
-                                        HV_SYS_REG_TCR_EL1,   HV_SYS_REG_TTBR0_EL1,       HV_SYS_REG_VBAR_EL1,        HV_SYS_REG_SP_EL0,
-                                        HV_SYS_REG_SP_EL1,    HV_SYS_REG_MDSCR_EL1,       HV_SYS_REG_DBGBVR0_EL1,     HV_SYS_REG_DBGWCR15_EL1,
-                                        HV_SYS_REG_TPIDR_EL0, HV_SYS_REG_CNTV_CVAL_EL0,   HV_SYS_REG_CNTKCTL_EL1,     HV_SYS_REG_APIAKEYLO_EL1};
+    static const hv_sys_reg_t regs[] = {
+        HV_SYS_REG_MIDR_EL1,     HV_SYS_REG_MPIDR_EL1,     HV_SYS_REG_ID_AA64PFR0_EL1,
+        HV_SYS_REG_SCTLR_EL1,    HV_SYS_REG_TCR_EL1,       HV_SYS_REG_TTBR0_EL1,
+        HV_SYS_REG_VBAR_EL1,     HV_SYS_REG_SP_EL0,        HV_SYS_REG_SP_EL1,
+        HV_SYS_REG_MDSCR_EL1,    HV_SYS_REG_DBGBVR0_EL1,   HV_SYS_REG_DBGWCR15_EL1,
+        HV_SYS_REG_TPIDR_EL0,    HV_SYS_REG_CNTV_CVAL_EL0, HV_SYS_REG_CNTKCTL_EL1,
+        HV_SYS_REG_APIAKEYLO_EL1};
     struct machine m;
     machine_start(&m, NULL, 0);
     for (size_t i = 0; i < sizeof(regs) / sizeof(regs[0]); i++) {
@@ -505,13 +508,18 @@ TEST(trapped_breakpoint_stops_on_its_instruction)
     machine_stop(&m);
 }
 
-MAIN(T(vcpu_needs_a_vm_and_places_for_its_results), T(second_vcpu_on_a_thread_is_busy), T(another_thread_may_not_use_a_vcpu),
-     T(general_registers_keep_any_value), T(simd_registers_keep_128_bits), T(system_registers_accept_what_was_read_from_them),
-     T(state_after_create), T(trapped_brk_exits_on_the_brk), T(untrapped_brk_goes_to_the_guest_vectors), T(hvc_exits_with_pc_behind_it),
+MAIN(T(vcpu_needs_a_vm_and_places_for_its_results), T(second_vcpu_on_a_thread_is_busy),
+     T(another_thread_may_not_use_a_vcpu), T(general_registers_keep_any_value),
+     T(simd_registers_keep_128_bits), T(system_registers_accept_what_was_read_from_them),
+     T(state_after_create), T(trapped_brk_exits_on_the_brk),
+     T(untrapped_brk_goes_to_the_guest_vectors), T(hvc_exits_with_pc_behind_it),
      T(hvc_band_of_the_framework_does_not_exit), T(smc_and_wfi_exit_on_the_instruction),
-     T(mmio_store_and_load_carry_the_access_in_the_syndrome), T(write_to_a_read_only_page_is_a_permission_fault_and_can_be_retried),
+     T(mmio_store_and_load_carry_the_access_in_the_syndrome),
+     T(write_to_a_read_only_page_is_a_permission_fault_and_can_be_retried),
      T(host_writes_to_code_take_effect_at_the_next_run), T(exit_request_is_sticky_and_once),
-     T(sixty_four_vcpus_run_at_once_and_the_65th_has_no_resources), T(pending_interrupt_reads_back_and_clears_when_a_run_returns),
-     T(unmasked_interrupt_takes_the_irq_vector), T(virtual_timer_exits_once_and_masks_itself), T(virtual_timer_fires_while_the_guest_runs),
-     T(vtimer_mask_and_offset_read_back), T(execution_time_grows_with_a_loop), T(single_step_stops_after_each_instruction),
+     T(sixty_four_vcpus_run_at_once_and_the_65th_has_no_resources),
+     T(pending_interrupt_reads_back_and_clears_when_a_run_returns),
+     T(unmasked_interrupt_takes_the_irq_vector), T(virtual_timer_exits_once_and_masks_itself),
+     T(virtual_timer_fires_while_the_guest_runs), T(vtimer_mask_and_offset_read_back),
+     T(execution_time_grows_with_a_loop), T(single_step_stops_after_each_instruction),
      T(trapped_breakpoint_stops_on_its_instruction))

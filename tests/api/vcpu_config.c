@@ -23,10 +23,14 @@ TEST(vcpu_starts_with_the_feature_registers_of_a_fresh_config)
         hv_feature_reg_t feature;
         hv_sys_reg_t reg;
     } pairs[] = {
-        {HV_FEATURE_REG_ID_AA64PFR0_EL1, HV_SYS_REG_ID_AA64PFR0_EL1},   {HV_FEATURE_REG_ID_AA64PFR1_EL1, HV_SYS_REG_ID_AA64PFR1_EL1},
-        {HV_FEATURE_REG_ID_AA64DFR0_EL1, HV_SYS_REG_ID_AA64DFR0_EL1},   {HV_FEATURE_REG_ID_AA64ISAR0_EL1, HV_SYS_REG_ID_AA64ISAR0_EL1},
-        {HV_FEATURE_REG_ID_AA64ISAR1_EL1, HV_SYS_REG_ID_AA64ISAR1_EL1}, {HV_FEATURE_REG_ID_AA64MMFR0_EL1, HV_SYS_REG_ID_AA64MMFR0_EL1},
-        {HV_FEATURE_REG_ID_AA64MMFR1_EL1, HV_SYS_REG_ID_AA64MMFR1_EL1}, {HV_FEATURE_REG_ID_AA64MMFR2_EL1, HV_SYS_REG_ID_AA64MMFR2_EL1},
+        {HV_FEATURE_REG_ID_AA64PFR0_EL1, HV_SYS_REG_ID_AA64PFR0_EL1},
+        {HV_FEATURE_REG_ID_AA64PFR1_EL1, HV_SYS_REG_ID_AA64PFR1_EL1},
+        {HV_FEATURE_REG_ID_AA64DFR0_EL1, HV_SYS_REG_ID_AA64DFR0_EL1},
+        {HV_FEATURE_REG_ID_AA64ISAR0_EL1, HV_SYS_REG_ID_AA64ISAR0_EL1},
+        {HV_FEATURE_REG_ID_AA64ISAR1_EL1, HV_SYS_REG_ID_AA64ISAR1_EL1},
+        {HV_FEATURE_REG_ID_AA64MMFR0_EL1, HV_SYS_REG_ID_AA64MMFR0_EL1},
+        {HV_FEATURE_REG_ID_AA64MMFR1_EL1, HV_SYS_REG_ID_AA64MMFR1_EL1},
+        {HV_FEATURE_REG_ID_AA64MMFR2_EL1, HV_SYS_REG_ID_AA64MMFR2_EL1},
     };
     hv_vcpu_config_t config = hv_vcpu_config_create();
     hv_vcpu_t vcpu;
@@ -57,9 +61,11 @@ TEST(ccsidr_getter_writes_eight_values)
     EXPECT_EQ(values[8], 0xa5a5a5a5a5a5a5a5);
     OK(hv_vcpu_config_get_ccsidr_el1_sys_reg_values(config, HV_CACHE_TYPE_INSTRUCTION, values));
     REFUSED(HV_BAD_ARGUMENT, hv_vcpu_config_get_ccsidr_el1_sys_reg_values(config, 2, values));
-    REFUSED(HV_BAD_ARGUMENT, hv_vcpu_config_get_ccsidr_el1_sys_reg_values(config, HV_CACHE_TYPE_DATA, NULL));
+    REFUSED(HV_BAD_ARGUMENT,
+            hv_vcpu_config_get_ccsidr_el1_sys_reg_values(config, HV_CACHE_TYPE_DATA, NULL));
     os_release(config);
 }
 
-MAIN(T(feature_registers_are_readable_without_a_vm), T(vcpu_starts_with_the_feature_registers_of_a_fresh_config),
+MAIN(T(feature_registers_are_readable_without_a_vm),
+     T(vcpu_starts_with_the_feature_registers_of_a_fresh_config),
      T(ccsidr_getter_writes_eight_values))

@@ -84,5 +84,6 @@ TEST(config_counts_references)
     os_release(config);
 }
 
-MAIN(T(ipa_sizes_are_known_without_a_vm), T(ipa_size_is_kept_as_set_and_refused_above_the_maximum), T(el2_is_recorded_and_refused_at_create),
-     T(granules_of_4_and_16_kib_are_kept), T(config_counts_references))
+MAIN(T(ipa_sizes_are_known_without_a_vm), T(ipa_size_is_kept_as_set_and_refused_above_the_maximum),
+     T(el2_is_recorded_and_refused_at_create), T(granules_of_4_and_16_kib_are_kept),
+     T(config_counts_references))

@@ -2,13 +2,20 @@
 #ifndef APPLEVISOR_TOOL_H
 #define APPLEVISOR_TOOL_H
 
-#include <Hypervisor/Hypervisor.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include <Hypervisor/Hypervisor.h>
+
 /* Exit codes of the command; a guest's own exit code is passed on. */
-enum { EXIT_USAGE = 2, EXIT_FILE = 3, EXIT_HYPERVISOR = 4, EXIT_GUEST_FAULT = 5, EXIT_MAX_EXITS = 6 };
+enum {
+    EXIT_USAGE = 2,
+    EXIT_FILE = 3,
+    EXIT_HYPERVISOR = 4,
+    EXIT_GUEST_FAULT = 5,
+    EXIT_MAX_EXITS = 6
+};
 
 int command_run(int argc, char **argv);
 int command_info(int argc, char **argv);

@@ -47,7 +47,8 @@ static uint8_t *read_file(const char *path, size_t *size)
 
 static bool in_ram(const struct image *image, uint64_t address, uint64_t size)
 {
-    return address >= image->ram_base && size <= image->ram_size && address - image->ram_base <= image->ram_size - size;
+    return address >= image->ram_base && size <= image->ram_size &&
+           address - image->ram_base <= image->ram_size - size;
 }
 
 static bool load_elf(struct image *image, const char *path, const uint8_t *bytes, size_t size)
@@ -59,19 +60,22 @@ static bool load_elf(struct image *image, const char *path, const uint8_t *bytes
         return false;
     }
     memcpy(&header, bytes, sizeof(header));
-    if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_machine != EM_AARCH64) {
-        complain("%s: the ELF file is not 64-bit little-endian AArch64 (e_machine %u)", path, header.e_machine);
+    if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB ||
+        header.e_machine != EM_AARCH64) {
+        complain("%s: the ELF file is not 64-bit little-endian AArch64 (e_machine %u)", path,
+                 header.e_machine);
         return false;
     }
     if (header.e_type != ET_EXEC) {
-        complain("%s: e_type is %u; expected an executable with fixed addresses (ET_EXEC): link it with -static -no-pie", path,
-                 header.e_type);
+        complain(
+            "%s: e_type is %u; expected an executable with fixed addresses (ET_EXEC): link it with -static -no-pie",
+            path, header.e_type);
         return false;
     }
     if (header.e_phentsize != sizeof(Elf64_Phdr) || header.e_phoff > size ||
         header.e_phnum > (size - header.e_phoff) / sizeof(Elf64_Phdr)) {
-        complain("%s: the program header table (e_phoff 0x%llx, e_phnum %u) is not inside the file", path,
-                 (unsigned long long)header.e_phoff, header.e_phnum);
+        complain("%s: the program header table (e_phoff 0x%llx, e_phnum %u) is not inside the file",
+                 path, (unsigned long long)header.e_phoff, header.e_phnum);
         return false;
     }
     for (unsigned i = 0; i < header.e_phnum; i++) {
@@ -80,17 +84,22 @@ static bool load_elf(struct image *image, const char *path, const uint8_t *bytes
         if (segment.p_type != PT_LOAD || segment.p_memsz == 0) {
             continue;
         }
-        if (segment.p_filesz > segment.p_memsz || segment.p_offset > size || segment.p_filesz > size - segment.p_offset) {
-            complain("%s: segment %u (p_offset 0x%llx, p_filesz 0x%llx) is not inside the file", path, i,
-                     (unsigned long long)segment.p_offset, (unsigned long long)segment.p_filesz);
+        if (segment.p_filesz > segment.p_memsz || segment.p_offset > size ||
+            segment.p_filesz > size - segment.p_offset) {
+            complain("%s: segment %u (p_offset 0x%llx, p_filesz 0x%llx) is not inside the file",
+                     path, i, (unsigned long long)segment.p_offset,
+                     (unsigned long long)segment.p_filesz);
             return false;
         }
         if (!in_ram(image, segment.p_paddr, segment.p_memsz)) {
-            complain("%s: segment %u (p_paddr 0x%llx, p_memsz 0x%llx) is not inside RAM at 0x%llx; --memory makes it larger", path, i,
-                     (unsigned long long)segment.p_paddr, (unsigned long long)segment.p_memsz, (unsigned long long)image->ram_base);
+            complain(
+                "%s: segment %u (p_paddr 0x%llx, p_memsz 0x%llx) is not inside RAM at 0x%llx; --memory makes it larger",
+                path, i, (unsigned long long)segment.p_paddr, (unsigned long long)segment.p_memsz,
+                (unsigned long long)image->ram_base);
             return false;
         }
-        memcpy(image->ram + (segment.p_paddr - image->ram_base), bytes + segment.p_offset, segment.p_filesz);
+        memcpy(image->ram + (segment.p_paddr - image->ram_base), bytes + segment.p_offset,
+               segment.p_filesz);
     }
     image->entry = header.e_entry;
     return true;
@@ -108,8 +117,8 @@ bool image_load(struct image *image, const char *path, bool flat, uint64_t flat_
     if (!flat) {
         ok = load_elf(image, path, bytes, size);
     } else if (!in_ram(image, flat_address, size)) {
-        complain("%s: 0x%zx bytes at 0x%llx are not inside RAM at 0x%llx; --memory makes it larger", path, size,
-                 (unsigned long long)flat_address, (unsigned long long)image->ram_base);
+        complain("%s: 0x%zx bytes at 0x%llx are not inside RAM at 0x%llx; --memory makes it larger",
+                 path, size, (unsigned long long)flat_address, (unsigned long long)image->ram_base);
     } else {
         memcpy(image->ram + (flat_address - image->ram_base), bytes, size);
         image->entry = flat_address;

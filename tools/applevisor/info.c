@@ -29,12 +29,14 @@ int command_info(int argc, char **argv)
     printf("chip profile    %s (HV_CHIP)\n", setting("HV_CHIP", "m4"));
     printf("acts as macOS   %s (HV_MACOS)\n", setting("HV_MACOS", "26.0"));
     printf("vCPUs           at most %u\n", vcpus);
-    if (hv_vm_config_get_max_ipa_size(&max_ipa) == HV_SUCCESS && hv_vm_config_get_default_ipa_size(&default_ipa) == HV_SUCCESS) {
+    if (hv_vm_config_get_max_ipa_size(&max_ipa) == HV_SUCCESS &&
+        hv_vm_config_get_default_ipa_size(&default_ipa) == HV_SUCCESS) {
         printf("IPA size        %u bits, at most %u\n", default_ipa, max_ipa);
     }
     printf("functions\n");
     for (size_t i = 0; i < sizeof(function_states) / sizeof(function_states[0]); i++) {
-        printf("  %-50s %s (macOS %s)\n", function_states[i].name, function_states[i].state, function_states[i].since);
+        printf("  %-50s %s (macOS %s)\n", function_states[i].name, function_states[i].state,
+               function_states[i].since);
     }
     hv_vm_destroy();
     return 0;

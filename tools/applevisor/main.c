@@ -37,16 +37,26 @@ void complain(const char *format, ...)
 const char *hv_name(hv_return_t ret)
 {
     switch ((uint32_t)ret) {
-    case (uint32_t)HV_SUCCESS: return "HV_SUCCESS";
-    case (uint32_t)HV_ERROR: return "HV_ERROR";
-    case (uint32_t)HV_BUSY: return "HV_BUSY";
-    case (uint32_t)HV_BAD_ARGUMENT: return "HV_BAD_ARGUMENT";
-    case (uint32_t)HV_ILLEGAL_GUEST_STATE: return "HV_ILLEGAL_GUEST_STATE";
-    case (uint32_t)HV_NO_RESOURCES: return "HV_NO_RESOURCES";
-    case (uint32_t)HV_NO_DEVICE: return "HV_NO_DEVICE";
-    case (uint32_t)HV_DENIED: return "HV_DENIED";
-    case (uint32_t)HV_UNSUPPORTED: return "HV_UNSUPPORTED";
-    default: return "unknown code";
+    case (uint32_t)HV_SUCCESS:
+        return "HV_SUCCESS";
+    case (uint32_t)HV_ERROR:
+        return "HV_ERROR";
+    case (uint32_t)HV_BUSY:
+        return "HV_BUSY";
+    case (uint32_t)HV_BAD_ARGUMENT:
+        return "HV_BAD_ARGUMENT";
+    case (uint32_t)HV_ILLEGAL_GUEST_STATE:
+        return "HV_ILLEGAL_GUEST_STATE";
+    case (uint32_t)HV_NO_RESOURCES:
+        return "HV_NO_RESOURCES";
+    case (uint32_t)HV_NO_DEVICE:
+        return "HV_NO_DEVICE";
+    case (uint32_t)HV_DENIED:
+        return "HV_DENIED";
+    case (uint32_t)HV_UNSUPPORTED:
+        return "HV_UNSUPPORTED";
+    default:
+        return "unknown code";
     }
 }
 

@@ -10,15 +10,15 @@
 
 #include "applevisor.h"
 
-#define RAM_BASE 0x40000000ull
-#define UART_BASE 0x09000000ull
-#define UART_SIZE 0x1000ull
+#define RAM_BASE     0x40000000ull
+#define UART_BASE    0x09000000ull
+#define UART_SIZE    0x1000ull
 #define VECTORS_BASE 0x08000000ull /* our EL1 vectors: HVC in the slots of synchronous exceptions */
-#define PAGE 0x4000u
-#define STACK_BYTES 0x10000ull
-#define SEMIHOSTING 0xf000u
-#define HVC_VECTOR 0xf001u /* of our vectors */
-#define MAX_CPUS 64
+#define PAGE         0x4000u
+#define STACK_BYTES  0x10000ull
+#define SEMIHOSTING  0xf000u
+#define HVC_VECTOR   0xf001u /* of our vectors */
+#define MAX_CPUS     64
 
 struct options {
     const char *file;
@@ -82,7 +82,8 @@ static const uint8_t *ram_at(const struct run *run, uint64_t address, uint64_t s
 {
     const struct image *const image = &run->image;
 
-    if (address < image->ram_base || size > image->ram_size || address - image->ram_base > image->ram_size - size) {
+    if (address < image->ram_base || size > image->ram_size ||
+        address - image->ram_base > image->ram_size - size) {
         return NULL;
     }
     return image->ram + (address - image->ram_base);
@@ -148,7 +149,8 @@ static void semihosting(struct cpu *cpu)
         }
         return;
     default:
-        complain("semihosting operation 0x%llx is not there", (unsigned long long)get(cpu, HV_REG_X0));
+        complain("semihosting operation 0x%llx is not there",
+                 (unsigned long long)get(cpu, HV_REG_X0));
         break;
     }
     set(cpu, HV_REG_X0, result);
@@ -174,8 +176,10 @@ static void own_vector(struct cpu *cpu)
         semihosting(cpu);
         return;
     }
-    complain("vCPU %u: exception at 0x%llx with no vectors installed: ESR_EL1 0x%llx (class 0x%llx), FAR_EL1 0x%llx", cpu->number,
-             (unsigned long long)elr, (unsigned long long)esr, (unsigned long long)(esr >> 26), (unsigned long long)far);
+    complain(
+        "vCPU %u: exception at 0x%llx with no vectors installed: ESR_EL1 0x%llx (class 0x%llx), FAR_EL1 0x%llx",
+        cpu->number, (unsigned long long)elr, (unsigned long long)esr,
+        (unsigned long long)(esr >> 26), (unsigned long long)far);
     finish(cpu->run, EXIT_GUEST_FAULT);
 }
 
@@ -210,7 +214,8 @@ static bool uart_access(struct cpu *cpu, uint64_t syndrome, uint64_t address)
             console(&c, 1);
         }
     } else if (rt != 31) {
-        set(cpu, HV_REG_X0 + rt, address == UART_BASE + 0x18 ? 0x90 : 0); /* FR: TX and RX FIFOs empty */
+        set(cpu, HV_REG_X0 + rt,
+            address == UART_BASE + 0x18 ? 0x90 : 0); /* FR: TX and RX FIFOs empty */
     }
     set(cpu, HV_REG_PC, get(cpu, HV_REG_PC) + 4);
     return true;
@@ -220,15 +225,17 @@ static void fault(struct cpu *cpu, const char *what)
 {
     const hv_vcpu_exit_exception_t *const e = &cpu->exit->exception;
 
-    complain("vCPU %u: %s at PC 0x%llx: syndrome 0x%llx, virtual address 0x%llx, physical address 0x%llx", cpu->number, what,
-             (unsigned long long)get(cpu, HV_REG_PC), (unsigned long long)e->syndrome, (unsigned long long)e->virtual_address,
-             (unsigned long long)e->physical_address);
+    complain(
+        "vCPU %u: %s at PC 0x%llx: syndrome 0x%llx, virtual address 0x%llx, physical address 0x%llx",
+        cpu->number, what, (unsigned long long)get(cpu, HV_REG_PC), (unsigned long long)e->syndrome,
+        (unsigned long long)e->virtual_address, (unsigned long long)e->physical_address);
     finish(cpu->run, EXIT_GUEST_FAULT);
 }
 
 static void handle_exception(struct cpu *cpu)
 {
-    const uint64_t syndrome = cpu->exit->exception.syndrome, address = cpu->exit->exception.physical_address;
+    const uint64_t syndrome = cpu->exit->exception.syndrome,
+                   address = cpu->exit->exception.physical_address;
 
     switch (syndrome >> 26) {
     case 0x01: /* WFI: nothing here raises interrupts, so the program waits for its other vCPUs or for good */
@@ -249,7 +256,8 @@ static void handle_exception(struct cpu *cpu)
         set(cpu, HV_REG_PC, get(cpu, HV_REG_PC) + 4);
         break;
     case 0x24:
-        if (address < UART_BASE || address >= UART_BASE + UART_SIZE || !uart_access(cpu, syndrome, address)) {
+        if (address < UART_BASE || address >= UART_BASE + UART_SIZE ||
+            !uart_access(cpu, syndrome, address)) {
             fault(cpu, "access to memory that is not there");
         }
         break;
@@ -275,9 +283,11 @@ static void run_loop(struct cpu *cpu)
         }
         const uint64_t exits = atomic_fetch_add(&run->exits, 1) + 1;
         if (run->options.trace) {
-            fprintf(stderr, "vcpu %u: reason %u syndrome 0x%llx pc 0x%llx va 0x%llx ipa 0x%llx\n", cpu->number,
-                    (unsigned)cpu->exit->reason, (unsigned long long)cpu->exit->exception.syndrome,
-                    (unsigned long long)get(cpu, HV_REG_PC), (unsigned long long)cpu->exit->exception.virtual_address,
+            fprintf(stderr, "vcpu %u: reason %u syndrome 0x%llx pc 0x%llx va 0x%llx ipa 0x%llx\n",
+                    cpu->number, (unsigned)cpu->exit->reason,
+                    (unsigned long long)cpu->exit->exception.syndrome,
+                    (unsigned long long)get(cpu, HV_REG_PC),
+                    (unsigned long long)cpu->exit->exception.virtual_address,
                     (unsigned long long)cpu->exit->exception.physical_address);
         }
         if (cpu->exit->reason == HV_EXIT_REASON_EXCEPTION) {
@@ -309,7 +319,8 @@ static void *cpu_thread(void *argument)
     pthread_mutex_unlock(&run->lock);
     hv_vcpu_set_sys_reg(cpu->vcpu, HV_SYS_REG_MPIDR_EL1, cpu->number);
     hv_vcpu_set_sys_reg(cpu->vcpu, HV_SYS_REG_VBAR_EL1, VECTORS_BASE);
-    hv_vcpu_set_sys_reg(cpu->vcpu, HV_SYS_REG_SP_EL1, image->ram_base + image->ram_size - cpu->number * STACK_BYTES);
+    hv_vcpu_set_sys_reg(cpu->vcpu, HV_SYS_REG_SP_EL1,
+                        image->ram_base + image->ram_size - cpu->number * STACK_BYTES);
     set(cpu, HV_REG_PC, image->entry);
     set(cpu, HV_REG_CPSR, 0x3c5);
     set(cpu, HV_REG_X0, cpu->number);
@@ -333,14 +344,17 @@ static bool number(const char *option, const char *text, bool suffix, uint64_t *
     char *end = NULL;
 
     errno = 0;
-    const unsigned long long n = text != NULL && text[0] >= '0' && text[0] <= '9' ? strtoull(text, &end, 0) : 0;
+    const unsigned long long n = text != NULL && text[0] >= '0' && text[0] <= '9'
+                                     ? strtoull(text, &end, 0)
+                                     : 0;
     unsigned shift = 0;
     if (end != NULL && suffix && *end != '\0') {
         shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
         end += shift != 0;
     }
     if (end == NULL || *end != '\0' || errno != 0 || n > UINT64_MAX >> shift) {
-        complain("%s: '%s' is not a number%s", option, text != NULL ? text : "", suffix ? " of bytes (K, M and G are understood)" : "");
+        complain("%s: '%s' is not a number%s", option, text != NULL ? text : "",
+                 suffix ? " of bytes (K, M and G are understood)" : "");
         return false;
     }
     *value = n << shift;
@@ -374,7 +388,8 @@ static bool parse(int argc, char **argv, struct options *o)
             if (!number(a, value, true, &o->memory)) {
                 return false;
             }
-            if (o->memory < 2 * MAX_CPUS * STACK_BYTES || o->memory > 16ull << 30 || o->memory % PAGE != 0) {
+            if (o->memory < 2 * MAX_CPUS * STACK_BYTES || o->memory > 16ull << 30 ||
+                o->memory % PAGE != 0) {
                 complain("--memory: '%s' is not a multiple of 16K from 8M to 16G", value);
                 return false;
             }
@@ -439,8 +454,10 @@ int command_run(int argc, char **argv)
         return EXIT_FILE;
     }
     make_vectors(vectors);
-    if ((ret = hv_vm_map(ram, RAM_BASE, run.options.memory, HV_MEMORY_READ | HV_MEMORY_WRITE | HV_MEMORY_EXEC)) != HV_SUCCESS ||
-        (ret = hv_vm_map(vectors, VECTORS_BASE, PAGE, HV_MEMORY_READ | HV_MEMORY_EXEC)) != HV_SUCCESS) {
+    if ((ret = hv_vm_map(ram, RAM_BASE, run.options.memory,
+                         HV_MEMORY_READ | HV_MEMORY_WRITE | HV_MEMORY_EXEC)) != HV_SUCCESS ||
+        (ret = hv_vm_map(vectors, VECTORS_BASE, PAGE, HV_MEMORY_READ | HV_MEMORY_EXEC)) !=
+            HV_SUCCESS) {
         return refused("hv_vm_map", ret);
     }
 

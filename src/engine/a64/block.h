@@ -10,18 +10,19 @@
 #include "engine/ir/ir.h"
 
 struct ir_block {
-    uint64_t pc;           /* virtual address that the code was translated at */
-    uint32_t mode;         /* mode key */
+    uint64_t pc;   /* virtual address that the code was translated at */
+    uint32_t mode; /* mode key */
     uint16_t n_insns, n_nodes;
-    const uint8_t *hva;    /* host address of its bytes: with pc and mode, its identity */
-    _Atomic bool valid;    /* cleared when its bytes have changed */
-    bool guarded;          /* its page has the GP attribute: part of the identity */
-    uint8_t bti_ok;        /* bit n: BTYPE n may land on the first instruction in a guarded page; bit 7: BTYPE 3 when SCTLR_ELx.BT is 0 */
-    _Atomic uint64_t verified; /* run epoch in which bytes were last compared with `words` */
-    struct ir_block *next; /* chain of its hash bucket, or of the retired */
+    const uint8_t *hva; /* host address of its bytes: with pc and mode, its identity */
+    _Atomic bool valid; /* cleared when its bytes have changed */
+    bool guarded;       /* its page has the GP attribute: part of the identity */
+    uint8_t
+        bti_ok; /* bit n: BTYPE n may land on the first instruction in a guarded page; bit 7: BTYPE 3 when SCTLR_ELx.BT is 0 */
+    _Atomic uint64_t verified;  /* run epoch in which bytes were last compared with `words` */
+    struct ir_block *next;      /* chain of its hash bucket, or of the retired */
     struct ir_block *page_next; /* chain of the blocks in its host page */
-    uint32_t words[64];    /* copy of the guest code */
-    struct ir_node nodes[]; /* n_nodes */
+    uint32_t words[64];         /* copy of the guest code */
+    struct ir_node nodes[];     /* n_nodes */
 };
 
 #endif

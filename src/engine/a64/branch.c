@@ -20,7 +20,8 @@ void a64_branch_conditional_compare(struct tr *t, uint32_t w)
 {
     const ir_ref value = tr_get_x(t, A64_FIELD(w, 4, 0));
 
-    tr_branch_if(t, tr_op1(t, A64_BIT(w, 24) != 0 ? IR_NEZ : IR_EQZ, A64_BIT(w, 31), value), target(t, A64_FIELD(w, 23, 5), 19));
+    tr_branch_if(t, tr_op1(t, A64_BIT(w, 24) != 0 ? IR_NEZ : IR_EQZ, A64_BIT(w, 31), value),
+                 target(t, A64_FIELD(w, 23, 5), 19));
 }
 
 void a64_branch_conditional_test(struct tr *t, uint32_t w)
@@ -88,6 +89,7 @@ void a64_branch_unconditional_register(struct tr *t, uint32_t w)
 
 void a64_branch_unconditional_eret(struct tr *t, uint32_t w)
 {
-    tr_helper(t, HELPER_eret, IR_REF_NONE, IR_REF_NONE, A64_BIT(w, 11) == 0 ? 0 : 1 + A64_BIT(w, 10));
+    tr_helper(t, HELPER_eret, IR_REF_NONE, IR_REF_NONE,
+              A64_BIT(w, 11) == 0 ? 0 : 1 + A64_BIT(w, 10));
     tr_end(t);
 }

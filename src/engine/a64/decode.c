@@ -36,7 +36,8 @@ const struct a64_row *a64_decode(uint32_t w, const uint64_t features[2])
         if ((w & m->mask) != m->value || (m->see != NULL && m->see(w))) {
             continue;
         }
-        if ((m->undefined != NULL && m->undefined(w)) || (m->allowed != NULL && !m->allowed(w, features))) {
+        if ((m->undefined != NULL && m->undefined(w)) ||
+            (m->allowed != NULL && !m->allowed(w, features))) {
             return NULL;
         }
         return &a64_rows[*i];

@@ -12,7 +12,8 @@ void a64_integer_arithmetic_address_pc_rel(struct tr *t, uint32_t w)
     tr_put_x(t, A64_FIELD(w, 4, 0), tr_const(t, value));
 }
 
-void dp_add_sub(struct tr *t, unsigned sf, bool is_sub, bool set_flags, unsigned rd, ir_ref a, ir_ref b)
+void dp_add_sub(struct tr *t, unsigned sf, bool is_sub, bool set_flags, unsigned rd, ir_ref a,
+                ir_ref b)
 {
     const ir_ref result = tr_op2(t, is_sub ? IR_SUB : IR_ADD, sf, a, b);
 
@@ -28,8 +29,8 @@ void a64_integer_arithmetic_add_sub_immediate(struct tr *t, uint32_t w)
 {
     const uint64_t imm = (uint64_t)A64_FIELD(w, 21, 10) << (A64_BIT(w, 22) != 0 ? 12 : 0);
 
-    dp_add_sub(t, A64_BIT(w, 31), A64_BIT(w, 30) != 0, A64_BIT(w, 29) != 0, A64_FIELD(w, 4, 0), tr_get_sp(t, A64_FIELD(w, 9, 5)),
-               tr_const(t, imm));
+    dp_add_sub(t, A64_BIT(w, 31), A64_BIT(w, 30) != 0, A64_BIT(w, 29) != 0, A64_FIELD(w, 4, 0),
+               tr_get_sp(t, A64_FIELD(w, 9, 5)), tr_const(t, imm));
 }
 
 static void min_max_imm(struct tr *t, uint32_t w, enum ir_op op, bool is_signed)
@@ -38,7 +39,8 @@ static void min_max_imm(struct tr *t, uint32_t w, enum ir_op op, bool is_signed)
     const uint64_t imm8 = A64_FIELD(w, 17, 10);
 
     tr_put_x(t, A64_FIELD(w, 4, 0),
-             tr_op2(t, op, sf, tr_get_x(t, A64_FIELD(w, 9, 5)), tr_const(t, is_signed ? ir_trunc(sf, ir_sext(imm8, 8)) : imm8)));
+             tr_op2(t, op, sf, tr_get_x(t, A64_FIELD(w, 9, 5)),
+                    tr_const(t, is_signed ? ir_trunc(sf, ir_sext(imm8, 8)) : imm8)));
 }
 
 void a64_integer_arithmetic_max_min_smax_imm(struct tr *t, uint32_t w)
@@ -82,8 +84,10 @@ void a64_integer_logical_immediate(struct tr *t, uint32_t w)
 {
     static const enum ir_op ops[4] = {IR_AND, IR_OR, IR_XOR, IR_AND};
     const unsigned sf = A64_BIT(w, 31), opc = A64_FIELD(w, 30, 29), rd = A64_FIELD(w, 4, 0);
-    const uint64_t imm = ir_trunc(sf, bit_mask(A64_BIT(w, 22), A64_FIELD(w, 15, 10), A64_FIELD(w, 21, 16)));
-    const ir_ref result = tr_op2(t, ops[opc], sf, tr_get_x(t, A64_FIELD(w, 9, 5)), tr_const(t, imm));
+    const uint64_t imm = ir_trunc(
+        sf, bit_mask(A64_BIT(w, 22), A64_FIELD(w, 15, 10), A64_FIELD(w, 21, 16)));
+    const ir_ref result = tr_op2(t, ops[opc], sf, tr_get_x(t, A64_FIELD(w, 9, 5)),
+                                 tr_const(t, imm));
 
     if (opc == 3) {
         tr_put_nzcv(t, tr_op1(t, IR_FLAGS_LOGIC, sf, result));
@@ -95,11 +99,13 @@ void a64_integer_logical_immediate(struct tr *t, uint32_t w)
 
 void a64_integer_ins_ext_insert_movewide(struct tr *t, uint32_t w)
 {
-    const unsigned sf = A64_BIT(w, 31), opc = A64_FIELD(w, 30, 29), shift = A64_FIELD(w, 22, 21) * 16, rd = A64_FIELD(w, 4, 0);
+    const unsigned sf = A64_BIT(w, 31), opc = A64_FIELD(w, 30, 29),
+                   shift = A64_FIELD(w, 22, 21) * 16, rd = A64_FIELD(w, 4, 0);
     const uint64_t imm = A64_FIELD(w, 20, 5);
 
     if (opc == 3) { /* MOVK */
-        tr_put_x(t, rd, tr_op2i(t, IR_BFI, sf, tr_get_x(t, rd), tr_const(t, imm), shift | 16u << 8));
+        tr_put_x(t, rd,
+                 tr_op2i(t, IR_BFI, sf, tr_get_x(t, rd), tr_const(t, imm), shift | 16u << 8));
     } else {
         const uint64_t value = imm << shift;
         tr_put_x(t, rd, tr_const(t, ir_trunc(sf, opc == 0 ? ~value : value)));
@@ -110,7 +116,8 @@ void a64_integer_ins_ext_insert_movewide(struct tr *t, uint32_t w)
 void a64_integer_bitfield(struct tr *t, uint32_t w)
 {
     const unsigned sf = A64_BIT(w, 31), opc = A64_FIELD(w, 30, 29), rd = A64_FIELD(w, 4, 0);
-    const unsigned immr = A64_FIELD(w, 21, 16), imms = A64_FIELD(w, 15, 10), size = sf != 0 ? 64 : 32;
+    const unsigned immr = A64_FIELD(w, 21, 16), imms = A64_FIELD(w, 15, 10),
+                   size = sf != 0 ? 64 : 32;
     const bool extract = imms >= immr;
     const unsigned width = extract ? imms - immr + 1 : imms + 1;
     const unsigned up = extract ? 0 : size - immr;
@@ -121,7 +128,8 @@ void a64_integer_bitfield(struct tr *t, uint32_t w)
         const ir_ref field = extract ? tr_op1i(t, IR_UBFX, sf, source, immr | width << 8) : source;
         result = tr_op2i(t, IR_BFI, sf, tr_get_x(t, rd), field, up | width << 8);
     } else {
-        result = tr_op1i(t, opc == 0 ? IR_SBFX : IR_UBFX, sf, source, (extract ? immr : 0) | width << 8);
+        result = tr_op1i(t, opc == 0 ? IR_SBFX : IR_UBFX, sf, source,
+                         (extract ? immr : 0) | width << 8);
         if (up != 0) {
             result = tr_op2(t, IR_SHL, sf, result, tr_const(t, up));
         }
@@ -132,6 +140,6 @@ void a64_integer_bitfield(struct tr *t, uint32_t w)
 void a64_integer_ins_ext_extract_immediate(struct tr *t, uint32_t w)
 {
     tr_put_x(t, A64_FIELD(w, 4, 0),
-             tr_op2i(t, IR_EXTR, A64_BIT(w, 31), tr_get_x(t, A64_FIELD(w, 9, 5)), tr_get_x(t, A64_FIELD(w, 20, 16)),
-                     A64_FIELD(w, 15, 10)));
+             tr_op2i(t, IR_EXTR, A64_BIT(w, 31), tr_get_x(t, A64_FIELD(w, 9, 5)),
+                     tr_get_x(t, A64_FIELD(w, 20, 16)), A64_FIELD(w, 15, 10)));
 }

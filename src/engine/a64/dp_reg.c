@@ -20,7 +20,8 @@ static ir_ref shifted(struct tr *t, unsigned sf, unsigned r, unsigned type, unsi
 
 void a64_integer_logical_shiftedreg(struct tr *t, uint32_t w)
 {
-    static const enum ir_op ops[2][4] = {{IR_AND, IR_OR, IR_XOR, IR_AND}, {IR_BIC, IR_ORN, IR_EON, IR_BIC}};
+    static const enum ir_op ops[2][4] = {{IR_AND, IR_OR, IR_XOR, IR_AND},
+                                         {IR_BIC, IR_ORN, IR_EON, IR_BIC}};
     const unsigned sf = SF(w), opc = A64_FIELD(w, 30, 29);
     const ir_ref operand = shifted(t, sf, RM(w), A64_FIELD(w, 23, 22), A64_FIELD(w, 15, 10));
     ir_ref result;
@@ -39,7 +40,8 @@ void a64_integer_logical_shiftedreg(struct tr *t, uint32_t w)
 void a64_integer_arithmetic_add_sub_shiftedreg(struct tr *t, uint32_t w)
 {
     const unsigned sf = SF(w), is_sub = A64_BIT(w, 30);
-    const ir_ref a = tr_get_x(t, RN(w)), b = shifted(t, sf, RM(w), A64_FIELD(w, 23, 22), A64_FIELD(w, 15, 10));
+    const ir_ref a = tr_get_x(t, RN(w)),
+                 b = shifted(t, sf, RM(w), A64_FIELD(w, 23, 22), A64_FIELD(w, 15, 10));
     const ir_ref result = tr_op2(t, is_sub != 0 ? IR_SUB : IR_ADD, sf, a, b);
 
     if (A64_BIT(w, 29) != 0) {
@@ -51,7 +53,8 @@ void a64_integer_arithmetic_add_sub_shiftedreg(struct tr *t, uint32_t w)
 /* ExtendReg() */
 static ir_ref extended(struct tr *t, unsigned r, unsigned option, unsigned shift)
 {
-    static const enum ir_op ops[8] = {IR_ZEXT8, IR_ZEXT16, IR_ZEXT32, IR_NONE, IR_SEXT8, IR_SEXT16, IR_SEXT32, IR_NONE};
+    static const enum ir_op ops[8] = {IR_ZEXT8, IR_ZEXT16, IR_ZEXT32, IR_NONE,
+                                      IR_SEXT8, IR_SEXT16, IR_SEXT32, IR_NONE};
     ir_ref value = tr_get_x(t, r);
 
     if (ops[option] != IR_NONE) {
@@ -116,7 +119,9 @@ void a64_integer_shift_variable(struct tr *t, uint32_t w)
 
 void a64_integer_crc(struct tr *t, uint32_t w)
 {
-    tr_put_x(t, RD(w), tr_iop(t, A64_BIT(w, 12) != 0 ? IOP_crc32c : IOP_crc32, tr_get_x(t, RN(w)), tr_get_x(t, RM(w)), A64_FIELD(w, 11, 10)));
+    tr_put_x(t, RD(w),
+             tr_iop(t, A64_BIT(w, 12) != 0 ? IOP_crc32c : IOP_crc32, tr_get_x(t, RN(w)),
+                    tr_get_x(t, RM(w)), A64_FIELD(w, 11, 10)));
 }
 
 void a64_integer_arithmetic_max_min_smax_reg(struct tr *t, uint32_t w)
@@ -162,19 +167,23 @@ void a64_integer_arithmetic_mul_widening_32_64(struct tr *t, uint32_t w)
     const enum ir_op extend = A64_BIT(w, 23) != 0 ? IR_ZEXT32 : IR_SEXT32;
 
     accumulate(t, w, IR_I64,
-               tr_op2(t, IR_MUL, IR_I64, tr_op1(t, extend, IR_I64, tr_get_x(t, RN(w))), tr_op1(t, extend, IR_I64, tr_get_x(t, RM(w)))));
+               tr_op2(t, IR_MUL, IR_I64, tr_op1(t, extend, IR_I64, tr_get_x(t, RN(w))),
+                      tr_op1(t, extend, IR_I64, tr_get_x(t, RM(w)))));
 }
 
 void a64_integer_arithmetic_mul_widening_64_128hi(struct tr *t, uint32_t w)
 {
-    tr_put_x(t, RD(w), tr_op2(t, A64_BIT(w, 23) != 0 ? IR_UMULH : IR_SMULH, IR_I64, tr_get_x(t, RN(w)), tr_get_x(t, RM(w))));
+    tr_put_x(t, RD(w),
+             tr_op2(t, A64_BIT(w, 23) != 0 ? IR_UMULH : IR_SMULH, IR_I64, tr_get_x(t, RN(w)),
+                    tr_get_x(t, RM(w))));
 }
 
 /* --- Flags ------------------------------------------------------------------------------------------------------------------- */
 
 static void conditional_compare(struct tr *t, uint32_t w, ir_ref operand)
 {
-    const ir_ref compared = tr_op2(t, A64_BIT(w, 30) != 0 ? IR_FLAGS_SUB : IR_FLAGS_ADD, SF(w), tr_get_x(t, RN(w)), operand);
+    const ir_ref compared = tr_op2(t, A64_BIT(w, 30) != 0 ? IR_FLAGS_SUB : IR_FLAGS_ADD, SF(w),
+                                   tr_get_x(t, RN(w)), operand);
 
     tr_put_nzcv(t, tr_op3(t, IR_SELECT, IR_I64, tr_cond(t, A64_FIELD(w, 15, 12)), compared,
                           tr_const(t, (uint64_t)A64_FIELD(w, 3, 0) << 28)));
@@ -197,19 +206,24 @@ void a64_integer_flags_setf(struct tr *t, uint32_t w)
     const ir_ref value = tr_get_x(t, RN(w));
     const ir_ref top = tr_op2(t, IR_SHL, IR_I32, value, tr_const(t, 31 - msb));
     const ir_ref nz = tr_op1(t, IR_FLAGS_LOGIC, IR_I32, top);
-    const ir_ref v = tr_op2(t, IR_XOR, IR_I64, tr_op1i(t, IR_BIT, IR_I64, value, msb), tr_op1i(t, IR_BIT, IR_I64, value, msb + 1));
+    const ir_ref v = tr_op2(t, IR_XOR, IR_I64, tr_op1i(t, IR_BIT, IR_I64, value, msb),
+                            tr_op1i(t, IR_BIT, IR_I64, value, msb + 1));
     const ir_ref nzv = tr_op2i(t, IR_BFI, IR_I64, nz, v, 28u | 1u << 8);
 
-    tr_put_nzcv(t, tr_op2i(t, IR_BFI, IR_I64, nzv, tr_op1i(t, IR_BIT, IR_I64, tr_get_nzcv(t), 29), 29u | 1u << 8));
+    tr_put_nzcv(t, tr_op2i(t, IR_BFI, IR_I64, nzv, tr_op1i(t, IR_BIT, IR_I64, tr_get_nzcv(t), 29),
+                           29u | 1u << 8));
 }
 
 void a64_integer_flags_rmif(struct tr *t, uint32_t w)
 {
-    const ir_ref rotated = tr_op2(t, IR_ROR, IR_I64, tr_get_x(t, RN(w)), tr_const(t, A64_FIELD(w, 20, 15)));
+    const ir_ref rotated = tr_op2(t, IR_ROR, IR_I64, tr_get_x(t, RN(w)),
+                                  tr_const(t, A64_FIELD(w, 20, 15)));
     const uint64_t mask = (uint64_t)A64_FIELD(w, 3, 0) << 28;
-    const ir_ref inserted = tr_op2(t, IR_AND, IR_I64, tr_op2(t, IR_SHL, IR_I64, rotated, tr_const(t, 28)), tr_const(t, mask));
+    const ir_ref inserted = tr_op2(
+        t, IR_AND, IR_I64, tr_op2(t, IR_SHL, IR_I64, rotated, tr_const(t, 28)), tr_const(t, mask));
 
-    tr_put_nzcv(t, tr_op2(t, IR_OR, IR_I64, tr_op2(t, IR_BIC, IR_I64, tr_get_nzcv(t), tr_const(t, mask)), inserted));
+    tr_put_nzcv(t, tr_op2(t, IR_OR, IR_I64,
+                          tr_op2(t, IR_BIC, IR_I64, tr_get_nzcv(t), tr_const(t, mask)), inserted));
 }
 
 void a64_integer_flags_cfinv(struct tr *t, uint32_t w)
@@ -229,7 +243,8 @@ static void put_flags(struct tr *t, ir_ref n, ir_ref z, ir_ref c, ir_ref v)
     const ir_ref nz = tr_op2i(t, IR_BFI, IR_I64, z, n, 1u | 1u << 8);
     const ir_ref cv = tr_op2i(t, IR_BFI, IR_I64, v, c, 1u | 1u << 8);
 
-    tr_put_nzcv(t, tr_op2(t, IR_SHL, IR_I64, tr_op2i(t, IR_BFI, IR_I64, cv, nz, 2u | 2u << 8), tr_const(t, 28)));
+    tr_put_nzcv(t, tr_op2(t, IR_SHL, IR_I64, tr_op2i(t, IR_BFI, IR_I64, cv, nz, 2u | 2u << 8),
+                          tr_const(t, 28)));
 }
 
 /* From the external format of FP comparisons: N = !C & !Z, Z = Z & C, C = C | Z, V = !C & Z. */
@@ -239,8 +254,8 @@ void a64_integer_flags_xaflag(struct tr *t, uint32_t w)
     const ir_ref z = flag(t, 30), c = flag(t, 29);
     const ir_ref c_or_z = tr_op2(t, IR_OR, IR_I64, c, z);
 
-    put_flags(t, tr_op2(t, IR_XOR, IR_I64, c_or_z, tr_const(t, 1)), tr_op2(t, IR_AND, IR_I64, z, c), c_or_z,
-              tr_op2(t, IR_BIC, IR_I64, z, c));
+    put_flags(t, tr_op2(t, IR_XOR, IR_I64, c_or_z, tr_const(t, 1)), tr_op2(t, IR_AND, IR_I64, z, c),
+              c_or_z, tr_op2(t, IR_BIC, IR_I64, z, c));
 }
 
 /* To it: Z = Z | V, C = C & !V, N = V = 0. */
@@ -295,7 +310,8 @@ void a64_integer_arithmetic_unary_abs(struct tr *t, uint32_t w)
 static const uint32_t key_enabled[4] = {MODE_PAC_IA, MODE_PAC_IB, MODE_PAC_DA, MODE_PAC_DB};
 
 /* rn 31 is SP for the modifier; Z: the modifier is zero. A key that SCTLR_ELx switches off leaves the pointer alone. */
-static void pointer_auth(struct tr *t, enum ir_helper helper, unsigned key, unsigned rd, ir_ref modifier)
+static void pointer_auth(struct tr *t, enum ir_helper helper, unsigned key, unsigned rd,
+                         ir_ref modifier)
 {
     if ((t->mode & key_enabled[key]) != 0 && rd != 31) {
         tr_put_x(t, rd, tr_helper_keeps_regs(t, helper, tr_get_x(t, rd), modifier, key));
@@ -320,10 +336,10 @@ static void pointer_auth_hint(struct tr *t, uint32_t w, enum ir_helper helper, u
     }
 }
 
-#define POINTER_AUTH(class, form, helper, key)                                                                                             \
-    void a64_##class(struct tr *t, uint32_t w)                                                                                             \
-    {                                                                                                                                      \
-        pointer_auth_##form(t, w, HELPER_##helper, key);                                                                                   \
+#define POINTER_AUTH(class, form, helper, key)           \
+    void a64_##class(struct tr * t, uint32_t w)          \
+    {                                                    \
+        pointer_auth_##form(t, w, HELPER_##helper, key); \
     }
 POINTER_AUTH(integer_pac_pacia_dp_1src, dp, pac, 0)
 POINTER_AUTH(integer_pac_pacib_dp_1src, dp, pac, 1)
@@ -340,12 +356,14 @@ POINTER_AUTH(integer_pac_autib_hint, hint, aut, 1)
 
 void a64_integer_pac_pacga_dp_2src(struct tr *t, uint32_t w)
 {
-    tr_put_x(t, RD(w), tr_helper_keeps_regs(t, HELPER_pacga, tr_get_x(t, RN(w)), tr_get_sp(t, RM(w)), 0));
+    tr_put_x(t, RD(w),
+             tr_helper_keeps_regs(t, HELPER_pacga, tr_get_x(t, RN(w)), tr_get_sp(t, RM(w)), 0));
 }
 
 void a64_integer_pac_strip_dp_1src(struct tr *t, uint32_t w)
 {
-    tr_put_x(t, RD(w), tr_helper_keeps_regs(t, HELPER_xpac, tr_get_x(t, RD(w)), IR_REF_NONE, A64_BIT(w, 10)));
+    tr_put_x(t, RD(w),
+             tr_helper_keeps_regs(t, HELPER_xpac, tr_get_x(t, RD(w)), IR_REF_NONE, A64_BIT(w, 10)));
 }
 
 void a64_integer_pac_strip_hint(struct tr *t, uint32_t w)

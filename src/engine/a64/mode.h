@@ -3,20 +3,22 @@
 #ifndef ENGINE_A64_MODE_H
 #define ENGINE_A64_MODE_H
 
-#define MODE_EL(key) ((key)&3u)            /* PSTATE.EL */
-#define MODE_FP_TRAP(key) ((key) >> 2 & 3u) /* FP and SIMD instructions trap to this EL; 0 = they do not */
-#define MODE_SP_CHECK (1u << 4)            /* SCTLR_ELx.SA (SA0 at EL0) */
-#define MODE_STEP (1u << 5)                /* software step active: one instruction per block */
-#define MODE_IL (1u << 6)                  /* PSTATE.IL: everything is an Illegal Execution state exception */
-#define MODE_SPSEL (1u << 7)               /* PSTATE.SP: MSR SPSel and SP_EL0 accesses depend on it */
-#define MODE_PAC_IA (1u << 8)              /* SCTLR_ELx.EnIA and so on: else the instruction is a NOP */
-#define MODE_PAC_IB (1u << 9)
-#define MODE_PAC_DA (1u << 10)
-#define MODE_PAC_DB (1u << 11)
-#define MODE_E2H (1u << 12)                /* HCR_EL2.E2H: register redirection at EL2 */
-#define MODE_TGE (1u << 13)
+#define MODE_EL(key) ((key)&3u) /* PSTATE.EL */
+#define MODE_FP_TRAP(key) \
+    ((key) >> 2 & 3u)           /* FP and SIMD instructions trap to this EL; 0 = they do not */
+#define MODE_SP_CHECK (1u << 4) /* SCTLR_ELx.SA (SA0 at EL0) */
+#define MODE_STEP     (1u << 5) /* software step active: one instruction per block */
+#define MODE_IL       (1u << 6) /* PSTATE.IL: everything is an Illegal Execution state exception */
+#define MODE_SPSEL    (1u << 7) /* PSTATE.SP: MSR SPSel and SP_EL0 accesses depend on it */
+#define MODE_PAC_IA   (1u << 8) /* SCTLR_ELx.EnIA and so on: else the instruction is a NOP */
+#define MODE_PAC_IB   (1u << 9)
+#define MODE_PAC_DA   (1u << 10)
+#define MODE_PAC_DB   (1u << 11)
+#define MODE_E2H      (1u << 12) /* HCR_EL2.E2H: register redirection at EL2 */
+#define MODE_TGE      (1u << 13)
 
-#define MODE_BREAKPOINTS (1u << 14)         /* breakpoints are enabled and may match: one instruction per block */
+#define MODE_BREAKPOINTS \
+    (1u << 14) /* breakpoints are enabled and may match: one instruction per block */
 #define MODE_ONE_INSN (MODE_STEP | MODE_BREAKPOINTS)
 
 #endif

@@ -85,9 +85,11 @@ void a64_system_monitors(struct tr *t, uint32_t w)
 
 void a64_system_barriers_dmb(struct tr *t, uint32_t w)
 {
-    static const enum ir_fence fences[4] = {IR_FENCE_FULL, IR_FENCE_LOAD, IR_FENCE_STORE, IR_FENCE_FULL};
+    static const enum ir_fence fences[4] = {IR_FENCE_FULL, IR_FENCE_LOAD, IR_FENCE_STORE,
+                                            IR_FENCE_FULL};
 
-    tr_node(t, IR_FENCE, IR_I64, 0, IR_REF_NONE, IR_REF_NONE, IR_REF_NONE, 0, fences[A64_FIELD(w, 9, 8)]);
+    tr_node(t, IR_FENCE, IR_I64, 0, IR_REF_NONE, IR_REF_NONE, IR_REF_NONE, 0,
+            fences[A64_FIELD(w, 9, 8)]);
 }
 
 static void barrier(struct tr *t, uint32_t kind)
@@ -137,7 +139,9 @@ void a64_system_register_system(struct tr *t, uint32_t w)
         if (register_id(w) == ID_NZCV) {
             tr_put_x(t, rt, tr_get_nzcv(t));
         } else {
-            tr_put_x(t, rt, tr_helper_keeps_regs(t, HELPER_mrs, IR_REF_NONE, tr_const(t, rt), register_id(w)));
+            tr_put_x(
+                t, rt,
+                tr_helper_keeps_regs(t, HELPER_mrs, IR_REF_NONE, tr_const(t, rt), register_id(w)));
         }
     } else if (register_id(w) == ID_NZCV) {
         tr_put_nzcv(t, tr_op2(t, IR_AND, IR_I64, tr_get_x(t, rt), tr_const(t, 0xf0000000u)));
@@ -149,7 +153,8 @@ void a64_system_register_system(struct tr *t, uint32_t w)
 
 void a64_system_register_cpsr(struct tr *t, uint32_t w)
 {
-    tr_helper(t, HELPER_msr_imm, IR_REF_NONE, IR_REF_NONE, A64_FIELD(w, 18, 16) << 8 | A64_FIELD(w, 7, 5) << 4 | A64_FIELD(w, 11, 8));
+    tr_helper(t, HELPER_msr_imm, IR_REF_NONE, IR_REF_NONE,
+              A64_FIELD(w, 18, 16) << 8 | A64_FIELD(w, 7, 5) << 4 | A64_FIELD(w, 11, 8));
     tr_end(t);
 }
 
@@ -158,7 +163,9 @@ void a64_system_sysops(struct tr *t, uint32_t w)
     const unsigned rt = A64_FIELD(w, 4, 0);
 
     if (A64_BIT(w, 21) != 0) {
-        tr_put_x(t, rt, tr_helper_keeps_regs(t, HELPER_sysl, IR_REF_NONE, tr_const(t, rt), register_id(w)));
+        tr_put_x(
+            t, rt,
+            tr_helper_keeps_regs(t, HELPER_sysl, IR_REF_NONE, tr_const(t, rt), register_id(w)));
         tr_end(t);
     } else {
         tr_helper(t, HELPER_sys, tr_get_x(t, rt), tr_const(t, rt), register_id(w));

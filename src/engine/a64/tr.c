@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include "engine/a64/translate.h"
-
 #include <assert.h>
 #include <string.h>
 
+#include "engine/a64/translate.h"
 #include "engine/ir/fold.h"
 
-ir_ref tr_node(struct tr *t, enum ir_op op, unsigned type, unsigned flags, ir_ref a, ir_ref b, ir_ref c, unsigned d, uint32_t imm)
+ir_ref tr_node(struct tr *t, enum ir_op op, unsigned type, unsigned flags, ir_ref a, ir_ref b,
+               ir_ref c, unsigned d, uint32_t imm)
 {
     assert(t->n_nodes < TR_MAX_NODES);
     const uint32_t i = t->n_nodes++;
@@ -59,11 +59,13 @@ static bool const_of(const struct tr *t, ir_ref r, uint64_t *value)
     return true;
 }
 
-static ir_ref pure(struct tr *t, enum ir_op op, unsigned sf, ir_ref a, ir_ref b, ir_ref c, uint32_t imm)
+static ir_ref pure(struct tr *t, enum ir_op op, unsigned sf, ir_ref a, ir_ref b, ir_ref c,
+                   uint32_t imm)
 {
     uint64_t va, vb, vc, folded;
 
-    if (const_of(t, a, &va) && const_of(t, b, &vb) && const_of(t, c, &vc) && ir_fold(op, sf, va, vb, vc, imm, &folded)) {
+    if (const_of(t, a, &va) && const_of(t, b, &vb) && const_of(t, c, &vc) &&
+        ir_fold(op, sf, va, vb, vc, imm, &folded)) {
         return tr_const(t, folded);
     }
     return tr_node(t, op, sf, 0, a, b, c, 0, imm);
@@ -198,7 +200,8 @@ ir_ref tr_vop(struct tr *t, enum ir_vop fn, ir_ref a, ir_ref b, ir_ref c, uint32
 
 void tr_put_vq(struct tr *t, unsigned q, unsigned r, ir_ref value)
 {
-    tr_put_v(t, r, q != 0 ? value : tr_node(t, IR_VZEXT, 3, 0, value, IR_REF_NONE, IR_REF_NONE, 0, 0));
+    tr_put_v(t, r,
+             q != 0 ? value : tr_node(t, IR_VZEXT, 3, 0, value, IR_REF_NONE, IR_REF_NONE, 0, 0));
 }
 
 ir_ref tr_lane(struct tr *t, ir_ref v, unsigned size, unsigned index)
@@ -233,12 +236,14 @@ ir_ref tr_helper(struct tr *t, enum ir_helper fn, ir_ref a, ir_ref b, uint32_t i
 
 /* --- Memory ------------------------------------------------------------------------------------------------------------------ */
 
-ir_ref tr_load(struct tr *t, ir_ref addr, unsigned size, unsigned flags, unsigned align, uint32_t iss)
+ir_ref tr_load(struct tr *t, ir_ref addr, unsigned size, unsigned flags, unsigned align,
+               uint32_t iss)
 {
     return tr_node(t, IR_LOAD, size, flags, addr, IR_REF_NONE, IR_REF_NONE, align, iss);
 }
 
-void tr_store(struct tr *t, ir_ref addr, ir_ref value, unsigned size, unsigned flags, unsigned align, uint32_t iss)
+void tr_store(struct tr *t, ir_ref addr, ir_ref value, unsigned size, unsigned flags,
+              unsigned align, uint32_t iss)
 {
     tr_node(t, IR_STORE, size, flags, addr, value, IR_REF_NONE, align, iss);
 }

@@ -15,24 +15,26 @@
 
 struct a64_row;
 
-#define A64_FIELD(word, hi, lo) ((uint32_t)(word) >> (lo) & (uint32_t)((1ull << ((hi) - (lo) + 1)) - 1))
+#define A64_FIELD(word, hi, lo) \
+    ((uint32_t)(word) >> (lo) & (uint32_t)((1ull << ((hi) - (lo) + 1)) - 1))
 #define A64_BIT(word, n) ((uint32_t)(word) >> (n)&1u)
 
-#define TR_MAX_INSNS 64    /* guest instructions of one block */
-#define TR_MAX_NODES 8192
+#define TR_MAX_INSNS      64 /* guest instructions of one block */
+#define TR_MAX_NODES      8192
 #define TR_NODES_PER_INSN 256 /* no instruction emits more */
 
 /* The block under construction, and what is known about guest registers at this point of it. */
 struct tr {
     struct ir_node *nodes;
     uint32_t n_nodes;
-    uint32_t mode; /* the mode key that the block is made for */
-    uint64_t pc;   /* address of the present instruction */
-    uint8_t insn;  /* its index in the block */
-    bool end;      /* the present instruction has ended the block */
-    bool guarded;  /* the page has the GP attribute: BR sets BTYPE accordingly */
+    uint32_t mode;       /* the mode key that the block is made for */
+    uint64_t pc;         /* address of the present instruction */
+    uint8_t insn;        /* its index in the block */
+    bool end;            /* the present instruction has ended the block */
+    bool guarded;        /* the page has the GP attribute: BR sets BTYPE accordingly */
     struct a64_cpu *cpu; /* features; nothing else of it may be baked into the block */
-    ir_ref x[32], v[32], nzcv; /* node that holds the register's present value; IR_REF_NONE = only memory has it */
+    ir_ref x[32], v[32],
+        nzcv; /* node that holds the register's present value; IR_REF_NONE = only memory has it */
     ir_ref zero;
     const struct a64_row *row;
 };
@@ -41,7 +43,8 @@ typedef void a64_class_fn(struct tr *t, uint32_t w);
 
 /* --- Emitting ---------------------------------------------------------------------------------------------------------------- */
 
-ir_ref tr_node(struct tr *t, enum ir_op op, unsigned type, unsigned flags, ir_ref a, ir_ref b, ir_ref c, unsigned d, uint32_t imm);
+ir_ref tr_node(struct tr *t, enum ir_op op, unsigned type, unsigned flags, ir_ref a, ir_ref b,
+               ir_ref c, unsigned d, uint32_t imm);
 ir_ref tr_const(struct tr *t, uint64_t value);
 
 /* Pure integer operations; constants are folded. sf: 0 = 32-bit, 1 = 64-bit. */
@@ -79,8 +82,10 @@ ir_ref tr_helper_keeps_regs(struct tr *t, enum ir_helper fn, ir_ref a, ir_ref b,
 
 /* Memory. iss: bits 24:14 of a Data Abort's ISS (ISV, SAS, SSE, SRT, SF, AR) at their places, 0 when the form gives none.
  * sp_base: the base register is SP, which is checked when the mode says so: call tr_check_sp first. */
-ir_ref tr_load(struct tr *t, ir_ref addr, unsigned size, unsigned flags, unsigned align, uint32_t iss);
-void tr_store(struct tr *t, ir_ref addr, ir_ref value, unsigned size, unsigned flags, unsigned align, uint32_t iss);
+ir_ref tr_load(struct tr *t, ir_ref addr, unsigned size, unsigned flags, unsigned align,
+               uint32_t iss);
+void tr_store(struct tr *t, ir_ref addr, ir_ref value, unsigned size, unsigned flags,
+              unsigned align, uint32_t iss);
 void tr_check_sp(struct tr *t, unsigned rn);
 
 /* Control. All but tr_branch_if end the block. */

@@ -6,7 +6,8 @@
 
 #include "engine/a64/decode.h"
 
-_Static_assert(TR_MAX_INSNS <= sizeof(((struct ir_block *)0)->words) / 4, "a block keeps a copy of its code");
+_Static_assert(TR_MAX_INSNS <= sizeof(((struct ir_block *)0)->words) / 4,
+               "a block keeps a copy of its code");
 _Static_assert(TR_MAX_NODES > TR_NODES_PER_INSN * 2, "one instruction always fits");
 
 static void translate_insn(struct tr *t, uint32_t w)
@@ -30,12 +31,17 @@ static void translate_insn(struct tr *t, uint32_t w)
 static uint8_t landing(uint32_t w)
 {
     switch (w) {
-    case 0xd503245f: return 1u << 0 | 1u << 1 | 1u << 2;           /* BTI c */
-    case 0xd503249f: return 1u << 0 | 1u << 1 | 1u << 3;           /* BTI j */
-    case 0xd50324df: return 0xf;                                   /* BTI jc */
-    case 0xd503233f:                                               /* PACIASP */
-    case 0xd503237f: return 1u << 0 | 1u << 1 | 1u << 2 | 1u << 7; /* PACIBSP: BTYPE 3 as SCTLR_ELx.BT says */
-    default: break;
+    case 0xd503245f:
+        return 1u << 0 | 1u << 1 | 1u << 2; /* BTI c */
+    case 0xd503249f:
+        return 1u << 0 | 1u << 1 | 1u << 3; /* BTI j */
+    case 0xd50324df:
+        return 0xf;  /* BTI jc */
+    case 0xd503233f: /* PACIASP */
+    case 0xd503237f:
+        return 1u << 0 | 1u << 1 | 1u << 2 | 1u << 7; /* PACIBSP: BTYPE 3 as SCTLR_ELx.BT says */
+    default:
+        break;
     }
     /* BRK and HLT raise their own exception first. */
     return (w & 0xffe0001f) == 0xd4200000 || (w & 0xffe0001f) == 0xd4400000 ? 0xf : 1u << 0;
@@ -52,7 +58,9 @@ struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, 
     };
     uint32_t words[TR_MAX_INSNS];
     const unsigned in_page = (unsigned)(0x1000 - (cpu->pc & 0xfff)) / 4;
-    const unsigned limit = (t.mode & MODE_ONE_INSN) != 0 ? 1 : in_page < TR_MAX_INSNS ? in_page : TR_MAX_INSNS;
+    const unsigned limit = (t.mode & MODE_ONE_INSN) != 0 ? 1
+                           : in_page < TR_MAX_INSNS      ? in_page
+                                                         : TR_MAX_INSNS;
     unsigned n = 0;
 
     tr_node(&t, IR_NONE, 0, 0, IR_REF_NONE, IR_REF_NONE, IR_REF_NONE, 0, 0);

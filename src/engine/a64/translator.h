@@ -8,8 +8,8 @@
 
 /* Scratch of one vCPU; only what is used becomes resident. */
 struct translator {
-    v128 values[TR_MAX_NODES];             /* of the interpreter, by node */
-    struct ir_node nodes[TR_MAX_NODES];    /* of the block under construction */
+    v128 values[TR_MAX_NODES];          /* of the interpreter, by node */
+    struct ir_node nodes[TR_MAX_NODES]; /* of the block under construction */
 };
 
 /*

@@ -30,26 +30,39 @@ static uint64_t extend_loaded(uint64_t value, unsigned size, unsigned flags)
 static uint64_t lane(const v128 *v, unsigned size, unsigned index)
 {
     switch (size) {
-    case 0: return v->b[index & 15];
-    case 1: return v->h[index & 7];
-    case 2: return v->s[index & 3];
-    default: return v->d[index & 1];
+    case 0:
+        return v->b[index & 15];
+    case 1:
+        return v->h[index & 7];
+    case 2:
+        return v->s[index & 3];
+    default:
+        return v->d[index & 1];
     }
 }
 
 static void set_lane(v128 *v, unsigned size, unsigned index, uint64_t value)
 {
     switch (size) {
-    case 0: v->b[index & 15] = (uint8_t)value; break;
-    case 1: v->h[index & 7] = (uint16_t)value; break;
-    case 2: v->s[index & 3] = (uint32_t)value; break;
-    default: v->d[index & 1] = value; break;
+    case 0:
+        v->b[index & 15] = (uint8_t)value;
+        break;
+    case 1:
+        v->h[index & 7] = (uint16_t)value;
+        break;
+    case 2:
+        v->s[index & 3] = (uint32_t)value;
+        break;
+    default:
+        v->d[index & 1] = value;
+        break;
     }
 }
 
 static v128 duplicate(unsigned size, uint64_t value)
 {
-    static const uint64_t ones[4] = {0x0101010101010101ull, 0x0001000100010001ull, 0x0000000100000001ull, 1};
+    static const uint64_t ones[4] = {0x0101010101010101ull, 0x0001000100010001ull,
+                                     0x0000000100000001ull, 1};
     const uint64_t d = (value & ir_ones(8u << size)) * ones[size & 3];
     return (v128){.d = {d, d}};
 }
@@ -63,46 +76,49 @@ enum ir_next interp_run(struct a64_cpu *cpu, const struct ir_block *block)
 #define PURE(name, expression) [IR_##name] = {&&do_##name##_32, &&do_##name##_64},
 #include "engine/ir/pure.inc"
 #undef PURE
-        ANY(NONE),      ANY(CONST),    ANY(GET_X),     ANY(PUT_X),    ANY(GET_V),  ANY(PUT_V),    ANY(GET_NZCV), ANY(PUT_NZCV),
-        ANY(PUT_BTYPE), ANY(GET_FIELD), ANY(PUT_FIELD), ANY(VFROM64), ANY(VPACK),  ANY(VLANE),    ANY(VLANES),   ANY(VINSERT),
-        ANY(VZEXT),     ANY(VAND),     ANY(VOR),       ANY(VXOR),     ANY(VBIC),   ANY(VORN),     ANY(VNOT),     ANY(VBSL),
-        ANY(VDUP),      ANY(VOP),      ANY(IOP),       ANY(LOAD),     ANY(STORE),  ANY(LDX),      ANY(STX),      ANY(ATOMIC),
-        ANY(CAS),       ANY(FENCE),    ANY(CLREX),     ANY(PREFETCH), ANY(CHECK_SP), ANY(JUMP),   ANY(BRANCH_IF), ANY(JUMP_IND),
-        ANY(HELPER),    ANY(SELECT),
+        ANY(NONE),     ANY(CONST),    ANY(GET_X),     ANY(PUT_X),     ANY(GET_V),     ANY(PUT_V),
+        ANY(GET_NZCV), ANY(PUT_NZCV), ANY(PUT_BTYPE), ANY(GET_FIELD), ANY(PUT_FIELD), ANY(VFROM64),
+        ANY(VPACK),    ANY(VLANE),    ANY(VLANES),    ANY(VINSERT),   ANY(VZEXT),     ANY(VAND),
+        ANY(VOR),      ANY(VXOR),     ANY(VBIC),      ANY(VORN),      ANY(VNOT),      ANY(VBSL),
+        ANY(VDUP),     ANY(VOP),      ANY(IOP),       ANY(LOAD),      ANY(STORE),     ANY(LDX),
+        ANY(STX),      ANY(ATOMIC),   ANY(CAS),       ANY(FENCE),     ANY(CLREX),     ANY(PREFETCH),
+        ANY(CHECK_SP), ANY(JUMP),     ANY(BRANCH_IF), ANY(JUMP_IND),  ANY(HELPER),    ANY(SELECT),
     };
     v128 *const values = cpu->translator->values;
     const struct ir_node *n = block->nodes;
     v128 *out = values;
 
-#define A (values[n->a].d[0])
-#define B (values[n->b].d[0])
-#define C (values[n->c].d[0])
+#define A      (values[n->a].d[0])
+#define B      (values[n->b].d[0])
+#define C      (values[n->c].d[0])
 #define RESULT (out->d[0])
-#define NEXT                                                                                                                               \
-    do {                                                                                                                                   \
-        n++;                                                                                                                               \
-        out++;                                                                                                                             \
-        goto *labels[n->op][n->type];                                                                                                      \
+#define NEXT                          \
+    do {                              \
+        n++;                          \
+        out++;                        \
+        goto *labels[n->op][n->type]; \
     } while (0)
 
     goto *labels[n->op][n->type];
 
-#define PURE(name, expression)                                                                                                             \
-    do_##name##_32 : {                                                                                                                     \
-        const unsigned sf = 0;                                                                                                             \
-        const uint64_t a = A, b = B, c = C;                                                                                                \
-        const uint32_t imm = n->imm;                                                                                                       \
-        (void)sf, (void)a, (void)b, (void)c, (void)imm;                                                                                    \
-        RESULT = (expression);                                                                                                             \
-        NEXT;                                                                                                                              \
-    }                                                                                                                                      \
-    do_##name##_64 : {                                                                                                                     \
-        const unsigned sf = 1;                                                                                                             \
-        const uint64_t a = A, b = B, c = C;                                                                                                \
-        const uint32_t imm = n->imm;                                                                                                       \
-        (void)sf, (void)a, (void)b, (void)c, (void)imm;                                                                                    \
-        RESULT = (expression);                                                                                                             \
-        NEXT;                                                                                                                              \
+#define PURE(name, expression)                          \
+    do_##name##_32:                                     \
+    {                                                   \
+        const unsigned sf = 0;                          \
+        const uint64_t a = A, b = B, c = C;             \
+        const uint32_t imm = n->imm;                    \
+        (void)sf, (void)a, (void)b, (void)c, (void)imm; \
+        RESULT = (expression);                          \
+        NEXT;                                           \
+    }                                                   \
+    do_##name##_64:                                     \
+    {                                                   \
+        const unsigned sf = 1;                          \
+        const uint64_t a = A, b = B, c = C;             \
+        const uint32_t imm = n->imm;                    \
+        (void)sf, (void)a, (void)b, (void)c, (void)imm; \
+        RESULT = (expression);                          \
+        NEXT;                                           \
     }
 #include "engine/ir/pure.inc"
 #undef PURE
@@ -257,7 +273,7 @@ do_BRANCH_IF:
 do_JUMP_IND:
     cpu->pc = A;
     return IR_GO;
-do_HELPER: {
+do_HELPER : {
     cpu->pc = block->pc + 4ull * n->insn;
     const enum ir_next next = ir_helpers[n->d].fn(cpu, &RESULT, A, B, n->imm);
     if (next == IR_NEXT) {
@@ -274,7 +290,7 @@ fault:
     cpu->pc = block->pc + 4ull * n->insn;
     return exc_abort(cpu, n->imm);
 
-invalidated: {
+invalidated : {
     /* The rest of this instruction still runs: its remaining nodes are the same, whatever became of the code behind it. */
     const uint8_t insn = n->insn;
     const struct ir_node *const end = block->nodes + block->n_nodes;

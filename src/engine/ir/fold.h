@@ -60,18 +60,34 @@ static inline unsigned ir_carry(uint64_t flags)
 /* ConditionHolds() */
 static inline uint64_t ir_cond(uint64_t flags, unsigned cond)
 {
-    const unsigned n = flags >> 31 & 1u, z = flags >> 30 & 1u, c = flags >> 29 & 1u, v = flags >> 28 & 1u;
+    const unsigned n = flags >> 31 & 1u, z = flags >> 30 & 1u, c = flags >> 29 & 1u,
+                   v = flags >> 28 & 1u;
     unsigned r;
 
     switch (cond >> 1) {
-    case 0: r = z; break;
-    case 1: r = c; break;
-    case 2: r = n; break;
-    case 3: r = v; break;
-    case 4: r = c & (z ^ 1u); break;
-    case 5: r = n == v; break;
-    case 6: r = (n == v) & (z ^ 1u); break;
-    default: return 1;
+    case 0:
+        r = z;
+        break;
+    case 1:
+        r = c;
+        break;
+    case 2:
+        r = n;
+        break;
+    case 3:
+        r = v;
+        break;
+    case 4:
+        r = c & (z ^ 1u);
+        break;
+    case 5:
+        r = n == v;
+        break;
+    case 6:
+        r = (n == v) & (z ^ 1u);
+        break;
+    default:
+        return 1;
     }
     return r ^ (cond & 1u);
 }
@@ -128,7 +144,8 @@ static inline uint64_t ir_clz(unsigned sf, uint64_t a)
 static inline uint64_t ir_cls(unsigned sf, uint64_t a)
 {
     const uint64_t x = sf != 0 ? a : ir_sext(a, 32);
-    const uint64_t differing = x ^ (uint64_t)((int64_t)x >> 63); /* leading sign bits become zeros */
+    const uint64_t differing = x ^
+                               (uint64_t)((int64_t)x >> 63); /* leading sign bits become zeros */
     return (differing == 0 ? 64u : (unsigned)__builtin_clzll(differing)) - 1 - (sf != 0 ? 0u : 32u);
 }
 
@@ -174,6 +191,7 @@ static inline uint64_t ir_bitfield_insert(unsigned sf, uint64_t a, uint64_t b, u
  * The value of a pure integer operation. Returns false when the operation is not one of them.
  * One switch serves the interpreter's rare path, the folder, and the tests of emitted code.
  */
-bool ir_fold(enum ir_op op, unsigned sf, uint64_t a, uint64_t b, uint64_t c, uint32_t imm, uint64_t *result);
+bool ir_fold(enum ir_op op, unsigned sf, uint64_t a, uint64_t b, uint64_t c, uint32_t imm,
+             uint64_t *result);
 
 #endif

@@ -5,13 +5,14 @@
  * CRC32 with the reflected polynomial, a nibble at a time: the table is computed from the polynomial by the preprocessor.
  * a = accumulator, b = data of (1 << imm) bytes.
  */
-#define STEP(poly, v) ((v) >> 1 ^ (((v)&1u) != 0 ? (poly) : 0u))
+#define STEP(poly, v)   ((v) >> 1 ^ (((v)&1u) != 0 ? (poly) : 0u))
 #define NIBBLE(poly, v) STEP(poly, STEP(poly, STEP(poly, STEP(poly, (uint32_t)(v)))))
-#define TABLE(poly)                                                                                                                        \
-    {                                                                                                                                      \
-        NIBBLE(poly, 0), NIBBLE(poly, 1), NIBBLE(poly, 2), NIBBLE(poly, 3), NIBBLE(poly, 4), NIBBLE(poly, 5), NIBBLE(poly, 6),             \
-            NIBBLE(poly, 7), NIBBLE(poly, 8), NIBBLE(poly, 9), NIBBLE(poly, 10), NIBBLE(poly, 11), NIBBLE(poly, 12), NIBBLE(poly, 13),     \
-            NIBBLE(poly, 14), NIBBLE(poly, 15)                                                                                             \
+#define TABLE(poly)                                                                              \
+    {                                                                                            \
+        NIBBLE(poly, 0), NIBBLE(poly, 1), NIBBLE(poly, 2), NIBBLE(poly, 3), NIBBLE(poly, 4),     \
+            NIBBLE(poly, 5), NIBBLE(poly, 6), NIBBLE(poly, 7), NIBBLE(poly, 8), NIBBLE(poly, 9), \
+            NIBBLE(poly, 10), NIBBLE(poly, 11), NIBBLE(poly, 12), NIBBLE(poly, 13),              \
+            NIBBLE(poly, 14), NIBBLE(poly, 15)                                                   \
     }
 static const uint32_t crc32_table[16] = TABLE(0xedb88320u);
 static const uint32_t crc32c_table[16] = TABLE(0x82f63b78u);

@@ -29,16 +29,23 @@ enum ir_op {
     IR_OP_COUNT
 };
 
-enum ir_type { IR_I32 = 0, IR_I64 = 1 }; /* of integer operations; memory and lane operations use log2 of the size */
+enum ir_type {
+    IR_I32 = 0,
+    IR_I64 = 1
+}; /* of integer operations; memory and lane operations use log2 of the size */
 
 enum {
     IR_MEM_ACQUIRE = 1 << 0, /* LDAR and LDAPR alike: x86 and the interpreter give both RCsc */
     IR_MEM_RELEASE = 1 << 1,
-    IR_MEM_UNPRIV = 1 << 2,  /* LDTR, STTR: as if from EL0 */
-    IR_MEM_SEXT32 = 1 << 3,  /* sign-extend the loaded value to 32 bits, zero above */
+    IR_MEM_UNPRIV = 1 << 2, /* LDTR, STTR: as if from EL0 */
+    IR_MEM_SEXT32 = 1 << 3, /* sign-extend the loaded value to 32 bits, zero above */
     IR_MEM_SEXT64 = 1 << 4,
-    IR_MEM_ATOMIC = 1 << 5, /* must be single-copy atomic for the whole size; misaligned where LSE2 does not allow it: Alignment fault */
-    IR_MEM_ALIGNED = 1 << 6, /* Alignment fault when not aligned to d, whatever SCTLR.A says (exclusives, atomics across 16 bytes) */
+    IR_MEM_ATOMIC =
+        1
+        << 5, /* must be single-copy atomic for the whole size; misaligned where LSE2 does not allow it: Alignment fault */
+    IR_MEM_ALIGNED =
+        1
+        << 6, /* Alignment fault when not aligned to d, whatever SCTLR.A says (exclusives, atomics across 16 bytes) */
 };
 
 enum ir_atomic {
@@ -79,12 +86,14 @@ _Static_assert(sizeof(struct ir_node) == 16, "two nodes of a translation share a
  * VOP: a pure function of vectors (and of integers in d[0]), with access to FPCR/FPSR only. *d does not alias an operand and is
  * written completely. Convention for imm: IR_VIMM below; more bits as the row documents.
  */
-typedef void ir_vop_fn(struct a64_cpu *cpu, v128 *d, const v128 *a, const v128 *b, const v128 *c, uint32_t imm);
+typedef void ir_vop_fn(struct a64_cpu *cpu, v128 *d, const v128 *a, const v128 *b, const v128 *c,
+                       uint32_t imm);
 
 #define IR_VIMM(lane, q, extra) ((uint32_t)(lane) | (uint32_t)(q) << 3 | (uint32_t)(extra) << 8)
-#define IR_VIMM_LANE(imm) ((imm)&7u)         /* log2 of the lane size in bytes: 0 B, 1 H, 2 S, 3 D */
-#define IR_VIMM_Q(imm) ((imm) >> 3 & 1u)     /* 128-bit form; else the upper half of the result is zero */
-#define IR_VIMM_SCALAR (1u << 4)             /* one lane; the rest of the result is zero */
+#define IR_VIMM_LANE(imm)       ((imm)&7u) /* log2 of the lane size in bytes: 0 B, 1 H, 2 S, 3 D */
+#define IR_VIMM_Q(imm) \
+    ((imm) >> 3 & 1u)                /* 128-bit form; else the upper half of the result is zero */
+#define IR_VIMM_SCALAR     (1u << 4) /* one lane; the rest of the result is zero */
 #define IR_VIMM_EXTRA(imm) ((imm) >> 8)
 
 enum ir_vop {
@@ -93,7 +102,11 @@ enum ir_vop {
 #undef VOP
     VOP_COUNT
 };
-enum { VOP_PURE = 0, VOP_FP = 1 /* reads FPCR, accumulates FPSR */, VOP_QC = 2 /* may set FPSR.QC */ };
+enum {
+    VOP_PURE = 0,
+    VOP_FP = 1 /* reads FPCR, accumulates FPSR */,
+    VOP_QC = 2 /* may set FPSR.QC */
+};
 struct ir_vop_info {
     const char *name;
     ir_vop_fn *fn;
@@ -121,11 +134,12 @@ extern const struct ir_iop_info ir_iops[IOP_COUNT];
  */
 enum ir_next {
     IR_NEXT = 0, /* go on with the next node */
-    IR_END,      /* done, but what was decoded under no longer holds (mode, translation, step): leave the block, PC = next instruction */
-    IR_GO,       /* cpu->pc has been set (exception taken, ERET, retry): leave the block */
-    IR_LEAVE,    /* cpu->exit and cpu->pc have been set: leave hv_vcpu_run */
+    IR_END, /* done, but what was decoded under no longer holds (mode, translation, step): leave the block, PC = next instruction */
+    IR_GO,  /* cpu->pc has been set (exception taken, ERET, retry): leave the block */
+    IR_LEAVE, /* cpu->exit and cpu->pc have been set: leave hv_vcpu_run */
 };
-typedef enum ir_next ir_helper_fn(struct a64_cpu *cpu, uint64_t *result, uint64_t a, uint64_t b, uint32_t imm);
+typedef enum ir_next ir_helper_fn(struct a64_cpu *cpu, uint64_t *result, uint64_t a, uint64_t b,
+                                  uint32_t imm);
 enum ir_helper {
 #define HELPER(name) HELPER_##name,
 #include "engine/ir/helpers.inc"

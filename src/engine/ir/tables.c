@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The tables behind the X-macro lists of the IR. */
-#include "engine/ir/ir.h"
 #include "engine/ir/functions.h"
+#include "engine/ir/ir.h"
 
 const char *const ir_op_names[IR_OP_COUNT] = {
 #define OP(name, result, effect) [IR_##name] = #name,

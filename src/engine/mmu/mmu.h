@@ -26,16 +26,22 @@ void mmu_destroy(struct a64_cpu *cpu);
 
 /* Data accesses. size_log2 0..4; flags: IR_MEM_* (UNPRIV, ATOMIC, ALIGNED, ACQUIRE, RELEASE); align: log2 of the alignment to
  * check. Values are zero-extended (sign extension is the caller's); size 4 uses the whole v128. */
-bool mmu_load(struct a64_cpu *cpu, uint64_t va, unsigned size_log2, unsigned flags, unsigned align, v128 *value);
-bool mmu_store(struct a64_cpu *cpu, uint64_t va, unsigned size_log2, unsigned flags, unsigned align, const v128 *value);
+bool mmu_load(struct a64_cpu *cpu, uint64_t va, unsigned size_log2, unsigned flags, unsigned align,
+              v128 *value);
+bool mmu_store(struct a64_cpu *cpu, uint64_t va, unsigned size_log2, unsigned flags, unsigned align,
+               const v128 *value);
 
 /* Read-modify-write: real host atomics. old receives the previous value. */
-bool mmu_atomic(struct a64_cpu *cpu, uint64_t va, unsigned size_log2, unsigned op, uint64_t operand, uint64_t *old);
-bool mmu_cas(struct a64_cpu *cpu, uint64_t va, unsigned size_log2, const v128 *expected, const v128 *desired, v128 *old);
+bool mmu_atomic(struct a64_cpu *cpu, uint64_t va, unsigned size_log2, unsigned op, uint64_t operand,
+                uint64_t *old);
+bool mmu_cas(struct a64_cpu *cpu, uint64_t va, unsigned size_log2, const v128 *expected,
+             const v128 *desired, v128 *old);
 
 /* Exclusives: LDX remembers address, size and value; STX succeeds when all three still hold (compare and swap). */
-bool mmu_load_exclusive(struct a64_cpu *cpu, uint64_t va, unsigned size_log2, unsigned flags, v128 *value);
-bool mmu_store_exclusive(struct a64_cpu *cpu, uint64_t va, unsigned size_log2, unsigned flags, const v128 *value, uint64_t *status);
+bool mmu_load_exclusive(struct a64_cpu *cpu, uint64_t va, unsigned size_log2, unsigned flags,
+                        v128 *value);
+bool mmu_store_exclusive(struct a64_cpu *cpu, uint64_t va, unsigned size_log2, unsigned flags,
+                         const v128 *value, uint64_t *status);
 
 /* Host pointer to [va, va + size) for reading (or writing), which must not cross a 4 KiB page; for MOPS, DC ZVA and the like.
  * Returns NULL and sets cpu->fault. Valid until the next poll. Write access has already invalidated translations of the page's bytes. */
@@ -46,13 +52,14 @@ const uint8_t *mmu_fetch(struct a64_cpu *cpu, uint64_t va, bool *guarded);
 
 /* A translation without the access (AT instructions, debugger): output address and attributes or cpu->fault. */
 struct mmu_walk {
-    uint64_t pa;       /* IPA for stage 1 only walks, output address otherwise; with page offset */
-    uint8_t attr;      /* MAIR-style attribute byte */
+    uint64_t pa;  /* IPA for stage 1 only walks, output address otherwise; with page offset */
+    uint8_t attr; /* MAIR-style attribute byte */
     uint8_t shareability;
     bool ns;
 };
 enum mmu_access { MMU_READ, MMU_WRITE, MMU_FETCH };
-bool mmu_translate(struct a64_cpu *cpu, uint64_t va, enum mmu_index index, enum mmu_access access, bool stage1_only, struct mmu_walk *out);
+bool mmu_translate(struct a64_cpu *cpu, uint64_t va, enum mmu_index index, enum mmu_access access,
+                   bool stage1_only, struct mmu_walk *out);
 
 /* TLB maintenance on this vCPU. asid < 0: any (and global). */
 void mmu_flush_all(struct a64_cpu *cpu);

@@ -38,13 +38,16 @@ enum ec {
 };
 
 /* Takes a synchronous exception to target_el (1 or 2): ESR, FAR when has_far, ELR, SPSR, PSTATE, PC = vector. iss without EC and IL. */
-enum ir_next exc_take(struct a64_cpu *cpu, unsigned target_el, enum ec ec, bool il, uint32_t iss, bool has_far, uint64_t far);
+enum ir_next exc_take(struct a64_cpu *cpu, unsigned target_el, enum ec ec, bool il, uint32_t iss,
+                      bool has_far, uint64_t far);
 
 /* Takes it to where the architecture routes an exception from the present EL that is not otherwise trapped (EL1, or EL2 with TGE). */
-enum ir_next exc_take_default(struct a64_cpu *cpu, enum ec ec, bool il, uint32_t iss, bool has_far, uint64_t far);
+enum ir_next exc_take_default(struct a64_cpu *cpu, enum ec ec, bool il, uint32_t iss, bool has_far,
+                              uint64_t far);
 
 /* Leaves the run with EXCEPTION: to the host, which stands where EL2 (without guest EL2) or EL3 would. */
-enum ir_next exc_leave(struct a64_cpu *cpu, enum ec ec, bool il, uint32_t iss, uint64_t far, uint64_t ipa);
+enum ir_next exc_leave(struct a64_cpu *cpu, enum ec ec, bool il, uint32_t iss, uint64_t far,
+                       uint64_t ipa);
 
 /* Turns cpu->fault into an exception or an exit. iss: the node's ISS template (bits 24:14) for data aborts. */
 enum ir_next exc_abort(struct a64_cpu *cpu, uint32_t iss);
