@@ -114,13 +114,59 @@ struct lanes {
     unsigned n;        /* registers */
 };
 
+/* Both halves of an unzip or zip of two registers or chunks; see vop_uzp1() and its kin. */
+static void both(struct tr *t, const struct lanes *l, enum ir_vop low, enum ir_vop high, ir_ref a,
+                 ir_ref b, ir_ref *out_low, ir_ref *out_high)
+{
+    const uint32_t imm = IR_VIMM(l->esize, l->elements << l->esize == 16, 0);
+
+    *out_low = tr_vop(t, low, a, b, IR_REF_NONE, imm);
+    *out_high = tr_vop(t, high, a, b, IR_REF_NONE, imm);
+}
+
+/* Two or four registers: unzipping once gives every second element, twice every fourth. */
+static void unzip(struct tr *t, const struct lanes *l, const ir_ref chunks[4], ir_ref regs[4])
+{
+    ir_ref even[2], odd[2];
+
+    if (l->n == 2) {
+        both(t, l, VOP_uzp1, VOP_uzp2, chunks[0], chunks[1], &regs[0], &regs[1]);
+        return;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        both(t, l, VOP_uzp1, VOP_uzp2, chunks[2 * i], chunks[2 * i + 1], &even[i], &odd[i]);
+    }
+    both(t, l, VOP_uzp1, VOP_uzp2, even[0], even[1], &regs[0], &regs[2]);
+    both(t, l, VOP_uzp1, VOP_uzp2, odd[0], odd[1], &regs[1], &regs[3]);
+}
+
+static void zip(struct tr *t, const struct lanes *l, const ir_ref regs[4], ir_ref chunks[4])
+{
+    ir_ref even[2], odd[2];
+
+    if (l->n == 2) {
+        both(t, l, VOP_zip1, VOP_zip2, regs[0], regs[1], &chunks[0], &chunks[1]);
+        return;
+    }
+    both(t, l, VOP_zip1, VOP_zip2, regs[0], regs[2], &even[0], &even[1]);
+    both(t, l, VOP_zip1, VOP_zip2, regs[1], regs[3], &odd[0], &odd[1]);
+    for (unsigned i = 0; i < 2; i++) {
+        both(t, l, VOP_zip1, VOP_zip2, even[i], odd[i], &chunks[2 * i], &chunks[2 * i + 1]);
+    }
+}
+
 /*
- * Element e of the structure in memory order lies in register e % n, lane e / n, and in lane e % elements of memory chunk
- * e / elements (a chunk is as long as a register). Both directions are this permutation or its inverse.
+ * Three registers go lane by lane. Element e of the structure in memory order lies in register
+ * e % n, lane e / n, and in lane e % elements of memory chunk e / elements (a chunk is as long as a
+ * register). Both directions are this permutation or its inverse.
  */
 static void permute(struct tr *t, const struct lanes *l, const ir_ref from[4], ir_ref to[4],
                     bool deinterleave)
 {
+    if (l->n != 3) {
+        (deinterleave ? unzip : zip)(t, l, from, to);
+        return;
+    }
     for (unsigned r = 0; r < l->n; r++) {
         for (unsigned lane = 0; lane < l->elements; lane++) {
             const unsigned e = deinterleave ? lane * l->n + r : r * l->elements + lane;
