@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Guest memory as an instruction sees it: translation regime -> stage 1 -> guest's stage 2 -> the VM's map -> host memory.
- * Everything is for the vCPU's own thread; other threads go through the mailbox (mmu_post_*).
+ * Everything is for the vCPU's own thread; other threads go through the mailbox (mmu_broadcast_flush).
  *
  * All accessors return true on success. On false, cpu->fault says why and nothing was written; the caller raises the exception.
  */
@@ -10,7 +10,14 @@
 
 #include "engine/cpu.h"
 
-/* Translation contexts: regime, EL and PAN of an access. */
+/*
+ * Translation contexts: regime, EL and PAN of an access. cpu->mmu_index is
+ *     EL0: MMU_E20_0 when HCR_EL2.{E2H,TGE} = {1,1} (and EL2 is enabled), else MMU_E10_0
+ *     EL1: MMU_E10_1, or MMU_E10_1_PAN with PSTATE.PAN
+ *     EL2: MMU_E2; with HCR_EL2.E2H MMU_E20_2, or MMU_E20_2_PAN with PSTATE.PAN
+ * and cpu->mmu_index_unpriv (LDTR, STTR): the same, but at EL1 MMU_E10_0, and at EL2 with {E2H,TGE} = {1,1} MMU_E20_0, both only
+ * while PSTATE.UAO is 0.
+ */
 enum mmu_index {
     MMU_E10_0,     /* EL1&0 regime, from EL0 (and LDTR at EL1) */
     MMU_E10_1,     /* EL1&0 regime, from EL1 */
@@ -19,7 +26,9 @@ enum mmu_index {
     MMU_E20_0,     /* EL2&0 regime (HCR_EL2.E2H = 1) */
     MMU_E20_2,
     MMU_E20_2_PAN,
+    MMU_INDEX_COUNT,
 };
+_Static_assert(MMU_INDEX_COUNT <= CPU_MMU_INDEX_COUNT, "cpu->mmu_index names one of them");
 
 bool mmu_create(struct a64_cpu *cpu); /* false: out of memory */
 void mmu_destroy(struct a64_cpu *cpu);
@@ -47,28 +56,74 @@ bool mmu_store_exclusive(struct a64_cpu *cpu, uint64_t va, unsigned size_log2, u
  * Returns NULL and sets cpu->fault. Valid until the next poll. Write access has already invalidated translations of the page's bytes. */
 void *mmu_data_pointer(struct a64_cpu *cpu, uint64_t va, unsigned size, bool write, unsigned flags);
 
+/* DC ZVA: zeroes the size bytes (a power of two, at most 4096) around va; an Alignment fault on Device memory. */
+bool mmu_zero(struct a64_cpu *cpu, uint64_t va, unsigned size);
+
+/*
+ * Translates va for a cache maintenance instruction by VA and checks what it needs of the permissions. *hva: host address of the
+ * byte; NULL together with true never. cpu->fault.is_cm is set on failure.
+ */
+enum mmu_cache_op {
+    MMU_CACHE_CLEAN /* DC CVA*, CIVAC */,
+    MMU_CACHE_INVALIDATE /* DC IVAC */,
+    MMU_CACHE_IC /* IC IVAU */
+};
+bool mmu_cache_op(struct a64_cpu *cpu, uint64_t va, enum mmu_cache_op op, uint8_t **hva);
+
 /* Where the instruction at va lies: host pointer valid until the next poll. NULL and cpu->fault on failure. *guarded: GP bit. */
 const uint8_t *mmu_fetch(struct a64_cpu *cpu, uint64_t va, bool *guarded);
 
-/* A translation without the access (AT instructions, debugger): output address and attributes or cpu->fault. */
+/*
+ * A translation without the access (AT instructions, debugger): output address and attributes or cpu->fault. Permissions are those
+ * of an ordinary access; nothing is looked up in the VM's map but the tables.
+ */
 struct mmu_walk {
     uint64_t pa;  /* IPA for stage 1 only walks, output address otherwise; with page offset */
-    uint8_t attr; /* MAIR-style attribute byte */
-    uint8_t shareability;
+    uint8_t attr; /* MAIR-style attribute byte: PAR_EL1.ATTR */
+    uint8_t
+        shareability; /* as in a descriptor: 0 none, 2 outer, 3 inner; Device and Non-cacheable are outer */
     bool ns;
 };
 enum mmu_access { MMU_READ, MMU_WRITE, MMU_FETCH };
 bool mmu_translate(struct a64_cpu *cpu, uint64_t va, enum mmu_index index, enum mmu_access access,
                    bool stage1_only, struct mmu_walk *out);
 
-/* TLB maintenance on this vCPU. asid < 0: any (and global). */
+/* --- TLB maintenance. More may be dropped than asked for. */
+
+/* On this vCPU, all regimes. asid < 0: any. Global entries go with every asid, except with mmu_flush_asid(). */
 void mmu_flush_all(struct a64_cpu *cpu);
 void mmu_flush_asid(struct a64_cpu *cpu, unsigned asid);
 void mmu_flush_va(struct a64_cpu *cpu, uint64_t va, int asid);
 void mmu_flush_range(struct a64_cpu *cpu, uint64_t va, uint64_t size, int asid);
 
-/* Called by the system registers after TTBR/TCR/SCTLR/HCR/MAIR writes: drop what no longer holds. */
+/* One TLBI. va: bits 63:56 do not count. An operation by IPA or VMID is MMU_FLUSH_ALL of MMU_REGIME_E10: entries hold the
+ * combined translation of both stages. */
+enum mmu_flush_kind { MMU_FLUSH_ALL, MMU_FLUSH_ASID, MMU_FLUSH_VA, MMU_FLUSH_RANGE };
+enum { MMU_REGIME_E10 = 1, MMU_REGIME_E2 = 2, MMU_REGIME_E20 = 4, MMU_REGIME_ANY = 7 };
+struct mmu_flush {
+    uint8_t kind;    /* enum mmu_flush_kind */
+    uint8_t regimes; /* MMU_REGIME_* */
+    int32_t asid;    /* < 0: any */
+    uint64_t va;
+    uint64_t size; /* of MMU_FLUSH_RANGE, in bytes */
+};
+void mmu_flush(struct a64_cpu *cpu, const struct mmu_flush *flush);
+
+/* The *IS and *OS forms: on this vCPU now, on the VM's others at their next poll. */
+void mmu_broadcast_flush(struct a64_cpu *self, const struct mmu_flush *flush);
+
+/*
+ * DSB: have all vCPUs done what self has broadcast? One that is outside the guest has, because it looks before it enters. On false
+ * the DSB has to be executed again (IR_GO with the PC on it), so that the run loop serves this vCPU's own requests meanwhile:
+ * waiting inside the instruction could deadlock with a vCPU, or with vm_stop(), that waits for this one.
+ */
+bool mmu_broadcast_done(struct a64_cpu *self);
+
+/* Called by the system registers after TTBR/TCR/SCTLR/HCR/MAIR/VTCR/VTTBR writes, and after the host's: drop what no longer holds. */
 void mmu_registers_changed(struct a64_cpu *cpu);
+
+/* The same after writes of DBGWVR, DBGWCR and MDSCR (and of MDCR_EL2.TDE). */
+void mmu_watchpoints_changed(struct a64_cpu *cpu);
 
 /* Code pages: write entries to the host page that holds hva must go, because it now holds translated code. This vCPU only. */
 void mmu_drop_write(struct a64_cpu *cpu, const uint8_t *hva);

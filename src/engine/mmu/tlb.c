@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "engine/mmu/tlb.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "engine/code.h"
+#include "engine/mmu/mailbox.h"
+#include "vm/memory.h"
+
+#define TABLES_BYTES (MMU_INDEX_COUNT * sizeof(struct tlb_table))
+
+/* --- Life ------------------------------------------------------------------------------------------------------------------------ */
+
+static unsigned pa_bits_of(uint64_t mmfr0)
+{
+    static const uint8_t bits[8] = {32, 36, 40, 42, 44, 48, 48, 48};
+
+    return bits[mmfr0 & 7];
+}
+
+static struct mmu_features features_of(const struct vm_profile *profile)
+{
+    const uint64_t mmfr0 = profile->id[SR_ID_AA64MMFR0_EL1],
+                   mmfr1 = profile->id[SR_ID_AA64MMFR1_EL1];
+    const uint64_t mmfr2 = profile->id[SR_ID_AA64MMFR2_EL1], pfr1 = profile->id[SR_ID_AA64PFR1_EL1];
+
+    return (struct mmu_features){
+        .pa_bits = (uint8_t)pa_bits_of(mmfr0),
+        .asid16 = mmu_field(mmfr0, 7, 4) == 2,
+        .granule_16k = mmu_field(mmfr0, 23, 20) != 0,
+        .granule_64k = mmu_field(mmfr0, 27, 24) != 15,
+        .granule_4k = mmu_field(mmfr0, 31, 28) != 15,
+        .haf = mmu_field(mmfr1, 3, 0) >= 1,
+        .hdbs = mmu_field(mmfr1, 3, 0) >= 2,
+        .hpds = mmu_field(mmfr1, 15, 12) != 0,
+        .pan3 = mmu_field(mmfr1, 23, 20) >= 3,
+        .xnx = mmu_field(mmfr1, 31, 28) != 0,
+        .ttst = mmu_field(mmfr2, 31, 28) != 0,
+        .lse2 = mmu_field(mmfr2, 35, 32) != 0,
+        .e0pd = mmu_field(mmfr2, 63, 60) != 0,
+        .bti = mmu_field(pfr1, 3, 0) != 0,
+    };
+}
+
+bool mmu_create(struct a64_cpu *cpu)
+{
+    struct mmu *const mmu = calloc(1, sizeof(*mmu));
+
+    if (mmu == NULL) {
+        return false;
+    }
+    void *const tables = mmap(NULL, TABLES_BYTES, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (tables == MAP_FAILED) {
+        free(mmu);
+        return false;
+    }
+    mmu->tables = tables;
+    mmu->features = features_of(cpu->vm->config.profile);
+    cpu->mmu = mmu;
+    mmu_bus_join(vm_memory_bus(cpu->vm), cpu);
+    mmu_registers_changed(cpu);
+    mmu_watchpoints_changed(cpu);
+    return true;
+}
+
+void mmu_destroy(struct a64_cpu *cpu)
+{
+    if (cpu->mmu == NULL) {
+        return;
+    }
+    mmu_bus_leave(cpu->mmu->bus, cpu);
+    munmap(cpu->mmu->tables, TABLES_BYTES);
+    free(cpu->mmu);
+    cpu->mmu = NULL;
+}
+
+/* --- Entries --------------------------------------------------------------------------------------------------------------------- */
+
+static unsigned slot_of(uint64_t va)
+{
+    return (unsigned)(va >> MMU_PAGE_LOG2) & (TLB_SLOTS - 1);
+}
+
+static void set_bit(uint64_t *words, unsigned bit)
+{
+    words[bit / 64] |= 1ull << (bit % 64);
+}
+
+static void clear_bit(uint64_t *words, unsigned bit)
+{
+    words[bit / 64] &= ~(1ull << (bit % 64));
+}
+
+static bool test_bit(const uint64_t *words, unsigned bit)
+{
+    return (words[bit / 64] >> (bit % 64) & 1) != 0;
+}
+
+static void drop(struct tlb_table *table, unsigned slot)
+{
+    struct tlb_entry *const e = &table->entries[slot];
+
+    e->read = 0;
+    e->write = 0;
+    e->fetch = 0;
+    clear_bit(table->used, slot);
+    clear_bit(table->nonglobal, slot);
+}
+
+static uint64_t hash(uint64_t v)
+{
+    return v * 0x9e3779b97f4a7c15ull >> 32;
+}
+
+static unsigned filter_bit(uint64_t va, unsigned size_log2)
+{
+    return (unsigned)(hash((va & MMU_VA_MASK) >> size_log2 << 6 | size_log2) % TLB_FILTER_BITS);
+}
+
+static unsigned write_filter_bit(uintptr_t host)
+{
+    return (unsigned)(hash(host >> MMU_PAGE_LOG2) % TLB_WRITE_FILTER_BITS);
+}
+
+static unsigned asid_of_index(const struct mmu *mmu, unsigned index)
+{
+    return index >= MMU_E2 ? mmu->asid_e20 : mmu->asid;
+}
+
+struct tlb_entry *tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va,
+                           const struct mmu_page *page, unsigned access)
+{
+    struct mmu *const mmu = cpu->mmu;
+    struct tlb_table *const table = &mmu->tables[index];
+    const unsigned slot = slot_of(va);
+    struct tlb_entry *const e = &table->entries[slot];
+    const uint64_t va_page = va & MMU_PAGE_MASK, tag = va_page | TLB_VALID;
+    const uintptr_t addend = ((uintptr_t)page->host & (uintptr_t)MMU_PAGE_MASK) -
+                             (uintptr_t)va_page;
+    const bool same = test_bit(table->used, slot) && e->page == va_page && e->addend == addend &&
+                      e->size_log2 == page->size_log2;
+    const uint8_t kept = same ? e->flags : 0;
+    uint8_t flags = (page->guarded ? TLB_GUARDED : 0) | (page->global ? TLB_GLOBAL : 0);
+
+    if (!same) {
+        drop(table, slot);
+    }
+    if ((access & ACCESS_FETCH) != 0) {
+        /* The attributes of data accesses may differ (MMU off, SCTLR.C): keep those that a data access has found. */
+        flags |= kept & (TLB_DEVICE | TLB_WB | TLB_WATCHED | TLB_CODE);
+        e->fetch = (page->allowed & ALLOW_FETCH) != 0 ? tag : 0;
+    } else {
+        flags |= (mmu_attr_is_device(page->attr) ? TLB_DEVICE : 0) |
+                 (mmu_attr_is_wb(page->attr) ? TLB_WB : 0);
+        if (mmu_watchpoint_on_page(mmu, va)) {
+            flags |= TLB_WATCHED;
+        }
+        const uint64_t slow = (flags & TLB_WATCHED) != 0 ? TLB_SLOW : 0;
+        e->read = (page->allowed & ALLOW_READ) != 0 ? tag | slow : 0;
+        e->write = 0;
+        if ((page->allowed & ALLOW_WRITE) != 0) {
+            if (code_page_has_code(cpu->code, page->host)) {
+                flags |= TLB_CODE;
+                e->write = tag | TLB_SLOW;
+            } else {
+                e->write = tag | slow;
+                set_bit(mmu->write_filter, write_filter_bit((uintptr_t)page->host));
+            }
+        }
+    }
+    e->addend = addend;
+    e->page = va_page;
+    e->asid = (uint16_t)asid_of_index(mmu, index);
+    e->size_log2 = page->size_log2;
+    e->flags = flags;
+    set_bit(table->used, slot);
+    if (page->global) {
+        clear_bit(table->nonglobal, slot);
+    } else {
+        set_bit(table->nonglobal, slot);
+    }
+    if (page->size_log2 > MMU_PAGE_LOG2) {
+        table->sizes |= 1ull << page->size_log2;
+        set_bit(table->large_filter, filter_bit(va, page->size_log2));
+    }
+    return e;
+}
+
+/* --- Maintenance ----------------------------------------------------------------------------------------------------------------- */
+
+/* The next used slot at or after `slot`; TLB_SLOTS when there is none. */
+static unsigned next_in(const uint64_t *words, unsigned slot)
+{
+    while (slot < TLB_SLOTS) {
+        const uint64_t rest = words[slot / 64] >> (slot % 64);
+        if (rest != 0) {
+            return slot + (unsigned)__builtin_ctzll(rest);
+        }
+        slot = (slot / 64 + 1) * 64;
+    }
+    return TLB_SLOTS;
+}
+
+static void empty(struct tlb_table *table)
+{
+    for (unsigned s = next_in(table->used, 0); s < TLB_SLOTS; s = next_in(table->used, s + 1)) {
+        drop(table, s);
+    }
+    if (table->sizes != 0) {
+        memset(table->large_filter, 0, sizeof(table->large_filter));
+        table->sizes = 0;
+    }
+}
+
+static void drop_asid(struct tlb_table *table, int asid)
+{
+    for (unsigned s = next_in(table->nonglobal, 0); s < TLB_SLOTS;
+         s = next_in(table->nonglobal, s + 1)) {
+        if (asid < 0 || table->entries[s].asid == asid) {
+            drop(table, s);
+        }
+    }
+}
+
+static bool has_asid(const struct tlb_entry *e, int asid)
+{
+    return asid < 0 || (e->flags & TLB_GLOBAL) != 0 || e->asid == asid;
+}
+
+/* The leaf that the entry was made from, as a range of MMU_VA_MASK addresses. */
+static bool overlaps(const struct tlb_entry *e, uint64_t first, uint64_t last)
+{
+    const uint64_t leaf = (1ull << e->size_log2) - 1, start = e->page & MMU_VA_MASK & ~leaf;
+
+    return start <= last && (start | leaf) >= first;
+}
+
+static void drop_va(struct tlb_table *table, uint64_t va, int asid)
+{
+    const uint64_t address = va & MMU_VA_MASK;
+    const unsigned slot = slot_of(va);
+
+    if (test_bit(table->used, slot) && overlaps(&table->entries[slot], address, address) &&
+        has_asid(&table->entries[slot], asid)) {
+        drop(table, slot);
+    }
+    for (uint64_t sizes = table->sizes; sizes != 0; sizes &= sizes - 1) {
+        const unsigned size_log2 = (unsigned)__builtin_ctzll(sizes);
+        if (!test_bit(table->large_filter, filter_bit(va, size_log2))) {
+            continue;
+        }
+        const uint64_t pages = 1ull << (size_log2 - MMU_PAGE_LOG2),
+                       n = pages < TLB_SLOTS ? pages : TLB_SLOTS;
+        const unsigned first = pages < TLB_SLOTS ? slot & ~(unsigned)(pages - 1) : 0;
+        for (unsigned s = next_in(table->used, first); s < first + n;
+             s = next_in(table->used, s + 1)) {
+            if (overlaps(&table->entries[s], address, address) &&
+                has_asid(&table->entries[s], asid)) {
+                drop(table, s);
+            }
+        }
+    }
+}
+
+static void drop_range(struct tlb_table *table, uint64_t va, uint64_t size, int asid)
+{
+    const uint64_t first = va & MMU_VA_MASK;
+    const uint64_t last = size - 1 < MMU_VA_MASK - first ? first + size - 1 : MMU_VA_MASK;
+
+    for (unsigned s = next_in(table->used, 0); s < TLB_SLOTS; s = next_in(table->used, s + 1)) {
+        if (overlaps(&table->entries[s], first, last) && has_asid(&table->entries[s], asid)) {
+            drop(table, s);
+        }
+    }
+}
+
+static unsigned regime_of(unsigned index)
+{
+    return index <= MMU_E10_1_PAN ? MMU_REGIME_E10
+           : index == MMU_E2      ? MMU_REGIME_E2
+                                  : MMU_REGIME_E20;
+}
+
+void mmu_flush(struct a64_cpu *cpu, const struct mmu_flush *flush)
+{
+    for (unsigned index = 0; index < MMU_INDEX_COUNT; index++) {
+        struct tlb_table *const table = &cpu->mmu->tables[index];
+        if ((flush->regimes & regime_of(index)) == 0) {
+            continue;
+        }
+        switch ((enum mmu_flush_kind)flush->kind) {
+        case MMU_FLUSH_ALL:
+            empty(table);
+            break;
+        case MMU_FLUSH_ASID:
+            drop_asid(table, flush->asid);
+            break;
+        case MMU_FLUSH_VA:
+            drop_va(table, flush->va, flush->asid);
+            break;
+        case MMU_FLUSH_RANGE:
+            if (flush->size != 0) {
+                drop_range(table, flush->va, flush->size, flush->asid);
+            }
+            break;
+        }
+    }
+}
+
+void mmu_flush_all(struct a64_cpu *cpu)
+{
+    mmu_flush(cpu, &(struct mmu_flush){.kind = MMU_FLUSH_ALL, .regimes = MMU_REGIME_ANY});
+    memset(cpu->mmu->write_filter, 0, sizeof(cpu->mmu->write_filter));
+}
+
+void mmu_flush_asid(struct a64_cpu *cpu, unsigned asid)
+{
+    mmu_flush(cpu, &(struct mmu_flush){
+                       .kind = MMU_FLUSH_ASID, .regimes = MMU_REGIME_ANY, .asid = (int32_t)asid});
+}
+
+void mmu_flush_va(struct a64_cpu *cpu, uint64_t va, int asid)
+{
+    mmu_flush(cpu, &(struct mmu_flush){
+                       .kind = MMU_FLUSH_VA, .regimes = MMU_REGIME_ANY, .asid = asid, .va = va});
+}
+
+void mmu_flush_range(struct a64_cpu *cpu, uint64_t va, uint64_t size, int asid)
+{
+    mmu_flush(cpu, &(struct mmu_flush){.kind = MMU_FLUSH_RANGE,
+                                       .regimes = MMU_REGIME_ANY,
+                                       .asid = asid,
+                                       .va = va,
+                                       .size = size});
+}
+
+void mmu_drop_write(struct a64_cpu *cpu, const uint8_t *hva)
+{
+    struct mmu *const mmu = cpu->mmu;
+    const uintptr_t page = (uintptr_t)hva & (uintptr_t)MMU_PAGE_MASK;
+    const unsigned bit = write_filter_bit(page);
+    bool others = false; /* pages of the same filter bit that stay writable */
+
+    if (!test_bit(mmu->write_filter, bit)) {
+        return;
+    }
+    for (unsigned index = 0; index < MMU_INDEX_COUNT; index++) {
+        struct tlb_table *const table = &mmu->tables[index];
+        for (unsigned s = next_in(table->used, 0); s < TLB_SLOTS; s = next_in(table->used, s + 1)) {
+            struct tlb_entry *const e = &table->entries[s];
+            const uintptr_t host = (uintptr_t)tlb_host(e, e->page);
+            if (e->write == 0 || (e->flags & TLB_CODE) != 0 || write_filter_bit(host) != bit) {
+                continue;
+            }
+            if (host == page) {
+                e->write |= TLB_SLOW;
+                e->flags |= TLB_CODE;
+            } else {
+                others = true;
+            }
+        }
+    }
+    if (!others) {
+        clear_bit(mmu->write_filter, bit);
+    }
+}
+
+/* --- Registers ------------------------------------------------------------------------------------------------------------------- */
+
+/* SCTLR_ELx bits that a translation depends on. A and nAA are looked at when an access is misaligned. */
+#define SCTLR_CACHED \
+    (1ull << SCTLR_M | 1ull << SCTLR_C | 1ull << 12 | 1ull << SCTLR_WXN | 1ull << SCTLR_EPAN)
+#define HCR_CACHED                                                                          \
+    (1ull << HCR_VM | 1ull << HCR_PTW | 1ull << HCR_DC | 1ull << HCR_TGE | 1ull << HCR_CD | \
+     1ull << HCR_E2H)
+#define TTBR_BADDR ((1ull << 48) - 2) /* without CnP */
+#define TCR_A1     (1ull << 22)
+
+static unsigned asid_of(const struct mmu *mmu, uint64_t tcr, uint64_t ttbr0, uint64_t ttbr1)
+{
+    const uint64_t ttbr = (tcr & TCR_A1) != 0 ? ttbr1 : ttbr0;
+
+    return (unsigned)(ttbr >> 48) & (mmu->features.asid16 && mmu_bit(tcr, 36) ? 0xffff : 0xff);
+}
+
+static bool differ(const struct tlb_registers *a, const struct tlb_registers *b)
+{
+    return a->sctlr != b->sctlr || a->tcr != b->tcr || a->mair != b->mair || a->hcr != b->hcr ||
+           a->vtcr != b->vtcr || a->vttbr != b->vttbr;
+}
+
+/*
+ * A change of what the tables' reading depends on empties the regime: the guest would have to invalidate, and may not have. A new
+ * ASID drops the entries of the old. A new table under the same ASID leaves global entries, as the architecture allows, and
+ * drops the others, which the architecture allows as well and which hides the guests' forgotten TLBIs.
+ */
+static void regime_changed(struct a64_cpu *cpu, struct tlb_registers *old,
+                           const struct tlb_registers *now, unsigned *old_asid, unsigned asid,
+                           unsigned regimes)
+{
+    struct mmu_flush flush = {.regimes = (uint8_t)regimes, .asid = -1};
+    const bool tables = ((old->ttbr[0] ^ now->ttbr[0]) & TTBR_BADDR) != 0,
+               kernel = ((old->ttbr[1] ^ now->ttbr[1]) & TTBR_BADDR) != 0;
+
+    if (differ(old, now) || (kernel && *old_asid == asid)) {
+        flush.kind = MMU_FLUSH_ALL;
+        mmu_flush(cpu, &flush);
+    } else if (*old_asid != asid || tables) {
+        flush.kind = MMU_FLUSH_ASID;
+        mmu_flush(cpu, &flush);
+    }
+    *old = *now;
+    *old_asid = asid;
+}
+
+void mmu_registers_changed(struct a64_cpu *cpu)
+{
+    struct mmu *const mmu = cpu->mmu;
+    const uint64_t *const sys = cpu->sys, hcr = mmu_hcr(cpu) & HCR_CACHED;
+    const struct tlb_registers e10 = {
+        .sctlr = sys[SR_SCTLR_EL1] & SCTLR_CACHED,
+        .tcr = sys[SR_TCR_EL1],
+        .mair = sys[SR_MAIR_EL1],
+        .ttbr = {sys[SR_TTBR0_EL1], sys[SR_TTBR1_EL1]},
+        .hcr = hcr,
+        .vtcr = hcr != 0 ? sys[SR_VTCR_EL2] : 0,
+        .vttbr = hcr != 0 ? sys[SR_VTTBR_EL2] : 0,
+    };
+    const struct tlb_registers e2 = {
+        .sctlr = sys[SR_SCTLR_EL2] & SCTLR_CACHED,
+        .tcr = sys[SR_TCR_EL2],
+        .mair = sys[SR_MAIR_EL2],
+        .ttbr = {sys[SR_TTBR0_EL2], sys[SR_TTBR1_EL2]},
+        .hcr = hcr & (1ull << HCR_E2H | 1ull << HCR_TGE),
+    };
+
+    regime_changed(cpu, &mmu->e10, &e10, &mmu->asid,
+                   asid_of(mmu, e10.tcr, e10.ttbr[0], e10.ttbr[1]), MMU_REGIME_E10);
+    regime_changed(cpu, &mmu->e2, &e2, &mmu->asid_e20, asid_of(mmu, e2.tcr, e2.ttbr[0], e2.ttbr[1]),
+                   MMU_REGIME_E2 | MMU_REGIME_E20);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The TLB of one vCPU: a direct-mapped table per translation context, 4 KiB pages, filled by the walker.
+ *
+ *      slot = VA[21:12]     tag = VA[63:12] | VALID | SLOW
+ *
+ * Tags hold the address as the instruction gave it: with TBI a tagged address has an entry of its own, in the slot of all the
+ * page's entries. An access hits on the fast path when (VA with its low size bits) | VALID equals the tag, which also says that it
+ * is aligned and crosses no page. SLOW in a tag sends accesses that hit to the function that looks at the entry's flags.
+ *
+ * Entries hold the result of both stages and of the VM's map. Non-global entries belong to the current ASID: they are dropped when
+ * it changes, found through a bit set, so that global entries survive and the cost is that of what was used.
+ */
+#ifndef ENGINE_MMU_TLB_H
+#define ENGINE_MMU_TLB_H
+
+#include "engine/mmu/internal.h"
+
+#define TLB_SLOTS 1024u
+#define TLB_VALID (1ull << 11)
+#define TLB_SLOW  (1ull << 10)
+
+enum {
+    TLB_DEVICE = 1 << 0, /* misaligned accesses fault */
+    TLB_WB = 1 << 1,     /* exclusives and atomics work */
+    TLB_GUARDED = 1 << 2,
+    TLB_GLOBAL = 1 << 3,
+    TLB_WATCHED = 1 << 4, /* a watchpoint lies in the page: all data accesses are SLOW */
+    TLB_CODE = 1 << 5,    /* translated code lies in the page: writes are SLOW */
+};
+
+struct tlb_entry {
+    uint64_t read, write, fetch; /* tags; 0: no such access */
+    uintptr_t addend;            /* host address = VA + addend */
+    uint64_t page;               /* VA[63:12] */
+    uint16_t asid;
+    uint8_t size_log2; /* of the stage 1 leaf */
+    uint8_t flags;
+    uint32_t unused[5];
+};
+_Static_assert(sizeof(struct tlb_entry) == 64, "one cache line, and a shift for the index");
+
+#define TLB_WORDS       (TLB_SLOTS / 64)
+#define TLB_FILTER_BITS 1024u
+
+struct tlb_table {
+    struct tlb_entry entries[TLB_SLOTS];
+    uint64_t used[TLB_WORDS];
+    uint64_t nonglobal[TLB_WORDS];
+    uint64_t sizes; /* bit n: there may be entries of leaves of 2^n bytes, n > 12 ... */
+    uint64_t large_filter[TLB_FILTER_BITS / 64]; /* ... and whether of a given leaf, by hash */
+};
+
+/* What the entries of a regime were made under. */
+struct tlb_registers {
+    uint64_t sctlr, tcr, mair, ttbr[2], hcr, vtcr, vttbr;
+};
+
+#define MMU_WATCHPOINTS 16
+
+struct watched_pages {
+    uint64_t value, mask;
+};
+
+#define TLB_WRITE_FILTER_BITS 4096u
+
+struct mmu {
+    struct tlb_table *tables; /* MMU_INDEX_COUNT of them; memory appears as it is touched */
+    struct mmu_features features;
+    struct tlb_registers e10, e2;
+    unsigned asid; /* of the current EL1&0 or EL2&0 regime's entries */
+    unsigned asid_e20;
+    unsigned n_watched; /* enabled watchpoints, by the pages they are on */
+    struct watched_pages watched[MMU_WATCHPOINTS];
+    uint64_t write_filter[TLB_WRITE_FILTER_BITS /
+                          64]; /* host pages that may have a write tag without SLOW, by hash */
+
+    struct mmu_bus *bus;
+    struct a64_cpu *bus_next; /* guarded by the bus */
+    _Atomic uint64_t seen;    /* how far this vCPU has carried out what the bus holds */
+    uint64_t posted;          /* number of its own last post */
+};
+
+static inline struct tlb_entry *tlb_slot(const struct a64_cpu *cpu, unsigned index, uint64_t va)
+{
+    return &cpu->mmu->tables[index].entries[va >> MMU_PAGE_LOG2 & (TLB_SLOTS - 1)];
+}
+
+/* What a tag has to be for a fast access of `size` (a power of two) at va. */
+static inline uint64_t tlb_fast_tag(uint64_t va, unsigned size)
+{
+    return (va & (MMU_PAGE_MASK | (size - 1))) | TLB_VALID;
+}
+
+static inline bool tlb_matches(uint64_t tag, uint64_t va)
+{
+    return (tag & ~TLB_SLOW) == ((va & MMU_PAGE_MASK) | TLB_VALID);
+}
+
+static inline uint8_t *tlb_host(const struct tlb_entry *entry, uint64_t va)
+{
+    return (uint8_t *)(uintptr_t)(va + entry->addend);
+}
+
+/* Stores a walk's result and returns its entry. access: what was asked for (ACCESS_*). */
+struct tlb_entry *tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va,
+                           const struct mmu_page *page, unsigned access);
+
+#endif
