@@ -15,9 +15,10 @@ import re
 import sys
 
 CHECK_FP = ('CheckFPEnabled64', 'CheckFPAdvSIMDEnabled64', 'AArch64_CheckFPAdvSIMDEnabled')
-# Always there: every profile has them, and an AArch64 without is not ours. The pseudo-features are exception levels.
-ALWAYS = {'FEAT_FP', 'FEAT_AdvSIMD'}
-NEVER = {'EL3'}
+# Always there: every profile has them, and an AArch64 without is not ours.
+# EL3 stands for SMC: there is none, but the host takes SMC in its place.
+ALWAYS = {'FEAT_FP', 'FEAT_AdvSIMD', 'EL3'}
+NEVER = set()
 
 
 def tokens(text):

@@ -180,3 +180,22 @@ void a64_memory_ordered_rcpc_writeback(struct tr *t, uint32_t w)
     ldst_general(t, base, size, 1, A64_FIELD(w, 4, 0), ACQUIRE, 0);
     tr_put_sp(t, rn, ldst_add(t, base, (int64_t)(1u << size)));
 }
+
+/* LDRAA, LDRAB: the base is authenticated with zero as modifier; the pre-indexed form writes back the authenticated address. */
+void a64_memory_single_general_immediate_signed_pac(struct tr *t, uint32_t w)
+{
+    const unsigned key = A64_BIT(w, 23) != 0 ? 3 : 2, rn = A64_FIELD(w, 9, 5), rt = A64_FIELD(w, 4, 0);
+    const uint64_t sign = 1u << 9;
+    const uint64_t imm10 = (uint64_t)A64_BIT(w, 22) << 9 | A64_FIELD(w, 20, 12);
+    ir_ref address = ldst_base(t, rn);
+
+    if ((t->mode & (key == 3 ? MODE_PAC_DB : MODE_PAC_DA)) != 0) {
+        address = tr_helper_keeps_regs(t, HELPER_aut, address, tr_const(t, 0), key | 1u << 4);
+    }
+    address = ldst_add(t, address, (int64_t)((imm10 ^ sign) - sign) * 8);
+    const ir_ref value = tr_load(t, address, 3, 0, 3, 0);
+    if (A64_BIT(w, 11) != 0) {
+        tr_put_sp(t, rn, address);
+    }
+    tr_put_x(t, rt, value);
+}
