@@ -32,11 +32,11 @@ static hv_return_t explain_vcpu(const char *function, hv_vcpu_t id)
                      (unsigned long long)id);
 }
 
-#define OWN_VCPU(id)                                \
-    do {                                            \
-        if (own == NULL || own->vcpu->id != (id)) { \
-            return explain_vcpu(__func__, (id));    \
-        }                                           \
+#define OWN_VCPU(handle)                                \
+    do {                                                \
+        if (own == NULL || own->vcpu->id != (handle)) { \
+            return explain_vcpu(__func__, (handle));    \
+        }                                               \
     } while (0)
 #define NOT_NULL(pointer)                                           \
     do {                                                            \
