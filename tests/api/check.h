@@ -92,7 +92,9 @@ static inline void machine_start(struct machine *m, const uint32_t *words, size_
     OK(hv_vm_create(NULL));
     OK(hv_vcpu_create(&m->vcpu, &m->exit, NULL));
     m->code = pages(1);
-    memcpy(m->code, words, n * sizeof(words[0]));
+    for (size_t i = 0; i < n; i++) {
+        m->code[i] = words[i];
+    }
     OK(hv_vm_map(m->code, PAGE, PAGE, RWX));
     OK(hv_vcpu_set_reg(m->vcpu, HV_REG_PC, PAGE));
     OK(hv_vcpu_set_reg(m->vcpu, HV_REG_CPSR, 0x3c5));
