@@ -53,6 +53,9 @@ enum {
     CPU_REQUEST_PAUSE = 1u << 4,   /* the memory map is being changed: wait at the gate */
 };
 
+/* Interrupt lines of a GIC. Physical ones are routed by HCR_EL2, virtual ones go to EL1. */
+enum { CPU_LINE_IRQ = 1, CPU_LINE_FIQ = 2, CPU_LINE_VIRQ = 4, CPU_LINE_VFIQ = 8 };
+
 /* Why a run ended; the values are the framework's. */
 enum cpu_exit_reason {
     CPU_EXIT_CANCELED = 0,
@@ -121,6 +124,9 @@ struct a64_cpu {
 
     bool event;                    /* WFE event register */
     bool irq_pending, fiq_pending; /* hv_vcpu_set_pending_interrupt: like HCR_EL2.VI and VF */
+    _Atomic uint32_t
+        gic_lines; /* CPU_LINE_*: outputs of the GIC's CPU interface; any thread, followed by CPU_REQUEST_IRQ */
+    uint8_t step; /* software step: see sys/debug.h */
     bool vtimer_masked;
     bool trap_debug_exceptions, trap_debug_reg_accesses;
     uint64_t vtimer_offset;

@@ -48,6 +48,8 @@ struct vm_config {
     unsigned granule_log2; /* of the API's alignment rules: 12 or 14 */
     bool el2_enabled;
     const struct vm_profile *profile;
+    bool
+        hvc_band_exits; /* HVC #0 with X0[31:24] = 0xc1 exits like any other, which Apple's framework does not do */
     unsigned macos; /* 110000, 130000, 150200, 260000: major * 10000 + minor * 100 */
 };
 
@@ -66,11 +68,21 @@ struct vcpu {
     uint64_t exec_ticks;     /* cumulative guest execution time, in counter ticks */
 };
 
+/* What the engine asks of a GIC: its registers that system instructions reach, and the timers' interrupt lines. */
+struct vm_gic_ops {
+    /* id: the framework's register id. False: UNDEFINED. */
+    bool (*read)(struct a64_cpu *cpu, uint16_t id, uint64_t *value);
+    bool (*write)(struct a64_cpu *cpu, uint16_t id, uint64_t value);
+    void (*timer)(struct a64_cpu *cpu, unsigned intid,
+                  bool level); /* 26 CNTHP, 27 CNTV, 28 CNTHV, 30 CNTP */
+};
+
 struct vm {
     struct vm_config config;
     struct vm_memory *memory;
     struct code_cache *code;
-    pthread_mutex_t lock; /* guards the vCPU table */
+    const struct vm_gic_ops *gic; /* the GIC's CPU interface; NULL: the VM has none */
+    pthread_mutex_t lock;         /* guards the vCPU table */
     struct vcpu *vcpus[VM_MAX_VCPUS];
     unsigned n_vcpus;
     pthread_mutex_t stopper; /* one vm_stop at a time; held from vm_stop to vm_continue */

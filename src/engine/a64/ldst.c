@@ -184,7 +184,8 @@ void a64_memory_ordered_rcpc_writeback(struct tr *t, uint32_t w)
 /* LDRAA, LDRAB: the base is authenticated with zero as modifier; the pre-indexed form writes back the authenticated address. */
 void a64_memory_single_general_immediate_signed_pac(struct tr *t, uint32_t w)
 {
-    const unsigned key = A64_BIT(w, 23) != 0 ? 3 : 2, rn = A64_FIELD(w, 9, 5), rt = A64_FIELD(w, 4, 0);
+    const unsigned key = A64_BIT(w, 23) != 0 ? 3 : 2, rn = A64_FIELD(w, 9, 5),
+                   rt = A64_FIELD(w, 4, 0);
     const uint64_t sign = 1u << 9;
     const uint64_t imm10 = (uint64_t)A64_BIT(w, 22) << 9 | A64_FIELD(w, 20, 12);
     ir_ref address = ldst_base(t, rn);

@@ -106,7 +106,9 @@ static inline __attribute__((always_inline)) void binary(binary_fn *fn, struct a
     case FP_VMODE_PAIR:
         for (unsigned i = 0; i < n; i++) {
             const unsigned first = 2 * i;
-            const bool low = first < n || n == 1; /* a and b may be the same value: their addresses tell nothing */
+            const bool low =
+                first < n ||
+                n == 1; /* a and b may be the same value: their addresses tell nothing */
             const v128 *const v = low ? a : b;
             const unsigned at = low ? first : first - n;
 

@@ -64,6 +64,15 @@ bool exc_take_pending_interrupt(struct a64_cpu *cpu);
  */
 enum ir_next exc_before_block(struct a64_cpu *cpu, const struct ir_block *block);
 
+/* An interrupt is pending, masked or not: WFI does not wait. */
+bool exc_interrupt_wakes(struct a64_cpu *cpu);
+
+/* What ISR_EL1 shows. */
+uint64_t exc_isr(struct a64_cpu *cpu);
+
+/* DFSC, IFSC or PAR_EL1.FST of a fault. */
+unsigned exc_fault_status(const struct fault *fault);
+
 /* sys/timer.c: looks at the timers after a request or a change, and sets the next deadline. IR_LEAVE: VTIMER_ACTIVATED. */
 enum ir_next timer_poll(struct a64_cpu *cpu);
 
