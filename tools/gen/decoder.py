@@ -176,7 +176,7 @@ def all_features(rows):
 
 
 def write_features(rows, out):
-    out.append('#ifndef ENGINE_A64_FEATURE_LIST_H\n#define ENGINE_A64_FEATURES_H\n\nenum a64_feature {')
+    out.append('#ifndef ENGINE_A64_FEATURE_LIST_H\n#define ENGINE_A64_FEATURE_LIST_H\n\nenum a64_feature {')
     out += [f'    {feature_enum(name)},' for name in all_features(rows)]
     out.append('    A64_FEAT_COUNT\n};\n_Static_assert(A64_FEAT_COUNT <= 128, "two words of bits");\n\n#endif')
 
