@@ -2,6 +2,8 @@
 /* Loads and stores of one general-purpose register. Arm ARM DDI0487 J.a, C4.1.94 and the pseudocode of each class. */
 #include "engine/a64/ldst.h"
 
+#include "engine/sys/pauth.h"
+
 /* --- Shared with the other load/store files ----------------------------------------------------------------------------------- */
 
 ir_ref ldst_extend(struct tr *t, uint32_t w, unsigned shift)
@@ -181,22 +183,28 @@ void a64_memory_ordered_rcpc_writeback(struct tr *t, uint32_t w)
     tr_put_sp(t, rn, ldst_add(t, base, (int64_t)(1u << size)));
 }
 
-/* LDRAA, LDRAB: the base is authenticated with zero as modifier; the pre-indexed form writes back the authenticated address. */
+/* --- LDRAA, LDRAB ------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * The base is authenticated with zero as modifier, and the pre-indexed form writes back the authenticated address. The stack
+ * alignment check comes after the authentication, unlike everywhere else.
+ */
 void a64_memory_single_general_immediate_signed_pac(struct tr *t, uint32_t w)
 {
-    const unsigned key = A64_BIT(w, 23) != 0 ? 3 : 2, rn = A64_FIELD(w, 9, 5),
-                   rt = A64_FIELD(w, 4, 0);
-    const uint64_t sign = 1u << 9;
-    const uint64_t imm10 = (uint64_t)A64_BIT(w, 22) << 9 | A64_FIELD(w, 20, 12);
-    ir_ref address = ldst_base(t, rn);
+    const enum pauth_key key = A64_BIT(w, 23) != 0 ? PAUTH_DB : PAUTH_DA;
+    const unsigned rn = A64_FIELD(w, 9, 5), rt = A64_FIELD(w, 4, 0);
+    const bool wback = A64_BIT(w, 11) != 0;
+    const int64_t offset = (ldst_simm(w, 22, 22) * 512 + (int64_t)A64_FIELD(w, 20, 12)) * 8;
+    ir_ref address = tr_get_sp(t, rn);
 
-    if ((t->mode & (key == 3 ? MODE_PAC_DB : MODE_PAC_DA)) != 0) {
-        address = tr_helper_keeps_regs(t, HELPER_aut, address, tr_const(t, 0), key | 1u << 4);
+    if ((t->mode & (key == PAUTH_DB ? MODE_PAC_DB : MODE_PAC_DA)) != 0) {
+        address = tr_helper_keeps_regs(t, HELPER_aut, address, tr_const(t, 0),
+                                       (uint32_t)key | PAUTH_COMBINED);
     }
-    address = ldst_add(t, address, (int64_t)((imm10 ^ sign) - sign) * 8);
-    const ir_ref value = tr_load(t, address, 3, 0, 3, 0);
-    if (A64_BIT(w, 11) != 0) {
+    tr_check_sp(t, rn);
+    address = ldst_add(t, address, offset);
+    ldst_general(t, address, 3, 1, rt, 0, wback ? 0 : LDST_ISS_ISV);
+    if (wback) {
         tr_put_sp(t, rn, address);
     }
-    tr_put_x(t, rt, value);
 }

@@ -72,6 +72,8 @@ static const struct {
     {"str x1, [x2, #8]!",      0xf8008c41, IR_STORE, 3, 0,                 3, 0, 1},
     {"ldtr x1, [x2]",          0xf8400841, IR_LOAD,  3, IR_MEM_UNPRIV,     3, ISV | SAS(3) | SRT(1) | SF, 1},
     {"sttrb w1, [x2]",         0x38000841, IR_STORE, 0, IR_MEM_UNPRIV,     0, ISV | SAS(0) | SRT(1), 1},
+    {"ldraa x1, [x2]",         0xf8200441, IR_LOAD,  3, 0,                 3, ISV | SAS(3) | SRT(1) | SF, 1},
+    {"ldrab x1, [x2, #8]!",    0xf8a01c41, IR_LOAD,  3, 0,                 3, 0, 1},
     {"ldr x1, .+8",            0x58000041, IR_LOAD,  3, 0,                 3, 0, 1},
     {"prfm pldl1keep, [x2]",   0xf9800040, IR_NONE,  0, 0,                 0, 0, 0},
     {"prfum pldl1keep, [x2]",  0xf8800040, IR_NONE,  0, 0,                 0, 0, 0},
@@ -177,14 +179,15 @@ static void test_faults_change_no_register(void)
         if (row == NULL || row->translate == NULL || strncmp(row->class_name, "memory_", 7) != 0) {
             continue;
         }
-        translate(&t, w, MODE_SP_CHECK);
+        translate(&t, w, MODE_SP_CHECK | MODE_PAC_DA | MODE_PAC_DB);
         n_tested++;
         if (t.n_nodes > TR_NODES_PER_INSN) {
             FAIL("%08" PRIx32 " %s: %" PRIu32 " nodes", w, row->name, t.n_nodes);
         }
         for (unsigned n = 0; n < t.n_nodes; n++) {
             put = put || nodes[n].op == IR_PUT_X || nodes[n].op == IR_PUT_V;
-            if (put && (is_access(&nodes[n]) || nodes[n].op == IR_CHECK_SP)) {
+            if (put &&
+                (is_access(&nodes[n]) || nodes[n].op == IR_CHECK_SP || nodes[n].op == IR_HELPER)) {
                 FAIL("%08" PRIx32 " %s: %s after a register was written", w, row->name,
                      ir_name(nodes[n].op));
                 break;
