@@ -36,7 +36,7 @@ struct code_cache {
     struct ir_block *buckets[BUCKETS];
     struct code_page *pages[PAGE_BUCKETS];
     struct ir_block *retired;
-    size_t bytes; /* of all blocks, the retired included */
+    _Atomic size_t bytes; /* of all blocks, the retired included; read without the lock */
     _Atomic uint64_t generation;
 };
 
