@@ -29,7 +29,7 @@ static hv_return_t make_config(hv_vm_config_t config, struct vm_config *result)
 {
     const struct vm_profile *const profile = hv_profile_from_environment();
     unsigned macos;
-    const char *const engine = getenv("HV_ENGINE");
+    const char *const engine = getenv("HV_ENGINE"), *const band = getenv("HV_HVC_BAND");
 
     if (profile == NULL) {
         return hv_refuse(HV_BAD_ARGUMENT, "hv_vm_create", "HV_CHIP is '%s'; expected m4, m1 or max",
@@ -45,10 +45,15 @@ static hv_return_t make_config(hv_vm_config_t config, struct vm_config *result)
         return hv_refuse(HV_UNSUPPORTED, "hv_vm_create",
                          "HV_ENGINE is '%s'; this build has soft and soft-interp", engine);
     }
+    if (band != NULL && band[0] != '\0' && __builtin_strcmp(band, "exit") != 0) {
+        return hv_refuse(HV_BAD_ARGUMENT, "hv_vm_create",
+                         "HV_HVC_BAND is '%s'; expected exit, or nothing", band);
+    }
     *result = (struct vm_config){
         .ipa_bits = profile->default_ipa_bits,
         .granule_log2 = 14,
         .profile = profile,
+        .hvc_band_exits = band != NULL && band[0] != '\0',
         .macos = macos,
     };
     if (config != NULL) {

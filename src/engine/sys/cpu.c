@@ -123,16 +123,33 @@ static uint64_t *current_sp(struct a64_cpu *cpu)
     return &cpu->sp_el[(cpu->pstate & PSTATE_SP) != 0 ? cpu_el(cpu) : 0];
 }
 
+/* It may have been the mask that kept an interrupt away. */
+static void look_for_interrupts(struct a64_cpu *cpu)
+{
+    if (cpu->irq_pending || cpu->fiq_pending ||
+        atomic_load_explicit(&cpu->gic_lines, memory_order_relaxed) != 0 ||
+        (cpu_hcr(cpu) & (HCR_VI | HCR_VF | HCR_VSE)) != 0) {
+        cpu_request(cpu, CPU_REQUEST_IRQ);
+    }
+}
+
+void cpu_set_daif(struct a64_cpu *cpu, uint32_t daif)
+{
+    const uint32_t changed = (cpu->pstate ^ daif) & PSTATE_DAIF;
+
+    cpu->pstate ^= changed;
+    look_for_interrupts(cpu);
+    if ((changed & PSTATE_D) != 0) {
+        cpu_update_mode(cpu); /* debug exceptions */
+    }
+}
+
 void cpu_set_pstate(struct a64_cpu *cpu, uint32_t pstate)
 {
     *current_sp(cpu) = cpu->x[31];
     cpu->pstate = pstate;
     cpu->x[31] = *current_sp(cpu);
-    if (cpu->irq_pending || cpu->fiq_pending || cpu->gic_lines != 0 ||
-        (cpu_hcr(cpu) & (HCR_VI | HCR_VF | HCR_VSE)) != 0) {
-        /* It may have been the mask that kept an interrupt away. */
-        cpu_request(cpu, CPU_REQUEST_IRQ);
-    }
+    look_for_interrupts(cpu);
     cpu_update_mode(cpu);
 }
 
@@ -213,6 +230,9 @@ void cpu_reset(struct a64_cpu *cpu)
 
     for (unsigned i = 0; i < SR_COUNT; i++) {
         cpu->sys[i] = profile->id[i];
+    }
+    if (cpu->vm->gic != NULL) {
+        cpu->sys[SR_ID_AA64PFR0_EL1] |= BIT64(24); /* GIC = 1 */
     }
     cpu->sys[SR_PAR_EL1] = BIT64(11); /* RES1 */
     cpu->sys[SR_OSLSR_EL1] = BIT64(

@@ -131,6 +131,11 @@ static inline unsigned cpu_id_field(const struct a64_cpu *cpu, enum sysreg_stora
     return (unsigned)(cpu->vm->config.profile->id[reg] >> lsb) & 15u;
 }
 
+#define PSTATE_DAIF (PSTATE_D | PSTATE_A | PSTATE_I | PSTATE_F)
+
+/* The interrupt masks alone: kernels change them so often that the mode is not worked out again for them. */
+void cpu_set_daif(struct a64_cpu *cpu, uint32_t daif);
+
 /* PSTATE bits (without NZCV and BTYPE) that exist; the others read as zero in SPSR_ELx. */
 uint32_t cpu_pstate_bits(const struct a64_cpu *cpu);
 

@@ -376,18 +376,17 @@ WRITE(nzcv)
     return IR_NEXT;
 }
 
-#define DAIF_BITS (PSTATE_D | PSTATE_A | PSTATE_I | PSTATE_F)
-
 READ(daif)
 {
     (void)reg;
-    return cpu->pstate & DAIF_BITS;
+    return cpu->pstate & PSTATE_DAIF;
 }
 
 WRITE(daif)
 {
     (void)reg;
-    return set_pstate(cpu, DAIF_BITS, (uint32_t)value & DAIF_BITS);
+    cpu_set_daif(cpu, (uint32_t)value);
+    return IR_END;
 }
 
 READ(fpcr)
@@ -1032,7 +1031,9 @@ enum ir_next helper_msr_imm(struct a64_cpu *cpu, uint64_t *result, uint64_t a, u
             const uint32_t id = SYSREG_ID(0u, 3u, 4u, value, imm >> 4 & 7);
             return exc_take_default(cpu, EC_SYSREG, true, sysreg_iss(id, 31, false), false, 0);
         }
-        return (imm >> 4) == 0x36 ? set_pstate(cpu, 0, value << 6) : set_pstate(cpu, value << 6, 0);
+        cpu_set_daif(cpu,
+                     (imm >> 4) == 0x36 ? cpu->pstate | value << 6 : cpu->pstate & ~(value << 6));
+        return IR_END;
     default:
         return exc_undefined(cpu);
     }

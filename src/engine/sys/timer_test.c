@@ -86,6 +86,9 @@ static void with_gic(void)
 
     start("m4", false);
     vm.gic = &ops;
+    cpu_reset(cpu);
+    mrs(SYSREG_ID_ID_AA64PFR0_EL1, &value);
+    EXPECT_EQ(value, 0x1101000011110011);
     asked.counter = 1000;
     EXPECT_EQ(mrs(SYSREG_ID_CNTPCT_EL0, &value), IR_NEXT);
     EXPECT_EQ(value, 1000);
