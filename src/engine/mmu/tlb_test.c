@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The TLB: what it keeps, what each scope of TLBI drops, ASIDs, and TLBI between vCPUs. A translation that is still answered after
+ * its descriptor has gone shows that it was kept; tests that demand it are about cost, not about the architecture.
+ */
+#include "engine/mmu/tlb.h"
+
+#include <pthread.h>
+
+#include "engine/mmu/fixture.h"
+#include "engine/mmu/mailbox.h"
+
+#define KERNEL 0xffffff8000000000ull /* with 39-bit ranges */
+
+static void set_asid(unsigned asid)
+{
+    cpu->sys[SR_TTBR0_EL1] = (cpu->sys[SR_TTBR0_EL1] & ((1ull << 48) - 1)) | (uint64_t)asid << 48;
+    mmu_registers_changed(cpu);
+}
+
+/* Maps va and has it in the TLB, then removes the descriptor. */
+static void make_stale(uint64_t va, int level, uint64_t pa, uint64_t bits)
+{
+    map_at(va, level, pa, D_AF | bits);
+    EXPECT(can_load(va), "%llx", (unsigned long long)va);
+    *descriptor_of(va, level) = 0;
+    EXPECT(can_load(va), "%llx is kept", (unsigned long long)va);
+}
+
+static void flush(enum mmu_flush_kind kind, unsigned regimes, int asid, uint64_t va, uint64_t size)
+{
+    mmu_flush(cpu, &(struct mmu_flush){.kind = (uint8_t)kind,
+                                       .regimes = (uint8_t)regimes,
+                                       .asid = asid,
+                                       .va = va,
+                                       .size = size});
+}
+
+static void test_scopes(void)
+{
+    const uint64_t global = 0x5000, local = 0x6000, block = 0x400000;
+
+    open_machine(false);
+    use_tables(12, 39);
+    cpu->sys[SR_TCR_EL1] |= 1ull << 36; /* AS: 16 bits */
+    mmu_registers_changed(cpu);
+    set_asid(0x1234);
+    /* ALL */
+    make_stale(global, 3, RAM_BASE, 0);
+    make_stale(local, 3, RAM_BASE, D_NG);
+    flush(MMU_FLUSH_ALL, MMU_REGIME_E2, 0, 0, 0);
+    EXPECT(can_load(global) && can_load(local), "another regime");
+    flush(MMU_FLUSH_ALL, MMU_REGIME_E10, 0, 0, 0);
+    EXPECT(!can_load(global) && !can_load(local), "ALL");
+    /* ASID: the non-global ones of it */
+    make_stale(global, 3, RAM_BASE, 0);
+    make_stale(local, 3, RAM_BASE, D_NG);
+    flush(MMU_FLUSH_ASID, MMU_REGIME_E10, 0x34, 0, 0);
+    EXPECT(can_load(global) && can_load(local), "another ASID");
+    flush(MMU_FLUSH_ASID, MMU_REGIME_E10, 0x1234, 0, 0);
+    EXPECT(can_load(global) && !can_load(local), "ASID");
+    /* VA with ASID: global entries whatever the ASID */
+    make_stale(local, 3, RAM_BASE, D_NG);
+    flush(MMU_FLUSH_VA, MMU_REGIME_E10, 7, local, 0);
+    EXPECT(can_load(local), "VA of another ASID");
+    flush(MMU_FLUSH_VA, MMU_REGIME_E10, 0x1234, local + 0xfff, 0);
+    EXPECT(!can_load(local), "VA");
+    flush(MMU_FLUSH_VA, MMU_REGIME_E10, 7, global, 0);
+    EXPECT(!can_load(global), "VA, global");
+    /* VA of any ASID */
+    make_stale(local, 3, RAM_BASE, D_NG);
+    flush(MMU_FLUSH_VA, MMU_REGIME_E10, -1, local + 0x1000, 0);
+    EXPECT(can_load(local), "another page");
+    flush(MMU_FLUSH_VA, MMU_REGIME_E10, -1, local, 0);
+    EXPECT(!can_load(local), "VAA");
+    /* a block: all its pages, by any of its addresses; pages around it stay */
+    make_stale(block - 0x1000, 3, RAM_BASE, 0);
+    make_stale(block + 0x200000, 3, RAM_BASE, 0);
+    map_at(block, 2, RAM_BASE, D_AF);
+    for (uint64_t a = 0; a < 0x200000; a += 0x11000) {
+        EXPECT(can_load(block + a), "%llx", (unsigned long long)a);
+    }
+    *descriptor_of(block, 2) = 0;
+    flush(MMU_FLUSH_VA, MMU_REGIME_E10, -1, block + 0x123456, 0);
+    for (uint64_t a = 0; a < 0x200000; a += 0x11000) {
+        EXPECT(!can_load(block + a), "%llx of the block", (unsigned long long)a);
+    }
+    EXPECT(can_load(block - 0x1000) && can_load(block + 0x200000), "around the block");
+    /* range, also by the edge of a block */
+    make_stale(0x700000, 3, RAM_BASE, D_NG);
+    make_stale(0x701000, 3, RAM_BASE, D_NG);
+    make_stale(0x702000, 3, RAM_BASE, D_NG);
+    flush(MMU_FLUSH_RANGE, MMU_REGIME_E10, -1, 0x701000, 0x1000);
+    EXPECT(can_load(0x700000) && !can_load(0x701000) && can_load(0x702000), "one page of three");
+    flush(MMU_FLUSH_RANGE, MMU_REGIME_E10, 1, 0x700000, 0x10000);
+    EXPECT(can_load(0x700000), "range of another ASID");
+    flush(MMU_FLUSH_RANGE, MMU_REGIME_E10, -1, 0, UINT64_MAX);
+    EXPECT(!can_load(0x700000) && !can_load(0x702000), "everything");
+    make_stale(block, 2, RAM_BASE, 0);
+    flush(MMU_FLUSH_RANGE, MMU_REGIME_E10, -1, block + 0x1ff000, 0x1000);
+    EXPECT(!can_load(block), "edge of a block");
+    /* the upper half, at its very end */
+    make_stale(~0xfffull, 3, RAM_BASE, 0);
+    flush(MMU_FLUSH_RANGE, MMU_REGIME_E10, -1, ~0xfffull, 0x1000);
+    EXPECT(!can_load(~0xfffull), "the last page");
+    flush(MMU_FLUSH_RANGE, MMU_REGIME_E10, -1, ~0xfffull, 0); /* no bytes: nothing */
+    close_machine();
+}
+
+static void test_asids(void)
+{
+    open_machine(false);
+    use_tables(12, 39);
+    cpu->sys[SR_TCR_EL1] |= 1ull << 36;
+    mmu_registers_changed(cpu);
+    set_asid(1);
+    make_stale(KERNEL, 3, RAM_BASE, 0);
+    map_at(0x5000, 3, RAM_BASE, D_AF | D_NG);
+    *word_at(RAM_BASE) = 1;
+    *word_at(RAM_BASE + 0x1000) = 2;
+    EXPECT(can_load(0x5000), "ASID 1");
+    /* another process at the same address; nothing is invalidated */
+    const uint64_t first = t.root[0];
+    t.root[0] = new_table(12);
+    map_at(0x5000, 3, RAM_BASE + 0x1000, D_AF | D_NG);
+    cpu->sys[SR_TTBR0_EL1] = t.root[0] | 2ull << 48;
+    mmu_registers_changed(cpu);
+    uint64_t got;
+    EXPECT(load(0x5000, 3, &got) && got == 2, "ASID 2: %llu", (unsigned long long)got);
+    EXPECT(can_load(KERNEL), "a global entry survives the switch");
+    cpu->sys[SR_TTBR0_EL1] = first | 1ull << 48;
+    mmu_registers_changed(cpu);
+    t.root[0] = first;
+    EXPECT(load(0x5000, 3, &got) && got == 1, "ASID 1 again: %llu", (unsigned long long)got);
+    /* with 8-bit ASIDs the upper byte does not count */
+    cpu->sys[SR_TCR_EL1] &= ~(1ull << 36);
+    mmu_registers_changed(cpu);
+    set_asid(1);
+    make_stale(0x6000, 3, RAM_BASE, D_NG);
+    set_asid(0x101);
+    EXPECT(can_load(0x6000), "8-bit ASID");
+    /* A1: the ASID is TTBR1's */
+    cpu->sys[SR_TCR_EL1] |= 1ull << 22;
+    cpu->sys[SR_TTBR1_EL1] = t.root[1] | 3ull << 48;
+    mmu_registers_changed(cpu);
+    make_stale(0x7000, 3, RAM_BASE, D_NG);
+    flush(MMU_FLUSH_ASID, MMU_REGIME_E10, 3, 0, 0);
+    EXPECT(!can_load(0x7000), "A1");
+    close_machine();
+}
+
+static void test_registers(void)
+{
+    static const struct {
+        unsigned reg;
+        uint64_t bits;
+        const char *name;
+    } cases[] = {
+        {SR_SCTLR_EL1, 1ull << SCTLR_WXN, "SCTLR_EL1.WXN"},
+        {SR_SCTLR_EL1, 1, "SCTLR_EL1.M"},
+        {SR_TCR_EL1, 1, "TCR_EL1.T0SZ"},
+        {SR_MAIR_EL1, 0xff, "MAIR_EL1"},
+        {SR_TTBR1_EL1, 0x100000, "TTBR1_EL1"},
+    };
+
+    open_machine(false);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        use_tables(12, 39);
+        make_stale(0x5000, 3, RAM_BASE, 0);
+        mmu_registers_changed(cpu);
+        EXPECT(can_load(0x5000), "%s: nothing changed", cases[i].name);
+        cpu->sys[cases[i].reg] ^= cases[i].bits;
+        mmu_registers_changed(cpu);
+        EXPECT(!can_load(0x5000), "%s", cases[i].name);
+    }
+    /* what translations do not depend on leaves them */
+    use_tables(12, 39);
+    make_stale(0x5000, 3, RAM_BASE, 0);
+    cpu->sys[SR_SCTLR_EL1] ^= 1ull << SCTLR_A;
+    cpu->sys[SR_TTBR0_EL1] |= 1; /* CnP */
+    mmu_registers_changed(cpu);
+    EXPECT(can_load(0x5000), "SCTLR_EL1.A and CnP");
+    close_machine();
+}
+
+static void test_tags(void)
+{
+    open_machine(false);
+    use_tables(12, 39);
+    cpu->sys[SR_TCR_EL1] |= 1ull << 37;
+    mmu_registers_changed(cpu);
+    map_at(0x5000, 3, RAM_BASE, D_AF);
+    EXPECT(can_load(0x5aull << 56 | 0x5000), "tagged");
+    *descriptor_of(0x5000, 3) = 0;
+    EXPECT(can_load(0x5aull << 56 | 0x5000), "kept under its tag");
+    flush(MMU_FLUSH_VA, MMU_REGIME_E10, -1, 0x5000, 0);
+    EXPECT(!can_load(0x5aull << 56 | 0x5000), "TLBI has no tag");
+    close_machine();
+}
+
+static void test_code_pages(void)
+{
+    v128 v = {.d = {0x55, 0}};
+
+    open_machine(false);
+    EXPECT(can_store(RAM_BASE) && can_store(RAM_BASE + 0x1000), "filled");
+    n_invalidated = 0;
+    /* a page becomes code: later stores are told to the cache, those to other pages are not */
+    code_at = ram;
+    mmu_drop_write(cpu, ram + 0x10);
+    EXPECT(mmu_store(cpu, RAM_BASE + 0x20, 2, 0, 2, &v) && n_invalidated == 1 &&
+               invalidated_at == ram + 0x20 && invalidated_size == 4,
+           "a store to code: %u", n_invalidated);
+    EXPECT(*word_at(RAM_BASE + 0x20) == 0x55, "is done");
+    EXPECT(can_store(RAM_BASE + 0x1000) && n_invalidated == 1, "another page");
+    EXPECT(can_load(RAM_BASE) && n_invalidated == 1, "a load");
+    /* the same when the entry is made afterwards */
+    mmu_flush_all(cpu);
+    EXPECT(can_store(RAM_BASE) && n_invalidated == 2, "new entry: %u", n_invalidated);
+    uint64_t old;
+    use_tables(12, 39);
+    map_at(0x5000, 3, RAM_BASE, D_AF);
+    EXPECT(mmu_atomic(cpu, 0x5000, 3, 0, 1, &old) && n_invalidated == 3, "atomic: %u",
+           n_invalidated);
+    EXPECT(mmu_zero(cpu, 0x5040, 64) && n_invalidated == 4 && invalidated_size == 64, "DC ZVA: %u",
+           n_invalidated);
+    EXPECT(mmu_data_pointer(cpu, 0x5080, 16, true, 0) == ram + 0x80 && n_invalidated == 5,
+           "pointer: %u", n_invalidated);
+    EXPECT(mmu_data_pointer(cpu, 0x5080, 16, false, 0) == ram + 0x80 && n_invalidated == 5,
+           "pointer to read");
+    close_machine();
+}
+
+/* --- Between vCPUs --------------------------------------------------------------------------------------------------------------- */
+
+static void test_broadcast(void)
+{
+    struct a64_cpu *const peer = &vcpus[1].cpu;
+    const struct mmu_flush va = {
+        .kind = MMU_FLUSH_VA, .regimes = MMU_REGIME_E10, .asid = -1, .va = 0x5000};
+    v128 v;
+
+    open_machine(false);
+    use_tables(12, 39);
+    memcpy(peer->sys, cpu->sys, sizeof(peer->sys));
+    mmu_registers_changed(peer);
+    map_at(0x5000, 3, RAM_BASE, D_AF);
+    map_at(0x6000, 3, RAM_BASE, D_AF);
+    EXPECT(mmu_load(peer, 0x5000, 0, 0, 0, &v) && mmu_load(peer, 0x6000, 0, 0, 0, &v), "filled");
+    *descriptor_of(0x5000, 3) = 0;
+    *descriptor_of(0x6000, 3) = 0;
+    /* outside the guest a vCPU counts as done, and does it on the way in */
+    mmu_broadcast_flush(cpu, &va);
+    EXPECT(mmu_broadcast_done(cpu), "peer outside");
+    atomic_store(&vcpus[1].inside, true);
+    EXPECT(!mmu_broadcast_done(cpu), "peer inside, has not looked");
+    EXPECT((atomic_load(&peer->requests) & CPU_REQUEST_MAILBOX) != 0 &&
+               (atomic_load(&cpu->requests) & CPU_REQUEST_MAILBOX) == 0,
+           "only the peer is asked");
+    mmu_handle_mailbox(peer);
+    EXPECT(mmu_broadcast_done(cpu), "peer has looked");
+    EXPECT(!mmu_load(peer, 0x5000, 0, 0, 0, &v) && mmu_load(peer, 0x6000, 0, 0, 0, &v),
+           "precisely");
+    /* its own post costs the sender nothing when it comes by */
+    mmu_handle_mailbox(cpu);
+    /* more than the ring holds: everything goes */
+    struct mmu_flush other = va;
+    other.va = 0x10000;
+    for (unsigned i = 0; i < 1000; i++) {
+        mmu_broadcast_flush(cpu, &other);
+    }
+    EXPECT(mmu_load(peer, 0x6000, 0, 0, 0, &v), "not yet");
+    mmu_handle_mailbox(peer);
+    EXPECT(!mmu_load(peer, 0x6000, 0, 0, 0, &v) && mmu_broadcast_done(cpu), "after an overflow");
+    atomic_store(&vcpus[1].inside, false);
+    close_machine();
+}
+
+/* Two that broadcast and wait for each other at once must both come through. */
+#define ROUNDS 2000u
+static void *broadcast_rounds(void *arg)
+{
+    struct a64_cpu *const self = arg;
+    const struct mmu_flush all = {.kind = MMU_FLUSH_ALL, .regimes = MMU_REGIME_ANY};
+
+    atomic_store(&self->vcpu->inside, true);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        mmu_broadcast_flush(self, &all);
+        while (!mmu_broadcast_done(self)) {
+            mmu_handle_mailbox(self); /* the run loop's poll */
+        }
+    }
+    atomic_store(&self->vcpu->inside, false);
+    return NULL;
+}
+
+static void test_no_deadlock(void)
+{
+    pthread_t threads[N_CPUS];
+
+    open_machine(false);
+    for (unsigned i = 0; i < N_CPUS; i++) {
+        if (pthread_create(&threads[i], NULL, broadcast_rounds, &vcpus[i].cpu) != 0) {
+            abort();
+        }
+    }
+    for (unsigned i = 0; i < N_CPUS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    EXPECT(mmu_broadcast_done(&vcpus[0].cpu) && mmu_broadcast_done(&vcpus[1].cpu), "all done");
+    close_machine();
+}
+
+/* Random maintenance against a model: an entry that should have gone must never be answered. */
+static void test_random(void)
+{
+    uint32_t seed = 7;
+    enum { PAGES = 64 };
+
+    open_machine(false);
+    use_tables(12, 39);
+    set_asid(0);
+    for (unsigned step = 0; step < 20000; step++) {
+        seed = seed * 1664525u + 1013904223u;
+        const unsigned page = seed >> 10 & (PAGES - 1), kind = seed >> 20 & 3;
+        /* far apart, so that slots collide */
+        const uint64_t va = ((uint64_t)(page & 7) << 12) + ((uint64_t)(page >> 3) << 22);
+        const uint64_t pa = RAM_BASE + ((uint64_t)(seed >> 24 & 15) << 12);
+        const bool global = (page & 1) != 0;
+        map_at(va, 3, pa, D_AF | (global ? 0 : D_NG));
+        if (kind == 0) {
+            mmu_flush_va(cpu, va,
+                         (seed >> 22 & 1) != 0 ? -1
+                                               : (int)mmu_field(cpu->sys[SR_TTBR0_EL1], 55, 48));
+        } else if (kind == 1) {
+            mmu_flush_range(cpu, va & ~0x7fffull, 0x8000, -1);
+        } else if (kind == 2 && !global) {
+            mmu_flush_asid(cpu, (unsigned)mmu_field(cpu->sys[SR_TTBR0_EL1], 55, 48));
+        } else {
+            mmu_flush_all(cpu);
+        }
+        *word_at(pa) = pa;
+        uint64_t got = 0;
+        if (!load(va, 3, &got) || got != pa) {
+            EXPECT(false, "step %u: %llx leads to %llx, not %llx", step, (unsigned long long)va,
+                   (unsigned long long)got, (unsigned long long)pa);
+            break;
+        }
+    }
+    close_machine();
+}
+
+int main(void)
+{
+    test_scopes();
+    test_asids();
+    test_registers();
+    test_tags();
+    test_code_pages();
+    test_broadcast();
+    test_no_deadlock();
+    test_random();
+    return report("tlb");
+}
