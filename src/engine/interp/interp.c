@@ -13,6 +13,7 @@
 #include "engine/ir/fold.h"
 #include "engine/mmu/mmu.h"
 #include "engine/sys/exception.h"
+#include "engine/sys/state.h"
 
 #define TYPES 8 /* node.type is 0..7 */
 
@@ -270,9 +271,12 @@ do_BRANCH_IF:
         return IR_GO;
     }
     NEXT;
-do_JUMP_IND:
-    cpu->pc = A;
+do_JUMP_IND : {
+    const uint64_t target = A;
+    cpu->pc = __builtin_expect(ir_sext(target, 56) == target, 1) ? target
+                                                                 : cpu_branch_address(cpu, target);
     return IR_GO;
+}
 do_HELPER : {
     cpu->pc = block->pc + 4ull * n->insn;
     const enum ir_next next = ir_helpers[n->d].fn(cpu, &RESULT, A, B, n->imm);
