@@ -37,7 +37,8 @@ struct diff_case {
     uint32_t
         pre; /* at DIFF_PC - 4, executed first: a NOP, or the load-exclusive of a store-exclusive */
     uint32_t row; /* for the report */
-    uint32_t reserved;
+    uint32_t
+        oracle_word; /* what the oracle runs: the same, or an older instruction that does the same to registers and memory */
     uint64_t seed;
     int64_t
         offset; /* what the instruction adds to its base register for the address of the access */

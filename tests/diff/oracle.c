@@ -150,7 +150,7 @@ int main(int argc, char **argv)
 
         case_expand(&c, &start, window);
         at[0] = c.pre;
-        at[1] = c.word;
+        at[1] = c.oracle_word;
         __builtin___clear_cache((char *)at, (char *)(at + 2));
         if (sigsetjmp(done, 0) == 0) {
             load(&start);
