@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Stage 1 with the 4K granule: mapping, remapping, every kind of fault, EL0, ASIDs, TLB maintenance. */
+#include "lib/guest.h"
+
+#define VA    0x80000000ull /* what level1[2] covers */
+#define FRAME 0x40200000ull /* free RAM */
+
+static uint64_t level2[512] __attribute__((aligned(4096)));
+static uint64_t level3[512] __attribute__((aligned(4096)));
+
+void guest_exception(struct frame *frame)
+{
+    const unsigned ec = (unsigned)(frame->esr >> 26);
+
+    print_dec(" vector", frame->kind);
+    print_hex("  ESR ", frame->esr);
+    print_hex("  ELR ", frame->elr);
+    print_hex("  SPSR", frame->spsr);
+    switch (ec) {
+    case 0x24:
+    case 0x25:
+        print_hex("  FAR ", frame->far);
+        frame->elr += 4;
+        break;
+    case 0x20:
+    case 0x21: /* fetch: return from the function that was called, or leave EL0 */
+        print_hex("  FAR ", frame->far);
+        frame->elr = ec == 0x21 ? frame->x[30] : (uintptr_t)leave_el0;
+        frame->spsr = 0x3c5;
+        break;
+    case 0x15:
+        print_hex("  X0  ", frame->x[0]);
+        frame->elr = (uintptr_t)leave_el0;
+        frame->spsr = 0x3c5;
+        break;
+    default:
+        print("not expected\n");
+        guest_exit(1);
+    }
+}
+
+static uint64_t load(uint64_t va)
+{
+    uint64_t value = 0xbad;
+
+    __asm__ volatile("ldr %0, [%1]" : "+r"(value) : "r"(va) : "memory");
+    return value;
+}
+
+static void store(uint64_t va, uint64_t value)
+{
+    __asm__ volatile("str %0, [%1]" ::"r"(value), "r"(va) : "memory");
+}
+
+static void sync(void)
+{
+    __asm__ volatile("dsb ish\n isb" ::: "memory");
+}
+
+static void invalidate(uint64_t va)
+{
+    __asm__ volatile("dsb ishst\n tlbi vaae1is, %0\n dsb ish\n isb" ::"r"(va >> 12 & 0xfffffffffff)
+                     : "memory");
+}
+
+static void set_page(unsigned n, uint64_t desc)
+{
+    level3[n] = desc;
+    invalidate(VA + n * 4096ull);
+}
+
+static uint64_t at_read(uint64_t va)
+{
+    __asm__ volatile("at s1e1r, %0\n isb" ::"r"(va) : "memory");
+    return READ_SYSREG(par_el1);
+}
+
+static void faults(void)
+{
+    print("translation fault, level 1\n");
+    load(VA + 0x40000000);
+    print("translation fault, level 2\n");
+    store(VA + 0x200000, 1);
+    print("translation fault, level 3\n");
+    load(VA + 100 * 4096 + 8);
+    print("address above T0SZ\n");
+    load(1ull << 39);
+    print("TTBR1 is off\n");
+    load(0xffffff8000000000);
+
+    print("read-only\n");
+    set_page(2, FRAME | DESC_PAGE | DESC_MEMORY | DESC_RO);
+    print_hex(" reads", load(VA + 0x2000));
+    store(VA + 0x2000, 1);
+    print("atomic on read-only\n");
+    __asm__ volatile("ldadd %0, %0, [%1]" ::"r"(1ull), "r"(VA + 0x2010) : "memory");
+    print("DC ZVA on read-only\n");
+    __asm__ volatile("dc zva, %0" ::"r"(VA + 0x2040) : "memory");
+
+    print("access flag\n");
+    set_page(3, FRAME | DESC_PAGE | DESC_NORMAL | DESC_SH);
+    load(VA + 0x3000);
+    level3[3] |= DESC_AF; /* a fault of this kind is never in a TLB */
+    sync();
+    print_hex(" reads", load(VA + 0x3000));
+
+    print("PAN\n");
+    set_page(4, FRAME | DESC_PAGE | DESC_MEMORY | DESC_EL0);
+    __asm__ volatile(".inst 0xd500419f"); /* msr pan, #1 */
+    load(VA + 0x4008);
+    __asm__ volatile("mov x9, #0x55\n ldtr x9, [%0]" ::"r"(VA + 0x4008) : "x9", "memory");
+    __asm__ volatile(".inst 0xd500409f"); /* msr pan, #0 */
+    print_hex(" reads", load(VA + 0x4008));
+
+    print("unaligned over the end of a mapped page\n");
+    set_page(6, FRAME | DESC_PAGE | DESC_MEMORY);
+    set_page(7, 0);
+    store(VA + 0x6ffc, ~0ull);
+
+    print("output address too large\n");
+    set_page(5, 1ull << 40 | DESC_PAGE | DESC_MEMORY);
+    load(VA + 0x5000);
+}
+
+static void execution(void)
+{
+    uint32_t *const code = (uint32_t *)(FRAME + 0x8000);
+
+    code[0] = 0xd2800540; /* mov x0, #42 */
+    code[1] = 0xd65f03c0; /* ret */
+    code[2] = 0xf9400001; /* ldr x1, [x0] */
+    code[3] = 0x8b000400; /* add x0, x0, x0, lsl #1 */
+    code[4] = 0xd40000e1; /* svc #7 */
+    sync();
+    __asm__ volatile("ic iallu\n dsb ish\n isb" ::: "memory");
+
+    print("executable\n");
+    set_page(8, (FRAME + 0x8000) | DESC_PAGE | DESC_MEMORY);
+    print_dec(" returns", ((uint64_t(*)(void))(VA + 0x8000))());
+    print("PXN\n");
+    set_page(8, (FRAME + 0x8000) | DESC_PAGE | DESC_MEMORY | DESC_PXN);
+    ((void (*)(void))(VA + 0x8000))();
+    print("not mapped\n");
+    ((void (*)(void))(VA + 0x9000))();
+
+    print("EL0 without permission to execute\n");
+    set_page(8, (FRAME + 0x8000) | DESC_PAGE | DESC_MEMORY | DESC_EL0 | DESC_UXN);
+    enter_el0(VA + 0x8008, 0);
+    print("EL0 reads memory of EL1\n");
+    set_page(8, (FRAME + 0x8000) | DESC_PAGE | DESC_MEMORY | DESC_EL0 | DESC_RO | DESC_PXN);
+    enter_el0(VA + 0x8008, FRAME);
+    print("EL0 reads its own\n");
+    enter_el0(VA + 0x8008, VA + 0x8000);
+}
+
+static void asids(void)
+{
+    const uint64_t table = READ_SYSREG(ttbr0_el1);
+
+    print("ASID\n");
+    WRITE_SYSREG(ttbr0_el1, table | 1ull << 48);
+    set_page(10, FRAME | DESC_PAGE | DESC_MEMORY | DESC_NG);
+    print_hex(" 1 reads", load(VA + 0xa000));
+    level3[10] = (FRAME + 0x1000) | DESC_PAGE | DESC_MEMORY | DESC_NG;
+    sync();
+    WRITE_SYSREG(ttbr0_el1, table | 2ull << 48);
+    print_hex(" 2 reads", load(VA + 0xa000));
+    __asm__ volatile("tlbi aside1is, %0\n dsb ish\n isb" ::"r"(1ull << 48) : "memory");
+    WRITE_SYSREG(ttbr0_el1, table | 1ull << 48);
+    print_hex(" 1 reads", load(VA + 0xa000));
+    WRITE_SYSREG(ttbr0_el1, table);
+}
+
+int guest_main(void)
+{
+    uint64_t *const level1 = map_identity();
+
+    print("MMU on\n");
+    store(FRAME, 0x1111111111111111);
+    store(FRAME + 0x1000, 0x2222222222222222);
+    level2[0] = (uintptr_t)level3 | DESC_TABLE;
+    level3[0] = FRAME | DESC_PAGE | DESC_MEMORY;
+    level3[1] = (FRAME + 0x3000) | DESC_PAGE | DESC_MEMORY;
+    level1[2] = (uintptr_t)level2 | DESC_TABLE;
+    sync();
+
+    print_hex("alias reads", load(VA));
+    store(VA + 8, 0x3333333333333333);
+    print_hex("identity reads", load(FRAME + 8));
+
+    /* Two pages that are neighbours only by VA. */
+    store(VA + 0xffb, 0x8877665544332211);
+    print_hex("unaligned", load(VA + 0xffb));
+    print_hex("first page", load(FRAME + 0xff8));
+    print_hex("second page", load(FRAME + 0x3000));
+
+    set_page(0, (FRAME + 0x1000) | DESC_PAGE | DESC_MEMORY);
+    print_hex("remapped reads", load(VA));
+    level3[0] = FRAME | DESC_PAGE | DESC_MEMORY;
+    __asm__ volatile("dsb ishst\n tlbi vmalle1\n dsb ish\n isb" ::: "memory");
+    print_hex("remapped back", load(VA));
+
+    print_hex("AT of a page",
+              at_read(VA + 0x18) & ~0xf80ull); /* but for SH, NS and IMPLEMENTATION DEFINED bits */
+    print_hex("AT of none", at_read(VA + 0x200000));
+
+    faults();
+    execution();
+    asids();
+
+    WRITE_SYSREG(sctlr_el1, READ_SYSREG(sctlr_el1) & ~1ull);
+    print_hex("MMU off", load(FRAME + 8));
+    return 0;
+}
