@@ -85,6 +85,10 @@ uint8_t *mmu_resolve(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned 
         mmu_watchpoint_hit(cpu, va, size, access, index == MMU_E10_0 || index == MMU_E20_0)) {
         return NULL;
     }
+    if ((entry->flags & TLB_CODE) != 0 && (access & ACCESS_WRITE) != 0 &&
+        !code_page_has_code(cpu->code, tlb_host(entry, va))) {
+        tlb_code_gone(cpu, entry);
+    }
     *flags = entry->flags;
     return tlb_host(entry, va);
 }

@@ -189,6 +189,15 @@ struct tlb_entry *tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va,
     return e;
 }
 
+void tlb_code_gone(struct a64_cpu *cpu, struct tlb_entry *entry)
+{
+    entry->flags &= (uint8_t)~TLB_CODE;
+    if ((entry->flags & TLB_WATCHED) == 0) {
+        entry->write &= ~TLB_SLOW;
+    }
+    set_bit(cpu->mmu->write_filter, write_filter_bit((uintptr_t)tlb_host(entry, entry->page)));
+}
+
 /* --- Maintenance ----------------------------------------------------------------------------------------------------------------- */
 
 /* The next used slot at or after `slot`; TLB_SLOTS when there is none. */

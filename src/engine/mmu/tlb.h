@@ -106,4 +106,7 @@ static inline uint8_t *tlb_host(const struct tlb_entry *entry, uint64_t va)
 struct tlb_entry *tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va,
                            const struct mmu_page *page, unsigned access);
 
+/* The entry's page holds no translated code any more: writes may be fast again. */
+void tlb_code_gone(struct a64_cpu *cpu, struct tlb_entry *entry);
+
 #endif

@@ -228,6 +228,13 @@ static void test_code_pages(void)
            "pointer: %u", n_invalidated);
     EXPECT(mmu_data_pointer(cpu, 0x5080, 16, false, 0) == ram + 0x80 && n_invalidated == 5,
            "pointer to read");
+    /* when the page holds no code any more its stores are ordinary again; and once more the other way */
+    code_at = NULL;
+    EXPECT(can_store(0x5000) && can_store(0x5000) && n_invalidated == 5, "no code any more: %u",
+           n_invalidated);
+    code_at = ram;
+    mmu_drop_write(cpu, ram);
+    EXPECT(can_store(0x5000) && n_invalidated == 6, "code again: %u", n_invalidated);
     close_machine();
 }
 

@@ -613,6 +613,71 @@ static void test_map_permissions(void)
     close_machine();
 }
 
+/* --- A hostile guest ---------------------------------------------------------------------------------------------------------------- */
+
+/* Registers and tables of random bits, with pointers that lead back into the tables often enough: no access may leave RAM, and the
+ * sanitizers see the rest. */
+static void test_hostile(void)
+{
+    uint64_t state = 88172645463325252ull;
+    unsigned reached = 0;
+
+    open_machine(true);
+    uint64_t *const tables = word_at(TABLES_BASE);
+    for (unsigned i = 0; i < 65536; i++) {
+        state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+        /* mostly valid, mostly to RAM */
+        tables[i] = (state & 0xfff0000000000fff) | (RAM_BASE + (state >> 12 & 0xfff) * 4096) |
+                    ((state >> 60) != 0 ? 1 : 0);
+    }
+    for (unsigned i = 0; i < 60000; i++) {
+        static const unsigned regs[] = {SR_TCR_EL1,  SR_TCR_EL2,   SR_MAIR_EL1, SR_MAIR_EL2,
+                                        SR_VTCR_EL2, SR_SCTLR_EL1, SR_SCTLR_EL2};
+        for (size_t r = 0; r < sizeof(regs) / sizeof(regs[0]); r++) {
+            state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+            cpu->sys[regs[r]] = state;
+        }
+        if (i % 4 != 0) { /* sizes that are possible */
+            const uint64_t txsz = 16 + (state >> 8) % 24,
+                           clear = 0x3full | 0x3full << 16 | 1ull << 7 | 1ull << 23 | 7ull << 32;
+            cpu->sys[SR_TCR_EL1] = (cpu->sys[SR_TCR_EL1] & ~clear) | txsz | txsz << 16 | 5ull << 32;
+            cpu->sys[SR_TCR_EL2] = (cpu->sys[SR_TCR_EL2] & ~(clear | 7ull << 16)) | txsz |
+                                   5ull << 16 | 5ull << 32;
+            cpu->sys[SR_VTCR_EL2] = (cpu->sys[SR_VTCR_EL2] & ~(0x3full | 7ull << 16)) | txsz |
+                                    5ull << 16;
+        }
+        const uint64_t root = TABLES_BASE + (state >> 20 & 0x3f) * 0x1000;
+        cpu->sys[SR_TTBR0_EL1] = cpu->sys[SR_TTBR1_EL1] = cpu->sys[SR_TTBR0_EL2] =
+            cpu->sys[SR_TTBR1_EL2] = root;
+        cpu->sys[SR_VTTBR_EL2] = TABLES_BASE + (state >> 30 & 0x3f) * 0x1000;
+        cpu->sys[SR_HCR_EL2] = (i % 3 != 0 ? ~(1ull << HCR_VM) : ~0ull) & state &
+                               (1ull << HCR_VM | 1ull << HCR_E2H | 1ull << HCR_TGE |
+                                1ull << HCR_PTW | 1ull << HCR_CD);
+        mmu_registers_changed(cpu);
+        for (unsigned index = 0; index < MMU_INDEX_COUNT; index++) {
+            state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+            const uint64_t va = ((state >> 63 != 0 ? ~0ull : 0) << 48) ^
+                                (state >> 10 & ((1ull << (state & 47)) - 1));
+            struct mmu_request request = {.va = va,
+                                          .access = (uint8_t)(1u << (state >> 50) % 3),
+                                          .misaligned = state >> 40 & 1};
+            struct mmu_page page;
+            mmu_set_request_context(&request, index);
+            if (mmu_walk(cpu, &request, &page)) {
+                reached++;
+                EXPECT(page.host >= ram && page.host < ram + RAM_SIZE, "outside of RAM: va %llx",
+                       (unsigned long long)va);
+            } else {
+                EXPECT(cpu->fault.type != FAULT_NONE && cpu->fault.level >= 0 &&
+                           cpu->fault.level <= 3 && cpu->fault.va == va,
+                       "fault %d level %d", cpu->fault.type, cpu->fault.level);
+            }
+        }
+    }
+    EXPECT(reached > 1000, "only %u walks came through", reached);
+    close_machine();
+}
+
 int main(void)
 {
     test_levels();
@@ -627,5 +692,6 @@ int main(void)
     test_stage2();
     test_maintenance();
     test_map_permissions();
+    test_hostile();
     return report("walk");
 }
