@@ -310,6 +310,25 @@ TEST(host_writes_to_code_take_effect_at_the_next_run)
     machine_stop(&m);
 }
 
+TEST(stores_to_the_code_ahead_take_effect_without_cache_maintenance)
+{
+    struct machine m;
+    /* The store writes back its base and replaces the instruction behind it, in the same block. */
+    const uint32_t code[] = {
+        0xb8004420, /* str w0, [x1], #4 */
+        0x52800002, /* mov w2, #0: replaced */
+        HVC0,
+    };
+    machine_start(&m, code, 3);
+    OK(hv_vcpu_set_reg(m.vcpu, HV_REG_X0, 0x52800022)); /* mov w2, #1 */
+    OK(hv_vcpu_set_reg(m.vcpu, HV_REG_X1, PAGE + 4));
+    OK(hv_vcpu_run(m.vcpu));
+    EXPECT_EQ(m.exit->exception.syndrome >> 26, 0x16);
+    EXPECT_EQ(reg(&m, HV_REG_X1), PAGE + 8);
+    EXPECT_EQ(reg(&m, HV_REG_X2), 1);
+    machine_stop(&m);
+}
+
 TEST(exit_request_is_sticky_and_once)
 {
     struct machine m;
@@ -516,7 +535,9 @@ MAIN(T(vcpu_needs_a_vm_and_places_for_its_results), T(second_vcpu_on_a_thread_is
      T(hvc_band_of_the_framework_does_not_exit), T(smc_and_wfi_exit_on_the_instruction),
      T(mmio_store_and_load_carry_the_access_in_the_syndrome),
      T(write_to_a_read_only_page_is_a_permission_fault_and_can_be_retried),
-     T(host_writes_to_code_take_effect_at_the_next_run), T(exit_request_is_sticky_and_once),
+     T(host_writes_to_code_take_effect_at_the_next_run),
+     T(stores_to_the_code_ahead_take_effect_without_cache_maintenance),
+     T(exit_request_is_sticky_and_once),
      T(sixty_four_vcpus_run_at_once_and_the_65th_has_no_resources),
      T(pending_interrupt_reads_back_and_clears_when_a_run_returns),
      T(unmasked_interrupt_takes_the_irq_vector), T(virtual_timer_exits_once_and_masks_itself),

@@ -100,6 +100,17 @@ enum ir_next interp_run(struct a64_cpu *cpu, const struct ir_block *block)
         goto *labels[n->op][n->type]; \
     } while (0)
 
+/* What writes memory may have changed this very block: go on with fresh code after the instruction. A copy made for an earlier
+ * write of the same instruction goes on as it is. */
+#define NEXT_UNLESS_INVALIDATED                                                                \
+    do {                                                                                       \
+        if (__builtin_expect(!atomic_load_explicit(&block->valid, memory_order_relaxed), 0) && \
+            n >= block->nodes && n < block->nodes + block->n_nodes) {                          \
+            goto invalidated;                                                                  \
+        }                                                                                      \
+        NEXT;                                                                                  \
+    } while (0)
+
     goto *labels[n->op][n->type];
 
 #define PURE(name, expression)                          \
@@ -224,11 +235,7 @@ do_STORE:
     if (__builtin_expect(!mmu_store(cpu, A, n->type, n->flags, n->d, &values[n->b]), 0)) {
         goto fault;
     }
-    /* A store may have changed this very block: go on with fresh code after the instruction. */
-    if (__builtin_expect(!atomic_load_explicit(&block->valid, memory_order_relaxed), 0)) {
-        goto invalidated;
-    }
-    NEXT;
+    NEXT_UNLESS_INVALIDATED;
 do_LDX:
     if (!mmu_load_exclusive(cpu, A, n->type, n->flags, out)) {
         goto fault;
@@ -238,17 +245,17 @@ do_STX:
     if (!mmu_store_exclusive(cpu, A, n->type, n->flags, &values[n->b], &RESULT)) {
         goto fault;
     }
-    NEXT;
+    NEXT_UNLESS_INVALIDATED;
 do_ATOMIC:
     if (!mmu_atomic(cpu, A, n->type, n->d, B, &RESULT)) {
         goto fault;
     }
-    NEXT;
+    NEXT_UNLESS_INVALIDATED;
 do_CAS:
     if (!mmu_cas(cpu, A, n->type, &values[n->b], &values[n->c], out)) {
         goto fault;
     }
-    NEXT;
+    NEXT_UNLESS_INVALIDATED;
 do_FENCE:
     atomic_thread_fence(n->imm == IR_FENCE_FULL ? memory_order_seq_cst : memory_order_acq_rel);
     NEXT;
@@ -295,17 +302,19 @@ fault:
     return exc_abort(cpu, n->imm);
 
 invalidated : {
-    /* The rest of this instruction still runs: its remaining nodes are the same, whatever became of the code behind it. */
-    const uint8_t insn = n->insn;
+    /* The rest of this instruction still runs, whatever became of the code behind it: from a private copy that ends with it. Values
+     * stay where they are, so `out` goes on as before. */
+    struct ir_node *const copy = cpu->translator->nodes;
     const struct ir_node *const end = block->nodes + block->n_nodes;
-    const struct ir_node *next = n + 1;
-    while (next < end && next->insn == insn) {
-        next++;
+    const uint8_t insn = n->insn;
+    size_t count = 0;
+    for (const struct ir_node *rest = n + 1; rest < end && rest->insn == insn; rest++) {
+        copy[count++] = *rest;
     }
-    if (next == n + 1) {
-        cpu->pc = block->pc + 4ull * (insn + 1u);
-        return IR_GO;
-    }
-    NEXT;
+    copy[count] = (struct ir_node){
+        .op = IR_JUMP, .insn = insn, .imm64 = block->pc + 4ull * (insn + 1u)};
+    n = copy;
+    out++;
+    goto *labels[n->op][n->type];
 }
 }
