@@ -9,6 +9,12 @@ classes.h    a prototype per implemented semantic class
 decode.inc   the rows, their conditions, and the index by bits 31:21
 
 A class is `done` (it has a function a64_<class>), `undefined` (by every profile; the reason stands beside it) or `missing`.
+
+CONSTRAINED UNPREDICTABLE words (sb_mask and cu_when of the table) are decoded like their neighbours, and these are the choices:
+- should-be bits: every value is accepted, as on hardware and in QEMU. CFINV, XAFLAG and AXFLAG keep CRm 0: their words with another
+  CRm lie in the space of MSR (immediate), where QEMU and we find nothing allocated.
+- cu_when (registers that overlap): the class's function decides, and says what beside its code. Exclusives use the old values
+  (atomics.c), load and store with write-back and pairs end as in QEMU (ldst.c, ldst_pair.c), memory copy and set is UNDEFINED (mops.c).
 """
 import csv
 import re
@@ -245,4 +251,5 @@ def main():
         file.write('\n'.join(out) + '\n')
 
 
-main()
+if __name__ == '__main__':
+    main()

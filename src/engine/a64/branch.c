@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Branches. */
 #include "engine/a64/classes.h"
+#include "engine/a64/features.h"
 #include "engine/ir/fold.h"
 
 static uint64_t target(const struct tr *t, uint32_t imm, unsigned width)
@@ -79,8 +80,11 @@ void a64_branch_unconditional_register(struct tr *t, uint32_t w)
     if (op == 1) {
         tr_put_x(t, 30, tr_const(t, t->pc + 4));
     }
-    /* BTypeNext: BLR 2; BR 1 from X16 or X17 or from a page that is not guarded, else 3; RET 0. */
-    if (op != 2) {
+    /*
+     * SetBTypeNext(): BLR 2; BR 1 through X16 or X17 or from a page that is not guarded, else 3; RET 0. Without FEAT_BTI
+     * PSTATE.BTYPE does not exist, and an exception taken at the destination must not show it in SPSR_ELx.
+     */
+    if (op != 2 && tr_has(t, A64_FEAT_BTI)) {
         const unsigned btype = op == 1 ? 2 : rn == 16 || rn == 17 || !t->guarded ? 1 : 3;
         tr_node(t, IR_PUT_BTYPE, IR_I64, 0, IR_REF_NONE, IR_REF_NONE, IR_REF_NONE, 0, btype);
     }
