@@ -51,7 +51,7 @@ run: ## build, then run the example program
 	@$(BUILD)/examples/hello
 
 test: ## build and run all tests (SUITE="unit api": only these)
-	@$(SETUP) run test linux
+	@$(SETUP) run test board linux
 	@$(CONFIGURE) $(BUILD) tests=true $(MESON_OPTIONS)
 	@ninja -C $(BUILD)
 	@$(MESON_TEST) -C $(BUILD) $(suites)
@@ -63,7 +63,7 @@ install: ## install under PREFIX (/usr/local); DESTDIR is put in front
 	@tools/dev/install $(BUILD) $(DESTDIR)
 
 asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(SETUP) run test linux
+	@$(SETUP) run test board linux
 	@$(CONFIGURE) $(BUILD)-asan tests=true b_sanitize=address,undefined b_lundef=false optimization=1 \
 	    c_args=-fno-omit-frame-pointer $(MESON_OPTIONS)
 	@ninja -C $(BUILD)-asan
@@ -71,7 +71,7 @@ asan: ## the tests under AddressSanitizer and UndefinedBehaviorSanitizer
 
 # The sanitizer's fixed address ranges collide with a kernel that randomizes more bits than gcc 12 knows of.
 tsan: ## the tests under ThreadSanitizer
-	@$(SETUP) run test linux
+	@$(SETUP) run test board linux
 	@$(CONFIGURE) $(BUILD)-tsan tests=true b_sanitize=thread b_lundef=false optimization=1 \
 	    c_args=-fno-omit-frame-pointer $(MESON_OPTIONS)
 	@ninja -C $(BUILD)-tsan
@@ -80,7 +80,7 @@ tsan: ## the tests under ThreadSanitizer
 	    $$fixed $(MESON_TEST) -C $(BUILD)-tsan --timeout-multiplier 10 $(suites)
 
 coverage: ## the tests with gcov: a summary, and HTML in build-coverage/coverage
-	@$(SETUP) run test linux coverage
+	@$(SETUP) run test board linux coverage
 	@$(CONFIGURE) $(BUILD)-coverage tests=true b_coverage=true optimization=0 $(MESON_OPTIONS)
 	@ninja -C $(BUILD)-coverage
 	@find $(BUILD)-coverage -name '*.gcda' -delete
@@ -113,7 +113,7 @@ a64-coverage: ## which A64 encodings are implemented (tools/gen/a64_coverage.py)
 
 linux-log: ## boot the Debian arm64 kernel and show its log (tests/linux/log)
 	$(call need,tests/linux/log)
-	@$(SETUP) run test linux
+	@$(SETUP) run test board linux
 	@$(CONFIGURE) $(BUILD) tests=true $(MESON_OPTIONS)
 	@ninja -C $(BUILD)
 	@tests/linux/log $(ARGS)
