@@ -53,6 +53,7 @@ static hv_return_t make_config(hv_vm_config_t config, struct vm_config *result)
         .ipa_bits = profile->default_ipa_bits,
         .granule_log2 = 14,
         .profile = profile,
+        .interpreter = engine != NULL && __builtin_strcmp(engine, "soft-interp") == 0,
         .hvc_band_exits = band != NULL && band[0] != '\0',
         .macos = macos,
     };

@@ -47,6 +47,8 @@ struct vm_config {
     unsigned ipa_bits;
     unsigned granule_log2; /* of the API's alignment rules: 12 or 14 */
     bool el2_enabled;
+    bool
+        interpreter; /* execute by the IR interpreter alone (HV_ENGINE=soft-interp), the oracle of the translator */
     const struct vm_profile *profile;
     bool
         hvc_band_exits; /* HVC #0 with X0[31:24] = 0xc1 exits like any other, which Apple's framework does not do */
