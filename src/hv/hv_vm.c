@@ -11,9 +11,16 @@
 static pthread_mutex_t process_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct vm *_Atomic process_vm;
 
-struct vm *hv_process_vm(void)
+_Thread_local struct vm *hv_selected_vm;
+
+static struct vm *the_process_vm(void)
 {
     return atomic_load_explicit(&process_vm, memory_order_acquire);
+}
+
+struct vm *hv_process_vm(void)
+{
+    return hv_selected_vm != NULL ? hv_selected_vm : the_process_vm();
 }
 
 HV_EXPORT hv_return_t hv_vm_get_max_vcpu_count(uint32_t *max_vcpu_count)
@@ -81,23 +88,31 @@ static hv_return_t make_config(hv_vm_config_t config, struct vm_config *result)
     return HV_SUCCESS;
 }
 
-HV_EXPORT hv_return_t hv_vm_create(hv_vm_config_t config)
+hv_return_t hv_make_vm(struct vm **vm, hv_vm_config_t config)
 {
     struct vm_config vm_config;
+    const hv_return_t ret = make_config(config, &vm_config);
+
+    if (ret != HV_SUCCESS) {
+        return ret;
+    }
+    return vm_create(&vm_config, vm) == VM_OK
+               ? HV_SUCCESS
+               : hv_refuse(HV_NO_RESOURCES, "hv_vm_create", "out of memory");
+}
+
+HV_EXPORT hv_return_t hv_vm_create(hv_vm_config_t config)
+{
     struct vm *vm = NULL;
     hv_return_t ret;
 
     pthread_mutex_lock(&process_lock);
-    if (hv_process_vm() != NULL) {
+    if (the_process_vm() != NULL) {
         ret = REFUSE(HV_BUSY, "this process has a VM already; call hv_vm_destroy first");
     } else {
-        ret = make_config(config, &vm_config);
+        ret = hv_make_vm(&vm, config);
         if (ret == HV_SUCCESS) {
-            if (vm_create(&vm_config, &vm) == VM_OK) {
-                atomic_store_explicit(&process_vm, vm, memory_order_release);
-            } else {
-                ret = REFUSE(HV_NO_RESOURCES, "out of memory");
-            }
+            atomic_store_explicit(&process_vm, vm, memory_order_release);
         }
     }
     pthread_mutex_unlock(&process_lock);
@@ -109,7 +124,7 @@ HV_EXPORT hv_return_t hv_vm_destroy(void)
     hv_return_t ret = HV_SUCCESS;
 
     pthread_mutex_lock(&process_lock);
-    struct vm *const vm = hv_process_vm();
+    struct vm *const vm = the_process_vm();
     if (vm == NULL) {
         ret = REFUSE(HV_NO_DEVICE, "this process has no VM; call hv_vm_create first");
     } else {

@@ -48,8 +48,15 @@ const struct vm_profile *hv_profile(void);
 
 /* --- The process's VM -------------------------------------------------------------------------------------------------------- */
 
-/* Only hv_vm_create and hv_vm_destroy change it; NULL when there is none. */
+/*
+ * The VM that calls of this thread mean: the one that it selected (applevisor/hvx.h), else the process's, which only hv_vm_create
+ * and hv_vm_destroy change. NULL when there is none.
+ */
 struct vm *hv_process_vm(void);
+extern _Thread_local struct vm *hv_selected_vm;
+
+/* A VM of the choices in config and environment, belonging to nobody yet. */
+hv_return_t hv_make_vm(struct vm **vm, hv_vm_config_t config);
 
 /* --- vCPUs ------------------------------------------------------------------------------------------------------------------- */
 

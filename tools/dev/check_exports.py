@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.join(TOP, "tools", "gen"))
 import symbol_map  # noqa: E402 (found by the line above)
 
 NODE = "HYPERVISOR_1"
+EXTENSIONS_NODE = "HYPERVISOR_EXTENSIONS_1"
 # The library drops into any program because it brings nothing along. The sanitizers' run times are the
 # exception of their builds; libgcc_s comes with them.
 ALLOWED = re.compile(r"^(lib[cm]\.so\.6|libpthread\.so\.0|ld-linux-x86-64\.so\.2|lib(asan|ubsan|tsan)\.so\.\d+)$")
@@ -37,7 +38,8 @@ def dynamic_entries(library, tag):
 
 
 def cases(library):
-    expected = {f"{name}@@{NODE}" for name in symbol_map.function_names()}
+    expected = ({f"{name}@@{NODE}" for name in symbol_map.function_names()}
+                | {f"{name}@@{EXTENSIONS_NODE}" for name in symbol_map.extension_names()})
     exported = exported_symbols(library)
     needed = dynamic_entries(library, "NEEDED")
     sanitized = any(re.match(r"lib(a|ub|t)san", name) for name in needed)

@@ -40,9 +40,13 @@ def cases(build, destdir):
     hello = shlex.quote(HELLO)
     yield "meson install", here.shell(
         f"meson install -C {shlex.quote(os.path.abspath(build))} --no-rebuild --destdir {shlex.quote(destdir)}"), here
-    for name in ("libhypervisor.so", "libhypervisor.so.0", "libhypervisor.a"):
+    for name in ("libhypervisor.so", "libhypervisor.so.0", "libhypervisor.a", "libapplevisor.so", "libapplevisor.so.0",
+                 "libapplevisor.a"):
         yield f"{name} is there", here.shell(f"test -e {here.libdir}/{name}"), here
     yield "Hypervisor/Hypervisor.h is there", here.shell(f"test -f {here.includedir}/Hypervisor/Hypervisor.h"), here
+    yield "applevisor/applevisor.h is there", here.shell(f"test -f {here.includedir}/applevisor/applevisor.h"), here
+    yield "applevisor.pc brings both libraries", here.shell(
+        'case "$(pkg-config --cflags --libs applevisor)" in *-lapplevisor*-lhypervisor*) ;; *) exit 1; esac'), here
     yield "nothing but our folders in include/", here.shell(
         f'for d in {here.includedir}/*; do case ${{d##*/}} in Hypervisor|applevisor|applevisor-darwin) ;; '
         '*) echo "$d"; exit 1; esac; done'), here
