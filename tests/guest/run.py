@@ -12,6 +12,8 @@ import shutil
 import subprocess
 import sys
 
+# Images that start more vCPUs than the first.
+CPUS = {'smp': '4'}
 QEMU_OPTIONS = ['-M', 'virt', '-cpu', 'max', '-nodefaults', '-nic', 'none', '-display', 'none', '-serial', 'stdio', '-no-reboot']
 
 
@@ -60,12 +62,13 @@ def main():
     tap = Tap(2 * len(options.images))
     for image in options.images:
         name = os.path.splitext(os.path.basename(image))[0]
-        ours, complaint = run([options.applevisor, 'run', image], options.timeout)
+        cpus = CPUS.get(name, '1')
+        ours, complaint = run([options.applevisor, 'run', '--cpus', cpus, image], options.timeout)
         tap.result(f'{name} runs to its end', complaint, ours.splitlines()[-12:])
         if qemu is None:
             tap.skip(f'{name} prints what it does under QEMU', f'there is no {options.qemu}')
             continue
-        theirs, complaint = run([qemu, *QEMU_OPTIONS, '-kernel', image], options.timeout)
+        theirs, complaint = run([qemu, *QEMU_OPTIONS, '-smp', cpus, '-kernel', image], options.timeout)
         if complaint is not None:
             tap.result(f'{name} prints what it does under QEMU', f'QEMU: {complaint}', theirs.splitlines()[-12:])
             continue

@@ -33,16 +33,25 @@ struct run {
     _Atomic uint64_t exits;
     _Atomic bool stop;
     _Atomic int code;
-    pthread_mutex_t lock; /* guards vcpus and n_vcpus */
+    pthread_mutex_t lock; /* guards what follows and the power of the cpus */
+    pthread_cond_t power_changed;
     hv_vcpu_t vcpus[MAX_CPUS];
     unsigned n_vcpus;
+    struct cpu *cpus;
+    unsigned n_powered; /* cpus that are not off */
 };
+
+/* The values are AFFINITY_INFO's answers. */
+enum power { POWER_ON = 0, POWER_OFF = 1, POWER_ON_PENDING = 2 };
 
 struct cpu {
     struct run *run;
     unsigned number;
-    hv_vcpu_t vcpu;
+    hv_vcpu_t vcpu; /* while it is on */
     hv_vcpu_exit_t *exit;
+    bool switch_off; /* CPU_OFF was called; of its own thread alone */
+    enum power power;
+    uint64_t entry, context; /* of the next start */
 };
 
 /* The first reason to end counts; all vCPUs are told. */
@@ -53,6 +62,7 @@ static void finish(struct run *run, int code)
     }
     pthread_mutex_lock(&run->lock);
     hv_vcpus_exit(run->vcpus, run->n_vcpus);
+    pthread_cond_broadcast(&run->power_changed);
     pthread_mutex_unlock(&run->lock);
 }
 
@@ -183,6 +193,95 @@ static void own_vector(struct cpu *cpu)
     finish(cpu->run, EXIT_GUEST_FAULT);
 }
 
+/* --- PSCI (Arm DEN0022) ------------------------------------------------------------------------------------------------------ */
+
+enum {
+    PSCI_VERSION = 0x84000000,
+    PSCI_CPU_OFF = 0x84000002,
+    PSCI_CPU_ON = 0x84000003,
+    PSCI_AFFINITY_INFO = 0x84000004,
+    PSCI_SYSTEM_OFF = 0x84000008,
+    PSCI_SMC64 = 0x40000000, /* of the function's number: its arguments are 64 bits wide */
+    PSCI_VERSION_1_1 = 0x10001
+};
+enum {
+    PSCI_SUCCESS = 0,
+    PSCI_NOT_SUPPORTED = -1,
+    PSCI_INVALID_PARAMETERS = -2,
+    PSCI_ALREADY_ON = -4,
+    PSCI_ON_PENDING = -5,
+    PSCI_INVALID_ADDRESS = -9
+};
+
+static int64_t cpu_on(struct run *run, uint64_t target, uint64_t entry, uint64_t context)
+{
+    int64_t result = PSCI_SUCCESS;
+
+    if (target >= run->options.cpus) {
+        return PSCI_INVALID_PARAMETERS;
+    }
+    if (entry % 4 != 0) {
+        return PSCI_INVALID_ADDRESS;
+    }
+    struct cpu *const cpu = &run->cpus[target];
+    pthread_mutex_lock(&run->lock);
+    if (cpu->power == POWER_OFF) {
+        cpu->entry = entry;
+        cpu->context = context;
+        cpu->power = POWER_ON_PENDING;
+        run->n_powered++;
+        pthread_cond_broadcast(&run->power_changed);
+    } else {
+        result = cpu->power == POWER_ON ? PSCI_ALREADY_ON : PSCI_ON_PENDING;
+    }
+    pthread_mutex_unlock(&run->lock);
+    return result;
+}
+
+static int64_t affinity_info(struct run *run, uint64_t target, uint64_t lowest_level)
+{
+    if (target >= run->options.cpus || lowest_level != 0) {
+        return PSCI_INVALID_PARAMETERS;
+    }
+    pthread_mutex_lock(&run->lock);
+    const enum power power = run->cpus[target].power;
+    pthread_mutex_unlock(&run->lock);
+    return power;
+}
+
+static void psci(struct cpu *cpu)
+{
+    struct run *const run = cpu->run;
+    const uint32_t function = (uint32_t)get(cpu, HV_REG_X0);
+    const uint64_t mask = (function & PSCI_SMC64) != 0 ? UINT64_MAX : UINT32_MAX;
+    const uint64_t x1 = get(cpu, HV_REG_X1) & mask, x2 = get(cpu, HV_REG_X2) & mask,
+                   x3 = get(cpu, HV_REG_X3) & mask;
+    int64_t result = PSCI_NOT_SUPPORTED;
+
+    switch (function) {
+    case PSCI_VERSION:
+        result = PSCI_VERSION_1_1;
+        break;
+    case PSCI_CPU_OFF:
+        cpu->switch_off = true;
+        return;
+    case PSCI_CPU_ON:
+    case PSCI_CPU_ON | PSCI_SMC64:
+        result = cpu_on(run, x1, x2, x3);
+        break;
+    case PSCI_AFFINITY_INFO:
+    case PSCI_AFFINITY_INFO | PSCI_SMC64:
+        result = affinity_info(run, x1, x2);
+        break;
+    case PSCI_SYSTEM_OFF:
+        finish(run, 0);
+        return;
+    default:
+        break;
+    }
+    set(cpu, HV_REG_X0, (uint64_t)result);
+}
+
 /* --- Exits ------------------------------------------------------------------------------------------------------------------- */
 
 static void hypercall(struct cpu *cpu, unsigned imm)
@@ -191,12 +290,10 @@ static void hypercall(struct cpu *cpu, unsigned imm)
         semihosting(cpu);
     } else if (imm == HVC_VECTOR) {
         own_vector(cpu);
-    } else if (imm == 0 && (uint32_t)get(cpu, HV_REG_X0) == 0x84000008) { /* SYSTEM_OFF */
-        finish(cpu->run, 0);
-    } else if (imm == 0 && (uint32_t)get(cpu, HV_REG_X0) == 0x84000000) { /* PSCI_VERSION: 1.1 */
-        set(cpu, HV_REG_X0, 0x10001);
+    } else if (imm == 0) {
+        psci(cpu);
     } else {
-        set(cpu, HV_REG_X0, UINT64_MAX); /* NOT_SUPPORTED */
+        set(cpu, HV_REG_X0, (uint64_t)(int64_t)PSCI_NOT_SUPPORTED);
     }
 }
 
@@ -274,7 +371,7 @@ static void run_loop(struct cpu *cpu)
 {
     struct run *const run = cpu->run;
 
-    while (!atomic_load(&run->stop)) {
+    while (!atomic_load(&run->stop) && !cpu->switch_off) {
         const hv_return_t ret = hv_vcpu_run(cpu->vcpu);
         if (ret != HV_SUCCESS) {
             complain("hv_vcpu_run: %s (0x%08x)", hv_name(ret), (unsigned)ret);
@@ -302,9 +399,9 @@ static void run_loop(struct cpu *cpu)
     }
 }
 
-static void *cpu_thread(void *argument)
+/* From being switched on to being switched off. A new vCPU each time: its registers are those of a reset. */
+static void power_on(struct cpu *cpu)
 {
-    struct cpu *const cpu = argument;
     struct run *const run = cpu->run;
     const struct image *const image = &run->image;
     const hv_return_t ret = hv_vcpu_create(&cpu->vcpu, &cpu->exit, NULL);
@@ -312,18 +409,20 @@ static void *cpu_thread(void *argument)
     if (ret != HV_SUCCESS) {
         complain("hv_vcpu_create: %s (0x%08x)", hv_name(ret), (unsigned)ret);
         finish(run, EXIT_HYPERVISOR);
-        return NULL;
+        return;
     }
     pthread_mutex_lock(&run->lock);
     run->vcpus[run->n_vcpus++] = cpu->vcpu;
+    cpu->power = POWER_ON;
     pthread_mutex_unlock(&run->lock);
     hv_vcpu_set_sys_reg(cpu->vcpu, HV_SYS_REG_MPIDR_EL1, cpu->number);
     hv_vcpu_set_sys_reg(cpu->vcpu, HV_SYS_REG_VBAR_EL1, VECTORS_BASE);
     hv_vcpu_set_sys_reg(cpu->vcpu, HV_SYS_REG_SP_EL1,
                         image->ram_base + image->ram_size - cpu->number * STACK_BYTES);
-    set(cpu, HV_REG_PC, image->entry);
+    set(cpu, HV_REG_PC, cpu->entry);
     set(cpu, HV_REG_CPSR, 0x3c5);
-    set(cpu, HV_REG_X0, cpu->number);
+    set(cpu, HV_REG_X0, cpu->context);
+    cpu->switch_off = false;
     run_loop(cpu);
     pthread_mutex_lock(&run->lock);
     for (unsigned i = 0; i < run->n_vcpus; i++) {
@@ -334,6 +433,32 @@ static void *cpu_thread(void *argument)
     }
     pthread_mutex_unlock(&run->lock);
     hv_vcpu_destroy(cpu->vcpu);
+}
+
+static void *cpu_thread(void *argument)
+{
+    struct cpu *const cpu = argument;
+    struct run *const run = cpu->run;
+
+    while (!atomic_load(&run->stop)) {
+        pthread_mutex_lock(&run->lock);
+        while (cpu->power == POWER_OFF && !atomic_load(&run->stop)) {
+            pthread_cond_wait(&run->power_changed, &run->lock);
+        }
+        pthread_mutex_unlock(&run->lock);
+        if (atomic_load(&run->stop)) {
+            break;
+        }
+        power_on(cpu);
+        pthread_mutex_lock(&run->lock);
+        cpu->power = POWER_OFF;
+        const bool all_off = --run->n_powered == 0;
+        pthread_mutex_unlock(&run->lock);
+        if (all_off && !atomic_load(&run->stop)) {
+            complain("every vCPU is off, and none is left to switch one on");
+            finish(run, EXIT_GUEST_FAULT);
+        }
+    }
     return NULL;
 }
 
@@ -435,7 +560,8 @@ static void make_vectors(uint32_t *page)
 
 int command_run(int argc, char **argv)
 {
-    static struct run run = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    static struct run run = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                             .power_changed = PTHREAD_COND_INITIALIZER};
     void *ram = NULL, *vectors = NULL;
     hv_return_t ret;
 
@@ -464,8 +590,14 @@ int command_run(int argc, char **argv)
     struct cpu cpus[MAX_CPUS];
     pthread_t threads[MAX_CPUS];
     unsigned started = 0;
+    for (unsigned i = 0; i < run.options.cpus; i++) {
+        cpus[i] = (struct cpu){.run = &run, .number = i, .power = POWER_OFF};
+    }
+    cpus[0].power = POWER_ON_PENDING;
+    cpus[0].entry = run.image.entry;
+    run.cpus = cpus;
+    run.n_powered = 1;
     for (; started < run.options.cpus; started++) {
-        cpus[started] = (struct cpu){.run = &run, .number = started};
         if (pthread_create(&threads[started], NULL, cpu_thread, &cpus[started]) != 0) {
             complain("no thread for vCPU %u: %s", started, strerror(errno));
             finish(&run, EXIT_HYPERVISOR);

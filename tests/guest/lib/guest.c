@@ -8,6 +8,16 @@
 
 static uint64_t level1[512] __attribute__((aligned(4096)));
 
+int64_t psci(uint32_t function, uint64_t a, uint64_t b, uint64_t c)
+{
+    register uint64_t x0 __asm__("x0") = function;
+    register uint64_t x1 __asm__("x1") = a;
+    register uint64_t x2 __asm__("x2") = b;
+    register uint64_t x3 __asm__("x3") = c;
+    __asm__ volatile("hvc #0" : "+r"(x0), "+r"(x1), "+r"(x2), "+r"(x3)::"memory");
+    return (int64_t)x0;
+}
+
 static void print_char(char c)
 {
     while ((UART_FR & UART_FR_TXFF) != 0) {
@@ -56,8 +66,7 @@ void print_dec(const char *name, uint64_t value)
 void guest_exit(int code)
 {
     print_dec("exit", (unsigned)code & 0xff);
-    register uint64_t x0 __asm__("x0") = PSCI_SYSTEM_OFF;
-    __asm__ volatile("hvc #0" : "+r"(x0)::"x1", "x2", "x3", "memory");
+    psci(PSCI_SYSTEM_OFF, 0, 0, 0);
     for (;;) {
         __asm__ volatile("wfi");
     }
@@ -74,15 +83,20 @@ __attribute__((weak)) void guest_exception(struct frame *frame)
     guest_exit(99);
 }
 
-uint64_t *map_identity(void)
+void map_identity_again(void)
 {
-    level1[0] = DESC_BLOCK | DESC_DEVICE | DESC_AF | DESC_PXN | DESC_UXN;
-    level1[1] = 0x40000000 | DESC_BLOCK | DESC_MEMORY | DESC_UXN;
     WRITE_SYSREG(mair_el1, 0xff04); /* 0: Device-nGnRE, 1: Normal, write-back */
     /* T0SZ 25, write-back inner shareable walks, 4K, EPD1, 36-bit output addresses. */
     WRITE_SYSREG(tcr_el1, 25 | 1 << 8 | 1 << 10 | 3 << 12 | 1 << 23 | 1ull << 32);
     WRITE_SYSREG(ttbr0_el1, (uintptr_t)level1);
     __asm__ volatile("dsb ish\n tlbi vmalle1\n dsb ish\n isb" ::: "memory");
     WRITE_SYSREG(sctlr_el1, READ_SYSREG(sctlr_el1) | 1 | 1 << 2 | 1 << 12); /* M, C, I */
+}
+
+uint64_t *map_identity(void)
+{
+    level1[0] = DESC_BLOCK | DESC_DEVICE | DESC_AF | DESC_PXN | DESC_UXN;
+    level1[1] = 0x40000000 | DESC_BLOCK | DESC_MEMORY | DESC_UXN;
+    map_identity_again();
     return level1;
 }

@@ -37,6 +37,29 @@ extern const uint32_t leave_el0[];
  */
 uint64_t *map_identity(void);
 
+/* A call by HVC, which is the conduit both under `applevisor run` and QEMU's virt. */
+int64_t psci(uint32_t function, uint64_t a, uint64_t b, uint64_t c);
+
+/* --- smp.c, for programs of several vCPUs --- */
+
+#define GUEST_CPUS 4
+
+#define PSCI_CPU_OFF       0x84000002u
+#define PSCI_CPU_ON        0xc4000003u
+#define PSCI_AFFINITY_INFO 0xc4000004u
+
+/*
+ * Switches vCPU 1..GUEST_CPUS-1 on: it turns the MMU on, with the tables of map_identity(), which must have been called, runs
+ * program(cpu) on a stack of its own and switches itself off. Returns what PSCI did.
+ */
+int64_t start_cpu(unsigned cpu, void (*program)(unsigned cpu));
+
+/* Returns once all GUEST_CPUS vCPUs have called it. */
+void barrier(void);
+
+/* Turns the MMU on on a vCPU as map_identity() did on the first. */
+void map_identity_again(void);
+
 #define DESC_TABLE  3ull
 #define DESC_BLOCK  1ull
 #define DESC_PAGE   3ull

@@ -27,6 +27,20 @@ _start:
 2:  bl      guest_main
     b       guest_exit
 
+/* Where PSCI CPU_ON starts a vCPU: X0 is the top of its stack, on which smp.c has put the number of the vCPU. */
+    .globl secondary_start
+secondary_start:
+    msr     daifset, #0xf
+    msr     spsel, #1
+    mov     sp, x0
+    mov     x9, #(3 << 20)
+    msr     cpacr_el1, x9
+    adr     x9, vectors
+    msr     vbar_el1, x9
+    isb
+    ldr     x0, [sp]
+    bl      secondary_main
+
 /* Layout of struct frame in guest.h. */
     .balign 0x800
 vectors:
