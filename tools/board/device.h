@@ -7,8 +7,9 @@
  * destroy once at the end.
  *
  * Threads: read and write run on vCPU threads, several at once; back ends run on the loop's thread. A device therefore has its own
- * lock. No callback may block for long: a vCPU that waits in one does not answer interrupts. reset runs on the loop's thread while
- * no vCPU runs; destroy after the loop has ended. Before the loop has started and after it has ended there is one thread.
+ * lock. No callback may block for long: a vCPU that waits in one does not answer interrupts. Creation, reset and destroy happen
+ * while neither vCPUs nor the loop run, so there is one thread then. The loop is stopped and started again for a reset of the guest:
+ * watches and timers stay, and what they bring from before the reset must not disturb.
  *
  * None of this uses a hypervisor: tests make a board without one (struct board_config.irq_sink).
  */
