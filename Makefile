@@ -7,7 +7,7 @@
 #   NO_INSTALL=1        install no packages, name the missing ones and stop
 #   MESON_OPTIONS=...   more options for Meson, as NAME=VALUE
 #   SUITE="unit api"    only these suites of tests
-#   ARGS=...            arguments for the script behind diff, fuzz, bench, linux-log, a64-coverage
+#   ARGS=...            arguments for the script behind diff, fuzz, bench, linux-log, a64-coverage, fresh-check
 
 BUILD ?= build
 MESON_OPTIONS ?=
@@ -32,7 +32,7 @@ MESON_TEST := meson test --print-errorlogs
 # call need,FILE: first line of what depends on another area of the tree.
 need = @test -e $(1) || { echo "make $@: $(1) is not in the tree yet" >&2; exit 1; }
 
-.PHONY: help all run test install asan tsan coverage bench diff fuzz a64-coverage linux-log warnings check clean
+.PHONY: help all run test install asan tsan coverage bench diff fuzz a64-coverage linux-log warnings check fresh-check clean
 .DEFAULT_GOAL := all
 
 help: ## list these commands
@@ -127,6 +127,10 @@ check: ## format of the code, licence lines, nothing left behind; without buildi
 	@$(SETUP) ci run
 	@tools/dev/check-tree
 	@tools/dev/check-format
+
+fresh-check: ## try `make run` and `make test` on a Debian made for it (tools/dev/fresh-check); needs root
+	@$(SETUP) fresh
+	@tools/dev/fresh-check $(ARGS)
 
 clean: ## remove the build directories
 	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-coverage $(BUILD)-warnings-*
