@@ -13,7 +13,9 @@ import subprocess
 import sys
 
 # Images that start more vCPUs than the first.
-CPUS = {'smp': '4'}
+CPUS = {'smp': '4', 'ordering': '4', 'broadcast': '4', 'strict': '4'}
+# Images that show what QEMU 7.2 does wrong, so that there is nothing to compare.
+QEMU_DIFFERS = {'strict': 'on x86, QEMU 7.2 puts no barrier between STLR and LDAR, and may translate old code again while it is replaced'}
 QEMU_OPTIONS = ['-M', 'virt', '-cpu', 'max', '-nodefaults', '-nic', 'none', '-display', 'none', '-serial', 'stdio', '-no-reboot']
 
 
@@ -67,6 +69,9 @@ def main():
         tap.result(f'{name} runs to its end', complaint, ours.splitlines()[-12:])
         if qemu is None:
             tap.skip(f'{name} prints what it does under QEMU', f'there is no {options.qemu}')
+            continue
+        if name in QEMU_DIFFERS:
+            tap.skip(f'{name} prints what it does under QEMU', QEMU_DIFFERS[name])
             continue
         theirs, complaint = run([qemu, *QEMU_OPTIONS, '-smp', cpus, '-kernel', image], options.timeout)
         if complaint is not None:
