@@ -213,6 +213,8 @@ static void clear(void)
 
 static void run_tests(unsigned cpu)
 {
+    uint64_t turn = 0;
+
     for (unsigned t = 0; t < N_TESTS; t++) {
         struct slot *const mine = slots[tests[t].all_four ? 0 : cpu / 2];
         for (unsigned pass = 0; pass < PASSES; pass++) {
@@ -221,6 +223,9 @@ static void run_tests(unsigned cpu)
             }
             barrier();
             for (unsigned i = 0; i < SLOTS; i++) {
+                if (i % 8 == 0) {
+                    meet(cpu, ++turn);
+                }
                 tests[t].act(&mine[i], cpu);
             }
             barrier();

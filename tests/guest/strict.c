@@ -24,6 +24,7 @@ static struct slot {
 static void store_buffering(unsigned cpu)
 {
     const unsigned side = cpu & 1;
+    uint64_t turn = 0;
 
     for (unsigned pass = 0; pass < PASSES; pass++) {
         struct slot *s = slots[cpu / 2];
@@ -34,6 +35,9 @@ static void store_buffering(unsigned cpu)
         }
         barrier();
         for (unsigned i = 0; i < SLOTS; i++, s++) {
+            if (i % 8 == 0) {
+                meet(cpu, ++turn);
+            }
             uint64_t *const mine = side == 0 ? &s->x : &s->y, *const other = side == 0 ? &s->y
                                                                                        : &s->x;
             __asm__ volatile("stlr %1, [%2]\n ldar %0, [%3]"

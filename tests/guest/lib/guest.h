@@ -57,6 +57,12 @@ int64_t start_cpu(unsigned cpu, void (*program)(unsigned cpu));
 /* Returns once all GUEST_CPUS vCPUs have called it. */
 void barrier(void);
 
+/*
+ * Waits until vCPU cpu ^ 1 has come to this turn too, so that both go on at about the same time; but only for a moment, as the
+ * host may let the other wait. Turns count up.
+ */
+void meet(unsigned cpu, uint64_t turn);
+
 /* Turns the MMU on on a vCPU as map_identity() did on the first. */
 void map_identity_again(void);
 

@@ -49,3 +49,13 @@ void barrier(void)
         __asm__ volatile("wfe" ::: "memory");
     }
 }
+
+void meet(unsigned cpu, uint64_t turn)
+{
+    static uint64_t turns[GUEST_CPUS];
+
+    __atomic_store_n(&turns[cpu], turn, __ATOMIC_RELAXED);
+    for (unsigned i = 0; i < 1000 && __atomic_load_n(&turns[cpu ^ 1], __ATOMIC_RELAXED) < turn;
+         i++) {
+    }
+}
