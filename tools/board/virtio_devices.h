@@ -13,6 +13,11 @@
 
 struct board;
 
+/* --- Block: a disk image ------------------------------------------------------------------------------------------------------ */
+
+struct disk_config; /* disk.h */
+bool virtio_blk_add(struct board *board, const struct disk_config *config);
+
 /* --- Entropy: the host's random numbers --------------------------------------------------------------------------------------- */
 
 bool virtio_rng_add(struct board *board);
