@@ -12,6 +12,11 @@
 
 #include <applevisor/base.h>
 #include <applevisor/error.h>
+#include <applevisor/exit.h>
+#include <applevisor/insn.h>
+#include <applevisor/mmio.h>
+#include <applevisor/sysreg.h>
+#include <applevisor/translate.h>
 #include <applevisor/version.h>
 
 #endif /* APPLEVISOR_APPLEVISOR_H */
