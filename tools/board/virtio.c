@@ -150,6 +150,14 @@ void virtio_push(struct virtio_device *d, const struct virtq_chain *chain, uint3
     pthread_mutex_unlock(&d->lock);
 }
 
+void virtio_put_back(struct virtio_device *d, const struct virtq_chain *chain)
+{
+    pthread_mutex_lock(&d->lock);
+    d->queues[chain->queue].next_available--;
+    come_back(d);
+    pthread_mutex_unlock(&d->lock);
+}
+
 void virtio_refuse(struct virtio_device *d, const struct virtq_chain *chain, const char *why)
 {
     (void)chain;

@@ -98,6 +98,8 @@ bool virtio_add(struct board *board, struct virtio_device *device, const struct 
 bool virtio_pop(struct virtio_device *device, unsigned queue, struct virtq_chain *chain);
 /* Gives it back: `written` bytes at the start of its writable part are the device's. */
 void virtio_push(struct virtio_device *device, const struct virtq_chain *chain, uint32_t written);
+/* As if it, the last one popped, had not been: it is the next to come. For a back end that has no use for it now. */
+void virtio_put_back(struct virtio_device *device, const struct virtq_chain *chain);
 /* The chain, which has been popped, makes no sense to this kind of device: back to the driver never, DEVICE_NEEDS_RESET. */
 void virtio_refuse(struct virtio_device *device, const struct virtq_chain *chain, const char *why);
 /* Has serve() called for the queue on the serving thread. Threads: any. */

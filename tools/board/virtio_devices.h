@@ -18,6 +18,21 @@ struct board;
 struct disk_config; /* disk.h */
 bool virtio_blk_add(struct board *board, const struct disk_config *config);
 
+/* --- Console: the guest's hvc0 ------------------------------------------------------------------------------------------------ */
+
+struct console; /* console.h; nothing else is attached to it */
+struct virtio_console;
+/* columns and rows 0: not known. */
+struct virtio_console *virtio_console_add(struct board *board, struct console *console,
+                                          uint16_t columns, uint16_t rows);
+/* The terminal has a new size. Threads: any. No effect where the size was not known at first. */
+void virtio_console_resize(struct virtio_console *console, uint16_t columns, uint16_t rows);
+
+/* --- Network: the host's, through libslirp ------------------------------------------------------------------------------------ */
+
+struct net_user_config; /* net_user.h */
+bool virtio_net_add_user(struct board *board, const struct net_user_config *config);
+
 /* --- Entropy: the host's random numbers --------------------------------------------------------------------------------------- */
 
 bool virtio_rng_add(struct board *board);
