@@ -35,6 +35,7 @@ struct console {
     bool in_full;        /* reading waits for room */
     bool lost;           /* nothing can be written any more */
     struct panic_watch panic;
+    uint8_t last; /* byte of output; 0: none */
     uint8_t out_bytes[OUT_SIZE], in_bytes[IN_SIZE];
 };
 
@@ -70,6 +71,9 @@ size_t console_write(struct console *console, const void *bytes, size_t size)
     pthread_mutex_lock(&console->lock);
     /* Output that nobody can read is gone, as on a serial line without a terminal. */
     const size_t n = console->lost ? size : ring_put(&console->out, bytes, size);
+    if (n != 0) {
+        console->last = ((const uint8_t *)bytes)[n - 1];
+    }
     const bool was_ended = console->panic.ended;
     panic_watch(&console->panic, bytes, n);
     const bool ended = console->panic.ended && !was_ended;
@@ -173,6 +177,11 @@ static void panic_time(void *opaque)
 const char *console_panic(const struct console *console)
 {
     return console->panic.text[0] == '\0' ? NULL : console->panic.text;
+}
+
+bool console_in_line(const struct console *console)
+{
+    return console->last != 0 && console->last != '\n';
 }
 
 void console_forget(struct console *console)

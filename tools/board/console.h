@@ -51,5 +51,7 @@ size_t console_read(struct console *console, void *bytes, size_t size);
  * else NULL. While the loop does not run. */
 const char *console_panic(const struct console *console);
 void console_forget(struct console *console);
+/* Whether the last output was no end of a line. While the loop does not run. */
+bool console_in_line(const struct console *console);
 
 #endif

@@ -179,9 +179,5 @@ bool board_fdt_make(struct board *board, const struct board_fdt_config *config, 
     if (fdt->error == 0) {
         note(fdt, fdt_finish(blob));
     }
-    if (fdt->error != 0) {
-        board_warn("the device tree does not fit into %zu bytes (%s); shorten --append", size,
-                   fdt_strerror(fdt->error));
-    }
     return fdt->error == 0;
 }

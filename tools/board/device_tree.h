@@ -22,7 +22,7 @@ struct board_fdt_config {
 /* Affinity of vCPU n: 16 to a cluster, as one SGI register write can address them. */
 uint64_t board_mpidr(unsigned n);
 
-/* Writes the tree into size bytes at blob. False: complained. */
+/* Writes the tree into size bytes at blob. False: there is not enough room. */
 bool board_fdt_make(struct board *board, const struct board_fdt_config *config, void *blob,
                     size_t size);
 

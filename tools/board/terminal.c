@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "terminal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <termios.h>
+#include <unistd.h>
+
+/* File statics: a signal handler has no argument. Written before the handlers are there; raw_now by handlers too. */
+static int terminal_fd = -1, pipe_fds[2] = {-1, -1};
+static struct termios cooked, raw;
+static volatile sig_atomic_t raw_now, raw_wanted;
+
+static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
+#define N(array) (sizeof(array) / sizeof((array)[0]))
+static struct sigaction old_ending[N(ending)], old_faults[N(faults)], old_stop, old_continue;
+
+/* tcsetattr() is async-signal-safe. A background process would be stopped by it, so SIGTTOU is held off. */
+static void set_mode(const struct termios *mode)
+{
+    const int saved = errno;
+    sigset_t block, before;
+
+    sigemptyset(&block);
+    sigaddset(&block, SIGTTOU);
+    pthread_sigmask(SIG_BLOCK, &block, &before);
+    tcsetattr(terminal_fd, TCSADRAIN, mode);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = saved;
+}
+
+static void set_cooked(void)
+{
+    if (raw_now) {
+        raw_now = 0;
+        set_mode(&cooked);
+    }
+}
+
+void terminal_restore(void)
+{
+    raw_wanted = 0;
+    set_cooked();
+}
+
+void terminal_make_raw(void)
+{
+    if (terminal_fd >= 0 && !raw_now) {
+        raw_wanted = raw_now = 1;
+        set_mode(&raw);
+    }
+}
+
+/* --- Signals ------------------------------------------------------------------------------------------------------------------ */
+
+static void on_ending(int number)
+{
+    const int saved = errno;
+    const char byte = (char)number;
+
+    terminal_restore();
+    /* A full pipe holds more endings than anybody needs. */
+    if (write(pipe_fds[1], &byte, 1) < 0) {
+        errno = saved;
+    }
+    errno = saved;
+}
+
+/* Our own fault: what would have happened happens, with the terminal in order. The handler was reset by SA_RESETHAND, so that the
+ * instruction faults again, or the raise() ends the process. */
+static void on_fault(int number)
+{
+    terminal_restore();
+    raise(number);
+}
+
+static void on_stop(int number)
+{
+    const int saved = errno;
+    sigset_t stop, before;
+    struct sigaction standard = {.sa_handler = SIG_DFL}, mine;
+
+    set_cooked();
+    sigaction(number, &standard, &mine);
+    sigemptyset(&stop);
+    sigaddset(&stop, number);
+    raise(number);
+    pthread_sigmask(SIG_UNBLOCK, &stop, &before); /* stops here, until SIGCONT */
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    sigaction(number, &mine, NULL);
+    errno = saved;
+}
+
+static void on_continue(int number)
+{
+    (void)number;
+    if (raw_wanted) {
+        terminal_make_raw();
+    }
+}
+
+static void catch_signal(int number, void (*handler)(int), int flags, struct sigaction *old)
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
+
+    sigaction(number, NULL, old);
+    /* What the parent has had ignored (nohup) stays ignored. */
+    if (old->sa_handler != SIG_IGN) {
+        sigemptyset(&action.sa_mask);
+        sigaction(number, &action, NULL);
+    }
+}
+
+bool terminal_open(int fd)
+{
+    if (pipe(pipe_fds) != 0) {
+        return false;
+    }
+    for (int i = 0; i < 2; i++) {
+        fcntl(pipe_fds[i], F_SETFD, FD_CLOEXEC);
+        fcntl(pipe_fds[i], F_SETFL, O_NONBLOCK);
+    }
+    if (tcgetattr(fd, &cooked) == 0) {
+        terminal_fd = fd;
+        raw = cooked;
+        cfmakeraw(&raw);
+        raw.c_cc[VMIN] = 1;
+        raw.c_cc[VTIME] = 0;
+    }
+    for (size_t i = 0; i < N(ending); i++) {
+        catch_signal(ending[i], on_ending, SA_RESTART, &old_ending[i]);
+    }
+    for (size_t i = 0; i < N(faults); i++) {
+        catch_signal(faults[i], on_fault, (int)(SA_RESETHAND | SA_NODEFER), &old_faults[i]);
+    }
+    catch_signal(SIGTSTP, on_stop, SA_RESTART, &old_stop);
+    catch_signal(SIGCONT, on_continue, SA_RESTART, &old_continue);
+    atexit(terminal_restore);
+    return true;
+}
+
+int terminal_signal_fd(void)
+{
+    return pipe_fds[0];
+}
+
+void terminal_close(void)
+{
+    terminal_restore();
+    for (size_t i = 0; i < N(ending); i++) {
+        sigaction(ending[i], &old_ending[i], NULL);
+    }
+    for (size_t i = 0; i < N(faults); i++) {
+        sigaction(faults[i], &old_faults[i], NULL);
+    }
+    sigaction(SIGTSTP, &old_stop, NULL);
+    sigaction(SIGCONT, &old_continue, NULL);
+    terminal_fd = -1;
+    for (int i = 0; i < 2; i++) {
+        close(pipe_fds[i]);
+        pipe_fds[i] = -1;
+    }
+}
