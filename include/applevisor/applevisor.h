@@ -13,10 +13,14 @@
 #include <applevisor/base.h>
 #include <applevisor/error.h>
 #include <applevisor/exit.h>
+#include <applevisor/gic.h>
 #include <applevisor/insn.h>
+#include <applevisor/memory.h>
 #include <applevisor/mmio.h>
 #include <applevisor/sysreg.h>
 #include <applevisor/translate.h>
+#include <applevisor/vcpu.h>
 #include <applevisor/version.h>
+#include <applevisor/vm.h>
 
 #endif /* APPLEVISOR_APPLEVISOR_H */

@@ -5,7 +5,6 @@
 
 #include <applevisor/error.h>
 
-#include "applevisor/framework.h"
 #include "applevisor/internal.h"
 
 static const struct {

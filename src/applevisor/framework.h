@@ -10,6 +10,8 @@
 
 #ifdef __APPLE__
 
+#include <os/object.h>
+
 enum { FRAMEWORK_HAS_EXTENSIONS = 0 };
 
 static inline hvx_vm *framework_select(hvx_vm *vm)

@@ -3,9 +3,14 @@
 #ifndef AV_INTERNAL_H
 #define AV_INTERNAL_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
-#include <applevisor/error.h>
+#include <applevisor/gic.h>
+#include <applevisor/memory.h>
+#include <applevisor/version.h>
+
+#include "applevisor/framework.h"
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -46,6 +51,102 @@ av_error av_need_macos(uint32_t macos, const char *function);
         if (old_ != AV_OK) {                                    \
             return old_;                                        \
         }                                                       \
+    } while (0)
+
+/* --- The VM ------------------------------------------------------------------------------------------------------------------ */
+
+/* Which INTIDs are for MSIs, and where the frame is. The framework does not tell afterwards. */
+struct msi_range {
+    bool has_base;
+    hv_ipa_t base;
+    uint32_t first, count; /* count 0: no MSIs */
+};
+
+struct av_gic {
+    av_vm *vm; /* NULL: the VM has no GIC */
+    struct msi_range msi;
+};
+
+/* One range of guest addresses and the memory behind it. */
+struct mapping {
+    hv_ipa_t ipa;
+    uint64_t size;
+    struct av_memory *memory;
+    size_t offset; /* of the first byte in the memory */
+};
+
+struct av_vm {
+    _Atomic uint32_t references;
+    bool is_shared;      /* the shared instance: no reference counts */
+    hvx_vm *independent; /* NULL: it is the process's VM */
+    size_t page_size;
+    uint32_t ipa_bits;
+    struct av_gic gic;
+
+    /* What is mapped where, sorted by address, without overlaps. Guarded by map_lock. */
+    pthread_rwlock_t map_lock;
+    struct mapping *mappings;
+    size_t n_mappings, mappings_capacity;
+    struct av_memory *orphans; /* destroyed by their owner, but still mapped */
+};
+
+/* The value of a framework call that means "the VM", made for this one. */
+#define IN_VM(vm, call)                                                       \
+    ({                                                                        \
+        hvx_vm *const selected_before_ = framework_select((vm)->independent); \
+        __typeof__(call) result_ = (call);                                    \
+        framework_select(selected_before_);                                   \
+        result_;                                                              \
+    })
+
+/* The framework's objects behind the configurations; NULL for NULL, which means the defaults. */
+hv_vm_config_t av_vm_config_hv(const av_vm_config *config);
+hv_vcpu_config_t av_vcpu_config_hv(const av_vcpu_config *config);
+hv_gic_config_t av_gic_config_hv(const av_gic_config *config);
+struct msi_range av_gic_config_msi(const av_gic_config *config);
+
+/* --- Memory ------------------------------------------------------------------------------------------------------------------ */
+
+struct av_memory {
+    av_vm *vm; /* one reference */
+    char *host;
+    size_t size;
+    enum { MEMORY_FRAMEWORK, MEMORY_HEAP, MEMORY_CALLER } origin;
+    struct av_memory *next_orphan; /* see av_vm.orphans */
+};
+
+/* Frees an object that is not mapped, and its bytes where they are its own. Leaves the reference to the VM to the caller. */
+void memory_free(av_memory *memory);
+
+/* --- What is mapped where (map.c). The caller holds map_lock ------------------------------------------------------------------ */
+
+/* Index of the first mapping that ends above an address; n_mappings: none does. */
+size_t map_find(const av_vm *vm, hv_ipa_t ipa);
+/* Room for so many mappings more. False: out of memory. */
+bool map_reserve(av_vm *vm, size_t more);
+/* Both need room for one more. `add`: nothing of the range is mapped; `cut`: all of it is. */
+void map_add(av_vm *vm, const struct mapping *mapping);
+void map_cut(av_vm *vm, hv_ipa_t ipa, uint64_t size);
+/* Whether all of the range is mapped, by `memory` where that is not NULL. */
+bool map_covers(const av_vm *vm, const av_memory *memory, hv_ipa_t ipa, uint64_t size);
+
+/* --- vCPUs ------------------------------------------------------------------------------------------------------------------- */
+
+struct av_vcpu {
+    av_vm *vm; /* NULL: the thread has ended, and the vCPU with it */
+    hv_vcpu_t id;
+    hv_vcpu_exit_t *exit;          /* the framework's */
+    struct av_vcpu_handle *handle; /* one reference */
+};
+
+/* Refuses a call that does not come from the vCPU's own thread. */
+av_error av_vcpu_check(const av_vcpu *vcpu, const char *function);
+#define OWNER(vcpu)                                              \
+    do {                                                         \
+        const av_error other_ = av_vcpu_check((vcpu), __func__); \
+        if (other_ != AV_OK) {                                   \
+            return other_;                                       \
+        }                                                        \
     } while (0)
 
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <applevisor/version.h>
 
-#include "applevisor/framework.h"
 #include "applevisor/internal.h"
 
 #ifdef __APPLE__
