@@ -7,7 +7,7 @@
 #   NO_INSTALL=1        install no packages, name the missing ones and stop
 #   MESON_OPTIONS=...   more options for Meson, as NAME=VALUE
 #   SUITE="unit api"    only these suites of tests
-#   ARGS=...            arguments for the script behind diff, blocks, fuzz, bench, linux-log, a64-coverage, fresh-check
+#   ARGS=...            arguments for the script behind diff, blocks, smc-long, fuzz, bench, linux-log, a64-coverage, fresh-check
 
 BUILD ?= build
 MESON_OPTIONS ?=
@@ -32,7 +32,7 @@ MESON_TEST := meson test --print-errorlogs
 # call need,FILE: first line of what depends on another area of the tree.
 need = @test -e $(1) || { echo "make $@: $(1) is not in the tree yet" >&2; exit 1; }
 
-.PHONY: help all run test install asan tsan coverage bench diff blocks fuzz a64-coverage linux-log warnings check fresh-check clean
+.PHONY: help all run test install asan tsan coverage bench diff blocks smc-long fuzz a64-coverage linux-log warnings check fresh-check clean
 .DEFAULT_GOAL := all
 
 help: ## list these commands
@@ -106,6 +106,12 @@ blocks: ## random programs on the translator and the interpreter: 10 million (te
 	@$(CONFIGURE) $(BUILD) tests=true $(MESON_OPTIONS)
 	@ninja -C $(BUILD) tests/blocks/blocks
 	@$(BUILD)/tests/blocks/blocks --count 10000000 --jobs $$(nproc) $(ARGS)
+
+smc-long: ## four vCPUs rewrite and remap each other's code for an hour (tests/blocks/smc)
+	@$(SETUP) run test
+	@$(CONFIGURE) $(BUILD) tests=true $(MESON_OPTIONS)
+	@ninja -C $(BUILD) tests/blocks/smc/smc tests/blocks/smc/guest.bin
+	@$(BUILD)/tests/blocks/smc/smc $(BUILD)/tests/blocks/smc/guest.bin --seconds 3600 $(ARGS)
 
 fuzz: ## fuzz the engine and the API (tests/fuzz/run)
 	$(call need,tests/fuzz/run)
