@@ -12,7 +12,12 @@
 
 static _Thread_local struct hv_vcpu *own;
 
-static hv_return_t explain_vcpu(const char *function, hv_vcpu_t id)
+struct hv_vcpu *hv_own_vcpu(void)
+{
+    return own;
+}
+
+hv_return_t hv_explain_vcpu(const char *function, hv_vcpu_t id)
 {
     struct vm *const vm = hv_process_vm();
 
@@ -35,14 +40,8 @@ static hv_return_t explain_vcpu(const char *function, hv_vcpu_t id)
 #define OWN_VCPU(handle)                                \
     do {                                                \
         if (own == NULL || own->vcpu->id != (handle)) { \
-            return explain_vcpu(__func__, (handle));    \
+            return hv_explain_vcpu(__func__, (handle)); \
         }                                               \
-    } while (0)
-#define NOT_NULL(pointer)                                           \
-    do {                                                            \
-        if ((pointer) == NULL) {                                    \
-            return REFUSE(HV_BAD_ARGUMENT, "%s is NULL", #pointer); \
-        }                                                           \
     } while (0)
 
 /* --- Life -------------------------------------------------------------------------------------------------------------------- */

@@ -72,6 +72,18 @@ struct hv_vcpu {
     struct hv_staged cpsr, fpcr, fpsr;
 };
 
+/* The calling thread's vCPU; NULL: it has none. */
+struct hv_vcpu *hv_own_vcpu(void);
+/* Refuses an id that is not the calling thread's own vCPU. */
+hv_return_t hv_explain_vcpu(const char *function, hv_vcpu_t id);
+
+#define NOT_NULL(pointer)                                           \
+    do {                                                            \
+        if ((pointer) == NULL) {                                    \
+            return REFUSE(HV_BAD_ARGUMENT, "%s is NULL", #pointer); \
+        }                                                           \
+    } while (0)
+
 /* --- OS objects -------------------------------------------------------------------------------------------------------------- */
 
 /* First member of every object that os_retain and os_release take. */
@@ -83,6 +95,8 @@ struct hv_object {
 enum hv_object_kind {
     HV_OBJECT_VM_CONFIG = 0x6d762d636f6e6631,
     HV_OBJECT_VCPU_CONFIG = 0x7663707563666731,
+    HV_OBJECT_GIC_CONFIG = 0x676963636f6e6631,
+    HV_OBJECT_GIC_STATE = 0x6769637374617431,
 };
 void *hv_object_create(enum hv_object_kind kind,
                        size_t size); /* zeroed, one reference; NULL: out of memory */
@@ -97,6 +111,18 @@ struct hv_vcpu_config_s {
     struct hv_object object;
 };
 
+struct hv_gic_config_s {
+    struct hv_object object;
+    hv_ipa_t distributor_base, redistributor_base, msi_base;
+    bool has_msi_base;
+    uint32_t msi_intid_base, msi_intid_count; /* count 0: no range */
+};
+struct hv_gic_state_s {
+    struct hv_object object;
+    size_t size;
+    uint8_t data[];
+};
+
 /* True when the handle is a live object of its kind. */
 static inline bool hv_is_vm_config(hv_vm_config_t config)
 {
@@ -105,6 +131,14 @@ static inline bool hv_is_vm_config(hv_vm_config_t config)
 static inline bool hv_is_vcpu_config(hv_vcpu_config_t config)
 {
     return config != NULL && config->object.kind == HV_OBJECT_VCPU_CONFIG;
+}
+static inline bool hv_is_gic_config(hv_gic_config_t config)
+{
+    return config != NULL && config->object.kind == HV_OBJECT_GIC_CONFIG;
+}
+static inline bool hv_is_gic_state(hv_gic_state_t state)
+{
+    return state != NULL && state->object.kind == HV_OBJECT_GIC_STATE;
 }
 
 #endif

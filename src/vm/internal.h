@@ -18,6 +18,10 @@ void vm_timer_destroy(struct vm_timer *timer); /* NULL is fine */
 void vm_enter_guest(struct vcpu *vcpu);
 void vm_leave_guest(struct vcpu *vcpu);
 
+/* A vCPU comes or goes: its Redistributor too. Nothing without a GIC. Caller of attach holds vm->lock. */
+void vm_gic_attach(struct vcpu *vcpu);
+void vm_gic_detach(struct vcpu *vcpu);
+
 /* The CLOCK_MONOTONIC time at which vm_counter() reaches a value. */
 struct timespec vm_counter_to_timespec(uint64_t counter);
 

@@ -71,6 +71,7 @@ enum vm_status vm_vcpu_create(struct vm *vm, struct vcpu **result)
         vcpu->id = id;
         vm->vcpus[id] = vcpu;
         vm->n_vcpus++;
+        vm_gic_attach(vcpu);
     }
     pthread_mutex_unlock(&vm->lock);
     if (id == VM_MAX_VCPUS) {
@@ -86,6 +87,7 @@ void vm_vcpu_destroy(struct vcpu *vcpu)
     struct vm *const vm = vcpu->vm;
 
     vm_timer_set(vcpu, UINT64_MAX);
+    vm_gic_detach(vcpu);
     pthread_mutex_lock(&vm->lock);
     vm->vcpus[vcpu->id] = NULL;
     vm->n_vcpus--;
@@ -170,7 +172,8 @@ void vm_vcpu_run(struct vcpu *vcpu)
     struct a64_cpu *const cpu = &vcpu->cpu;
     const uint64_t start = vm_counter();
 
-    vcpu->started = true;
+    atomic_store_explicit(&vcpu->started, true, memory_order_relaxed);
+    atomic_store_explicit(&vcpu->running, true, memory_order_relaxed);
     cpu->exit = (struct cpu_exit){0};
     cpu->run_epoch = atomic_fetch_add_explicit(&vcpu->vm->run_epoch, 1, memory_order_relaxed) + 1;
     vm_enter_guest(vcpu);
@@ -183,4 +186,5 @@ void vm_vcpu_run(struct vcpu *vcpu)
     cpu->irq_pending = false;
     cpu->fiq_pending = false;
     vcpu->exec_ticks += vm_counter() - start;
+    atomic_store_explicit(&vcpu->running, false, memory_order_release);
 }

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "engine/code.h"
+#include "gic/gic.h"
 #include "vm/internal.h"
 
 enum vm_status vm_create(const struct vm_config *config, struct vm **result)
@@ -47,6 +48,7 @@ enum vm_status vm_destroy(struct vm *vm)
         return VM_BUSY;
     }
     vm_timer_destroy(vm->timer);
+    gic_destroy(vm->gic_device);
     code_destroy(vm->code);
     vm_memory_destroy(vm->memory);
     pthread_cond_destroy(&vm->all_outside);
@@ -141,6 +143,8 @@ void vm_continue(struct vm *vm)
 void vm_vcpu_request(struct vcpu *vcpu, uint32_t bits)
 {
     cpu_request(&vcpu->cpu, bits);
+    /* The request before the look at `parked`: with the opposite order in vm_vcpu_wait(), one of the two sees the other. */
+    atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load(&vcpu->parked)) {
         pthread_mutex_lock(&vcpu->vm->gate);
         pthread_cond_signal(&vcpu->wake);

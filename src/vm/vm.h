@@ -25,6 +25,7 @@ enum vm_status {
     VM_LIMIT, /* too many */
     VM_UNSUPPORTED,
     VM_NOT_MAPPED,
+    VM_TOO_LATE, /* there are vCPUs, or one has run already */
 };
 
 enum { VM_READ = 1, VM_WRITE = 2, VM_EXEC = 4 };
@@ -60,8 +61,9 @@ struct vm_memory; /* the map: vm/memory.c */
 struct vcpu {
     struct a64_cpu cpu;
     struct vm *vm;
-    unsigned id;  /* lowest free slot */
-    bool started; /* has run at least once */
+    unsigned id;                   /* lowest free slot */
+    _Atomic bool started, running; /* has run at least once; is in vm_vcpu_run() */
+    struct gic_cpu *gic;           /* its Redistributor and CPU interface; NULL without a GIC */
     _Atomic bool
         inside; /* in guest code: holds translations of guest memory, and vm_stop waits for it */
     _Atomic bool parked;
@@ -70,20 +72,26 @@ struct vcpu {
     uint64_t exec_ticks;     /* cumulative guest execution time, in counter ticks */
 };
 
-/* What the engine asks of a GIC: its registers that system instructions reach, and the timers' interrupt lines. */
+/* What the engine asks of a GIC: its registers that system instructions reach, its frames, and the timers' interrupt lines. */
 struct vm_gic_ops {
     /* id: the framework's register id. False: UNDEFINED. */
     bool (*read)(struct a64_cpu *cpu, uint16_t id, uint64_t *value);
     bool (*write)(struct a64_cpu *cpu, uint16_t id, uint64_t value);
     void (*timer)(struct a64_cpu *cpu, unsigned intid,
                   bool level); /* 26 CNTHP, 27 CNTV, 28 CNTHV, 30 CNTP */
+    /* Whether an IPA lies in a frame of the GIC, and aligned accesses of 1, 2, 4 or 8 bytes there. */
+    bool (*claims)(struct a64_cpu *cpu, uint64_t ipa);
+    uint64_t (*load)(struct a64_cpu *cpu, uint64_t ipa, unsigned size);
+    void (*store)(struct a64_cpu *cpu, uint64_t ipa, unsigned size, uint64_t value);
+    void (*affinity)(struct a64_cpu *cpu); /* MPIDR_EL1 has changed */
 };
 
 struct vm {
     struct vm_config config;
     struct vm_memory *memory;
     struct code_cache *code;
-    const struct vm_gic_ops *gic; /* the GIC's CPU interface; NULL: the VM has none */
+    const struct vm_gic_ops *gic; /* the engine's way to the GIC; NULL: the VM has none */
+    struct gic *gic_device;       /* the GIC itself */
     pthread_mutex_t lock;         /* guards the vCPU table */
     struct vcpu *vcpus[VM_MAX_VCPUS];
     unsigned n_vcpus;
@@ -121,6 +129,15 @@ void vm_vcpu_request_exit(struct vcpu *vcpu); /* any thread; the caller keeps th
  * vm_stop and vm_continue, go on. Callable from a vCPU's own thread, inside or outside a run. */
 void vm_stop(struct vm *vm, struct vcpu *self);
 void vm_continue(struct vm *vm);
+
+/* --- The GIC (vm/gic.c). Calls of vCPUs' registers and inputs go to vm->gic_device and vcpu->gic. */
+struct gic_config;
+enum vm_status vm_gic_create(
+    struct vm *vm,
+    const struct gic_config *config); /* VM_BUSY: it has one; VM_TOO_LATE: it has vCPUs */
+bool vm_any_vcpu(struct vm *vm, bool (*is)(const struct vcpu *vcpu));
+bool vm_vcpu_is_running(const struct vcpu *vcpu);
+bool vm_vcpu_has_run(const struct vcpu *vcpu);
 
 /* --- Time (vm/time.c) */
 uint64_t vm_counter(

@@ -260,7 +260,7 @@ static bool load_slow(struct a64_cpu *cpu, uint64_t va, unsigned size_log2, unsi
         return false;
     }
     if (!resolve_all(cpu, index, va, size, ACCESS_READ, misaligned, &p)) {
-        return false;
+        return mmu_mmio_load(cpu, index, va, size, 1u << align, value);
     }
     const unsigned offset = (unsigned)(va & 15);
     if ((offset & (size - 1)) == 0) {
@@ -308,7 +308,7 @@ static bool store_slow(struct a64_cpu *cpu, uint64_t va, unsigned size_log2, uns
         return false;
     }
     if (!resolve_all(cpu, index, va, size, ACCESS_WRITE, misaligned, &p)) {
-        return false;
+        return mmu_mmio_store(cpu, index, va, size, 1u << align, value);
     }
     const unsigned offset = (unsigned)(va & 15);
     if ((offset & (size - 1)) == 0) {

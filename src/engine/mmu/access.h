@@ -24,4 +24,13 @@ bool mmu_check_alignment(struct a64_cpu *cpu, unsigned index, uint64_t va, unsig
 uint8_t *mmu_resolve(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned size,
                      unsigned access, bool misaligned, unsigned *flags);
 
+/*
+ * After mmu_resolve() has failed for an ordinary load or store: a device inside the VM takes it if the address is its own. unit: what
+ * one register of the instruction has; a pair may come here as one access. False: it is not, and cpu->fault holds (mmio.c).
+ */
+bool mmu_mmio_load(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned size, unsigned unit,
+                   v128 *value);
+bool mmu_mmio_store(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned size, unsigned unit,
+                    const v128 *value);
+
 #endif

@@ -176,8 +176,32 @@ static uint32_t abort_iss(const struct fault *fault, uint32_t template)
     return iss;
 }
 
+/*
+ * What loads and stores cannot do with a frame of the GIC (mmu/mmio.c does the rest): nothing there leaves the run. Cache maintenance
+ * has nothing to do; fetches, table walks, atomics, exclusives and block instructions get a synchronous External abort.
+ */
+static bool gic_abort(struct a64_cpu *cpu)
+{
+    struct fault *const fault = &cpu->fault;
+
+    if (cpu->vm->gic == NULL || fault->stage != 3 || !cpu->vm->gic->claims(cpu, fault->ipa)) {
+        return false;
+    }
+    if (fault->is_cm && !fault->s1_walk) {
+        debug_step_advance(cpu);
+        cpu->pc += 4;
+        return true;
+    }
+    fault->type = FAULT_EXTERNAL;
+    fault->stage = 1;
+    return false;
+}
+
 enum ir_next exc_abort(struct a64_cpu *cpu, uint32_t template)
 {
+    if (__builtin_expect(gic_abort(cpu), 0)) {
+        return IR_GO;
+    }
     const struct fault fault = cpu->fault;
     const enum ec ec = fault.is_fetch ? EC_IABT_LOWER : EC_DABT_LOWER;
     const uint32_t iss = abort_iss(&fault, template);

@@ -536,7 +536,8 @@ WRITE(ctl)
 WRITE(cval)
 {
     timer_write_cval(cpu, reg->arg, value);
-    return IR_NEXT;
+    /* The GIC's input follows before the next instruction, which may end the interrupt. */
+    return cpu->vm->gic != NULL ? IR_END : IR_NEXT;
 }
 
 WRITE(timer)
@@ -1113,6 +1114,9 @@ enum sysreg_host_status sysreg_host_set(struct a64_cpu *cpu, uint16_t id, uint64
     }
     if (reg->write == write_cval || reg->write == write_timer) {
         timer_changed(cpu);
+    }
+    if (reg->storage == SR_MPIDR_EL1 && cpu->vm->gic != NULL) {
+        cpu->vm->gic->affinity(cpu);
     }
     cpu_update_mode(cpu);
     if (reg->write == write_debug) {
