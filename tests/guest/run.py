@@ -13,9 +13,11 @@ import subprocess
 import sys
 
 # Images that start more vCPUs than the first.
-CPUS = {'smp': '4', 'ordering': '4', 'broadcast': '4', 'strict': '4'}
+CPUS = {'smp': '4', 'ordering': '4', 'broadcast': '4', 'strict': '4', 'gic_smp': '4'}
 # Images that show what QEMU 7.2 does wrong, so that there is nothing to compare.
 QEMU_DIFFERS = {'strict': 'on x86, QEMU 7.2 puts no barrier between STLR and LDAR, and may translate old code again while it is replaced'}
+# Images that need an interrupt controller.
+GIC = {'gic', 'gic_smp'}
 QEMU_OPTIONS = ['-M', 'virt', '-cpu', 'max', '-nodefaults', '-nic', 'none', '-display', 'none', '-serial', 'stdio', '-no-reboot']
 
 
@@ -65,7 +67,7 @@ def main():
     for image in options.images:
         name = os.path.splitext(os.path.basename(image))[0]
         cpus = CPUS.get(name, '1')
-        ours, complaint = run([options.applevisor, 'run', '--cpus', cpus, image], options.timeout)
+        ours, complaint = run([options.applevisor, 'run', *(['--gic'] if name in GIC else []), '--cpus', cpus, image], options.timeout)
         tap.result(f'{name} runs to its end', complaint, ours.splitlines()[-12:])
         if qemu is None:
             tap.skip(f'{name} prints what it does under QEMU', f'there is no {options.qemu}')
@@ -73,7 +75,7 @@ def main():
         if name in QEMU_DIFFERS:
             tap.skip(f'{name} prints what it does under QEMU', QEMU_DIFFERS[name])
             continue
-        theirs, complaint = run([qemu, *QEMU_OPTIONS, '-smp', cpus, '-kernel', image], options.timeout)
+        theirs, complaint = run([qemu, *QEMU_OPTIONS, *(['-M', 'gic-version=3'] if name in GIC else []), '-smp', cpus, '-kernel', image], options.timeout)
         if complaint is not None:
             tap.result(f'{name} prints what it does under QEMU', f'QEMU: {complaint}', theirs.splitlines()[-12:])
             continue

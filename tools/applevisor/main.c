@@ -6,7 +6,7 @@
 #include "applevisor.h"
 
 static const char usage[] =
-    "usage: applevisor run FILE [--flat ADDRESS] [--cpus N] [--memory SIZE] [--trace] [--max-exits N]\n"
+    "usage: applevisor run FILE [--flat ADDRESS] [--cpus N] [--memory SIZE] [--gic] [--trace] [--max-exits N]\n"
     "       applevisor info\n"
     "       applevisor --help\n"
     "\n"
@@ -17,6 +17,7 @@ static const char usage[] =
     "        and SMC: CPU_ON, CPU_OFF, AFFINITY_INFO, SYSTEM_OFF. Semihosting by HLT #0xf000, until the program\n"
     "        installs its own vectors, and by HVC #0xf000: SYS_WRITEC, SYS_WRITE0, SYS_WRITE to the console,\n"
     "        SYS_EXIT and SYS_EXIT_EXTENDED.\n"
+    "        --gic gives the machine a GICv3: Distributor at 0x8000000, Redistributors from 0x80a0000 on.\n"
     "        --trace prints every exit; --max-exits stops after that many.\n"
     "        The program's exit code is passed on; 2 usage, 3 bad file, 4 refused by the hypervisor,\n"
     "        5 the guest faulted, 6 --max-exits reached.\n"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* `applevisor run`: a bare-metal program on the public API. */
 #include <errno.h>
+#include <os/object.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,7 +14,9 @@
 #define RAM_BASE     0x40000000ull
 #define UART_BASE    0x09000000ull
 #define UART_SIZE    0x1000ull
-#define VECTORS_BASE 0x08000000ull /* our EL1 vectors: HVC in the slots of synchronous exceptions */
+#define GICD_BASE    0x08000000ull /* with --gic, both as in QEMU's virt machine */
+#define GICR_BASE    0x080a0000ull
+#define VECTORS_BASE 0x04000000ull /* our EL1 vectors: HVC in the slots of synchronous exceptions */
 #define PAGE         0x4000u
 #define STACK_BYTES  0x10000ull
 #define SEMIHOSTING  0xf000u
@@ -22,7 +25,7 @@
 
 struct options {
     const char *file;
-    bool flat, trace;
+    bool flat, trace, gic;
     uint64_t flat_address, memory, max_exits;
     unsigned cpus;
 };
@@ -39,6 +42,7 @@ struct run {
     unsigned n_vcpus;
     struct cpu *cpus;
     unsigned n_powered; /* cpus that are not off */
+    unsigned n_created; /* vCPUs, with --gic */
 };
 
 /* The values are AFFINITY_INFO's answers. */
@@ -399,23 +403,81 @@ static void run_loop(struct cpu *cpu)
     }
 }
 
-/* From being switched on to being switched off. A new vCPU each time: its registers are those of a reset. */
-static void power_on(struct cpu *cpu)
+static bool create_vcpu(struct cpu *cpu)
 {
-    struct run *const run = cpu->run;
-    const struct image *const image = &run->image;
     const hv_return_t ret = hv_vcpu_create(&cpu->vcpu, &cpu->exit, NULL);
 
     if (ret != HV_SUCCESS) {
         complain("hv_vcpu_create: %s (0x%08x)", hv_name(ret), (unsigned)ret);
-        finish(run, EXIT_HYPERVISOR);
+        finish(cpu->run, EXIT_HYPERVISOR);
+        return false;
+    }
+    hv_vcpu_set_sys_reg(cpu->vcpu, HV_SYS_REG_MPIDR_EL1, cpu->number);
+    return true;
+}
+
+/* With a GIC the vCPUs exist from the beginning and to the end: Redistributors lie in the order of creation, which is that of the
+ * numbers, and the first program to look finds them all. */
+static bool create_in_order(struct cpu *cpu)
+{
+    struct run *const run = cpu->run;
+    bool ok = false;
+
+    pthread_mutex_lock(&run->lock);
+    while (run->n_created < cpu->number && !atomic_load(&run->stop)) {
+        pthread_cond_wait(&run->power_changed, &run->lock);
+    }
+    const bool turn = run->n_created == cpu->number;
+    pthread_mutex_unlock(&run->lock);
+    ok = turn && create_vcpu(cpu);
+    pthread_mutex_lock(&run->lock);
+    run->n_created += ok;
+    pthread_cond_broadcast(&run->power_changed);
+    while (run->n_created < run->options.cpus && !atomic_load(&run->stop)) {
+        pthread_cond_wait(&run->power_changed, &run->lock);
+    }
+    pthread_mutex_unlock(&run->lock);
+    return ok;
+}
+
+/* What a program that is switched on may count on, where the vCPU is an old one. */
+static void reset_vcpu(const struct cpu *cpu)
+{
+    static const hv_sys_reg_t registers[] = {
+        HV_SYS_REG_SCTLR_EL1,    HV_SYS_REG_CPACR_EL1,      HV_SYS_REG_TTBR0_EL1,
+        HV_SYS_REG_TTBR1_EL1,    HV_SYS_REG_TCR_EL1,        HV_SYS_REG_MAIR_EL1,
+        HV_SYS_REG_CNTV_CTL_EL0, HV_SYS_REG_CNTP_CTL_EL0,   HV_SYS_REG_CNTKCTL_EL1,
+        HV_SYS_REG_MDSCR_EL1,    HV_SYS_REG_CONTEXTIDR_EL1,
+    };
+    static const hv_gic_icc_reg_t interface[] = {
+        HV_GIC_ICC_REG_PMR_EL1,     HV_GIC_ICC_REG_BPR0_EL1,    HV_GIC_ICC_REG_AP0R0_EL1,
+        HV_GIC_ICC_REG_AP1R0_EL1,   HV_GIC_ICC_REG_BPR1_EL1,    HV_GIC_ICC_REG_CTLR_EL1,
+        HV_GIC_ICC_REG_IGRPEN0_EL1, HV_GIC_ICC_REG_IGRPEN1_EL1,
+    };
+
+    for (unsigned i = 0; i < sizeof(registers) / sizeof(registers[0]); i++) {
+        hv_vcpu_set_sys_reg(cpu->vcpu, registers[i], 0);
+    }
+    for (unsigned i = 0; i < sizeof(interface) / sizeof(interface[0]); i++) {
+        hv_gic_set_icc_reg(cpu->vcpu, interface[i], 0);
+    }
+}
+
+/* From being switched on to being switched off. A new vCPU each time, without a GIC: its registers are those of a reset. */
+static void power_on(struct cpu *cpu)
+{
+    struct run *const run = cpu->run;
+    const struct image *const image = &run->image;
+
+    if (run->options.gic) {
+        reset_vcpu(cpu);
+    } else if (!create_vcpu(cpu)) {
         return;
     }
     pthread_mutex_lock(&run->lock);
     run->vcpus[run->n_vcpus++] = cpu->vcpu;
     cpu->power = POWER_ON;
     pthread_mutex_unlock(&run->lock);
-    hv_vcpu_set_sys_reg(cpu->vcpu, HV_SYS_REG_MPIDR_EL1, cpu->number);
     hv_vcpu_set_sys_reg(cpu->vcpu, HV_SYS_REG_VBAR_EL1, VECTORS_BASE);
     hv_vcpu_set_sys_reg(cpu->vcpu, HV_SYS_REG_SP_EL1,
                         image->ram_base + image->ram_size - cpu->number * STACK_BYTES);
@@ -432,13 +494,16 @@ static void power_on(struct cpu *cpu)
         }
     }
     pthread_mutex_unlock(&run->lock);
-    hv_vcpu_destroy(cpu->vcpu);
+    if (!run->options.gic) {
+        hv_vcpu_destroy(cpu->vcpu);
+    }
 }
 
 static void *cpu_thread(void *argument)
 {
     struct cpu *const cpu = argument;
     struct run *const run = cpu->run;
+    const bool keeps_vcpu = run->options.gic && create_in_order(cpu);
 
     while (!atomic_load(&run->stop)) {
         pthread_mutex_lock(&run->lock);
@@ -458,6 +523,9 @@ static void *cpu_thread(void *argument)
             complain("every vCPU is off, and none is left to switch one on");
             finish(run, EXIT_GUEST_FAULT);
         }
+    }
+    if (keeps_vcpu) {
+        hv_vcpu_destroy(cpu->vcpu);
     }
     return NULL;
 }
@@ -494,6 +562,10 @@ static bool parse(int argc, char **argv, struct options *o)
         uint64_t n = 0;
         if (strcmp(a, "--trace") == 0) {
             o->trace = true;
+            continue;
+        }
+        if (strcmp(a, "--gic") == 0) {
+            o->gic = true;
             continue;
         }
         if (a[0] != '-') {
@@ -558,6 +630,21 @@ static void make_vectors(uint32_t *page)
     }
 }
 
+static hv_return_t create_gic(void)
+{
+    hv_gic_config_t config = hv_gic_config_create();
+    hv_return_t ret = hv_gic_config_set_distributor_base(config, GICD_BASE);
+
+    if (ret == HV_SUCCESS) {
+        ret = hv_gic_config_set_redistributor_base(config, GICR_BASE);
+    }
+    if (ret == HV_SUCCESS) {
+        ret = hv_gic_create(config);
+    }
+    os_release(config);
+    return ret;
+}
+
 int command_run(int argc, char **argv)
 {
     static struct run run = {.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -570,6 +657,9 @@ int command_run(int argc, char **argv)
     }
     if ((ret = hv_vm_create(NULL)) != HV_SUCCESS) {
         return refused("hv_vm_create", ret);
+    }
+    if (run.options.gic && (ret = create_gic()) != HV_SUCCESS) {
+        return refused("hv_gic_create", ret);
     }
     if ((ret = hv_vm_allocate(&ram, run.options.memory, HV_ALLOCATE_DEFAULT)) != HV_SUCCESS ||
         (ret = hv_vm_allocate(&vectors, PAGE, HV_ALLOCATE_DEFAULT)) != HV_SUCCESS) {
