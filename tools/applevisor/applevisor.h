@@ -14,11 +14,14 @@ enum {
     EXIT_FILE = 3,
     EXIT_HYPERVISOR = 4,
     EXIT_GUEST_FAULT = 5,
-    EXIT_MAX_EXITS = 6
+    EXIT_MAX_EXITS = 6,
+    EXIT_PANIC = 7,
+    EXIT_QUIT = 8
 };
 
 int command_run(int argc, char **argv);
 int command_info(int argc, char **argv);
+int command_boot(int argc, char **argv); /* -1: --help was asked for */
 
 /* "applevisor: ..." on standard error. */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));

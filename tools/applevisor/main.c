@@ -7,6 +7,9 @@
 
 static const char usage[] =
     "usage: applevisor run FILE [--flat ADDRESS] [--cpus N] [--memory SIZE] [--gic] [--trace] [--max-exits N]\n"
+    "       applevisor boot --kernel FILE [--initrd FILE] [--append STRING] [--cpus N] [--memory SIZE]\n"
+    "                       [--disk FILE[,ro][,snapshot]]... [--net user[,hostfwd=tcp::PORT-:PORT]]...\n"
+    "                       [--no-console-escape]\n"
     "       applevisor info\n"
     "       applevisor --help\n"
     "\n"
@@ -21,6 +24,15 @@ static const char usage[] =
     "        --trace prints every exit; --max-exits stops after that many.\n"
     "        The program's exit code is passed on; 2 usage, 3 bad file, 4 refused by the hypervisor,\n"
     "        5 the guest faulted, 6 --max-exits reached.\n"
+    "boot    starts Linux: an arm64 Image, plain, in gzip or zstd, or an EFI zboot image, on a board with a PL011 console\n"
+    "        (ttyAMA0, the default of --append), a real-time clock, and virtio devices. --cpus: 1 to 64, --memory: from 64M\n"
+    "        on, 512M by default. --disk: a raw image (ro: not writable, snapshot: changes are forgotten at the end);\n"
+    "        --net user: the guest's network through sockets of this process.\n"
+    "        The terminal is the guest's; Ctrl-A x quits, Ctrl-A r resets, Ctrl-A b sends a break (magic SysRq), Ctrl-A a\n"
+    "        sends Ctrl-A, Ctrl-A h shows these; --no-console-escape passes all keys on.\n"
+    "        Exit code 0 when the guest powers off; 2 usage, 3 bad file, or standard output is gone, 4 refused by the\n"
+    "        hypervisor, 5 an exit that the board cannot answer, 7 the kernel panicked, 8 quit by Ctrl-A x,\n"
+    "        128 + n signal n.\n"
     "info    shows the engine, the profile, the limits and the state of each function.\n"
     "\n"
     "environment: HV_CHIP=m4|m1|max, HV_MACOS=11.0..26.0, HV_TRACE=1\n";
@@ -66,6 +78,13 @@ int main(int argc, char **argv)
 {
     if (argc >= 2 && strcmp(argv[1], "run") == 0) {
         return command_run(argc - 1, argv + 1);
+    }
+    if (argc >= 2 && strcmp(argv[1], "boot") == 0) {
+        const int code = command_boot(argc - 1, argv + 1);
+        if (code < 0) {
+            fputs(usage, stdout);
+        }
+        return code < 0 ? 0 : code;
     }
     if (argc >= 2 && strcmp(argv[1], "info") == 0) {
         return command_info(argc - 1, argv + 1);

@@ -16,7 +16,8 @@ static volatile sig_atomic_t raw_now, raw_wanted;
 static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
 #define N(array) (sizeof(array) / sizeof((array)[0]))
-static struct sigaction old_ending[N(ending)], old_faults[N(faults)], old_stop, old_continue;
+static struct sigaction old_ending[N(ending)], old_faults[N(faults)], old_stop, old_continue,
+    old_size;
 
 /* tcsetattr() is async-signal-safe. A background process would be stopped by it, so SIGTTOU is held off. */
 static void set_mode(const struct termios *mode)
@@ -67,6 +68,16 @@ static void on_ending(int number)
         errno = saved;
     }
     errno = saved;
+}
+
+static void on_size(int number)
+{
+    const int saved = errno;
+    const char byte = (char)number;
+
+    if (write(pipe_fds[1], &byte, 1) < 0) {
+        errno = saved; /* a full pipe will bring the size too */
+    }
 }
 
 /* Our own fault: what would have happened happens, with the terminal in order. The handler was reset by SA_RESETHAND, so that the
@@ -138,6 +149,7 @@ bool terminal_open(int fd)
     }
     catch_signal(SIGTSTP, on_stop, SA_RESTART, &old_stop);
     catch_signal(SIGCONT, on_continue, SA_RESTART, &old_continue);
+    catch_signal(SIGWINCH, on_size, SA_RESTART, &old_size);
     atexit(terminal_restore);
     return true;
 }
@@ -158,6 +170,7 @@ void terminal_close(void)
     }
     sigaction(SIGTSTP, &old_stop, NULL);
     sigaction(SIGCONT, &old_continue, NULL);
+    sigaction(SIGWINCH, &old_size, NULL);
     terminal_fd = -1;
     for (int i = 0; i < 2; i++) {
         close(pipe_fds[i]);

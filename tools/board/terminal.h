@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 /*
- * Has SIGINT, SIGTERM, SIGHUP and SIGQUIT written, one byte each, into the descriptor that terminal_signal_fd() gives, and SIGTSTP give
+ * Has SIGINT, SIGTERM, SIGHUP, SIGQUIT and SIGWINCH written, one byte each, into the descriptor that terminal_signal_fd() gives, and SIGTSTP give
  * the terminal back until SIGCONT. False: out of descriptors.
  */
 bool terminal_open(int fd);
