@@ -17,13 +17,18 @@ struct bench {
     uint64_t arena_bytes; /* memory of 4 KiB pages, zeroed */
     uint64_t
         units; /* steps, bytes or operations of one call: docs/bench.md has the word for each row */
-    bool warm; /* measure again after TLB flushes, see docs/bench.md */
+    uint64_t expected; /* the checksum, where there is no native program to compare with; else 0 */
+    bool warm;         /* measure again after TLB flushes, see docs/bench.md */
     void (*prepare)(void *arena); /* once, not timed; may be NULL */
     uint64_t (*run)(void *arena);
 };
 extern const struct bench bench;
 
-#define NOINLINE     __attribute__((noinline, noclone))
+#ifdef __clang__
+#define NOINLINE __attribute__((noinline))
+#else
+#define NOINLINE __attribute__((noinline, noclone))
+#endif
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 /* xorshift64*: the inputs must not depend on a library. */

@@ -9,7 +9,7 @@ NAMES = ('ours', 'interp', 'qemu_max', 'qemu_a72', 'unicorn', 'native')
 MEMORY_MB = 256
 QEMU = ['qemu-system-aarch64', '-M', 'virt', '-m', str(MEMORY_MB), '-nodefaults', '-nic', 'none', '-display', 'none',
         '-serial', 'stdio', '-no-reboot']
-CONFIG = b'AV-BENCH-CONFIG\0'  # struct config of guest_main.c: 16 bytes, then target_ms
+CONFIG = b'AV-BENCH-CONFIG\0'  # struct config of guest_main.c: 16 bytes, then target_ms, mmu
 SECONDS = 300
 
 
@@ -74,15 +74,19 @@ class Guest:
 
     def configured(self, name, target_ms, folder):
         """A copy of the image with this target_ms: there is no other way to hand something to a bare-metal guest."""
-        path = os.path.join(folder, f'{name}-{target_ms}.elf')
+        mmu = self.name != 'unicorn'
+        path = os.path.join(folder, f'{name}-{target_ms}-{mmu:d}.elf')
         if not os.path.exists(path):
-            with open(os.path.join(self.build, 'bench', name + '.elf'), 'rb') as file:
-                image = file.read()
+            try:
+                with open(os.path.join(self.build, 'bench', name + '.elf'), 'rb') as file:
+                    image = file.read()
+            except OSError as error:
+                raise Failed(f'{error}; build it first') from None
             if image.count(CONFIG) != 1:
                 sys.exit(f'bench: {name}.elf has no configuration, or several')
             at = image.index(CONFIG) + len(CONFIG)
             with open(path, 'wb') as file:
-                file.write(image[:at] + target_ms.to_bytes(8, 'little') + image[at + 8:])
+                file.write(image[:at] + target_ms.to_bytes(8, 'little') + mmu.to_bytes(8, 'little') + image[at + 16:])
         return path
 
 

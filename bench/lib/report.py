@@ -60,6 +60,10 @@ def number(value):
     return f'{value:.3g}' if value < 100 else f'{value:.0f}'
 
 
+def percent(value):
+    return '-' if value is None else f'{value:.0f}'
+
+
 def divided(a, b):
     return None if a is None or b is None else a / b
 
@@ -67,14 +71,14 @@ def divided(a, b):
 class Table:
     """Ratios to QEMU and Unicorn say how many times faster ours is, those to native how many times slower."""
 
-    COLUMNS = (('row', 14), ('unit', 13), ('ours', 9), ('+-%', 5), ('interp', 9), ('qemu', 9), ('+-%', 5), ('faster', 8), ('goal', 6),
+    COLUMNS = (('row', 14), ('unit', 14), ('ours', 9), ('+-%', 5), ('interp', 9), ('qemu', 9), ('+-%', 5), ('faster', 8), ('goal', 6),
                ('warm', 9), ('faster', 8), ('goal', 6), ('unicorn', 9), ('faster', 8), ('native', 9), ('+-%', 5), ('slower', 8),
                ('goal', 6))
 
     def __init__(self, kinds, best):
         self.best = best
         self.qemus = [kind.name for kind in kinds if kind.name.startswith('qemu')]
-        self.line(name if name in ('row', 'unit') else name for name, _ in self.COLUMNS)
+        self.line(name for name, _ in self.COLUMNS)
 
     def line(self, cells):
         text = ''
@@ -105,11 +109,11 @@ class Table:
         qemu, warm = self.qemu(row, False), self.qemu(row, True)
         ratios = self.ratios(row)
         self.line([
-            row.name, row.unit, number(ours.ns), number(ours.spread), number(Figure(row, 'interp', self.best).ns),
-            number(qemu.ns), number(qemu.spread), number(ratios['qemu']), number(row.goal_qemu),
+            row.name, row.unit, number(ours.ns), percent(ours.spread), number(Figure(row, 'interp', self.best).ns),
+            number(qemu.ns), percent(qemu.spread), number(ratios['qemu']), number(row.goal_qemu),
             number(warm.ns), number(ratios['qemu, TLB warm'] if warm.ns is not None else None), number(row.goal_warm),
             number(Figure(row, 'unicorn', self.best).ns), number(ratios['unicorn']),
-            number(native.ns), number(native.spread), number(ratios['native']), number(row.goal_native)])
+            number(native.ns), percent(native.spread), number(ratios['native']), number(row.goal_native)])
 
     def print_means(self, rows):
         rows = [row for row in rows if row.kind == 'user']
@@ -129,7 +133,7 @@ def print_calls(results):
     print(f'\n{"call of the framework":<30}{"median":>12}{"+-%":>7}')
     for name, samples in results.items():
         median = statistics.median(samples)
-        print(f'{name:<30}{median:>12.0f}{(max(samples) - min(samples)) / 2 / max(median, 1) * 100:>7.0f}')
+        print(f'{name:<30}{median:>12.1f}{(max(samples) - min(samples)) / 2 / max(median, 1) * 100:>7.0f}')
 
 
 def processor():

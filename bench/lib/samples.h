@@ -20,7 +20,7 @@ uint64_t bench_ticks(void);
 
 /*
  * Calls bench.run() until target_ms have been measured, twice at least; with target_ms 0 only once. A sample is at least a
- * millisecond long, so that one tick does not count. False: a call gave another result than the first.
+ * millisecond long, so that one tick does not count. False: a call gave another result than the first, or than bench.expected.
  */
 bool samples_take(struct samples *s, uint64_t frequency, uint64_t target_ms, void *arena);
 
