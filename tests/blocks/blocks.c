@@ -94,7 +94,8 @@ static void run_one(struct machine *a, struct machine *b, struct block *block, u
     atomic_fetch_add_explicit(&shared->n_hangs, o == OUTCOME_HANG, memory_order_relaxed);
     atomic_fetch_add_explicit(&shared->n_ended, has_ended(a), memory_order_relaxed);
     if (options.verbose && o == OUTCOME_HANG) {
-        printf("%" PRIu64 ":%" PRIu64 " is endless\n", options.seed, number);
+        printf("%" PRIu64 ":%" PRIu64 " is endless, PC %" PRIx64 "\n", options.seed, number,
+               a->vcpu->cpu.pc);
         fflush(stdout);
     }
     if (outcome_is_failure(o)) {
@@ -127,7 +128,7 @@ static _Noreturn void work(unsigned job, uint64_t from)
         run_one(&a, &b, &block, n);
         n++;
     }
-    _exit(0);
+    exit(0); /* not _exit(): coverage is written */
 }
 
 static pid_t start(unsigned job, uint64_t from)

@@ -280,18 +280,27 @@ static void put_constant(struct maker *m, uint32_t reg, uint32_t value)
     put(m, 0x72a00000 | (value >> 16) << 5 | reg);
 }
 
-/* Replaces an instruction that comes soon. */
+/* Replaces an instruction that comes soon, or two. */
 static void unit_patch(struct maker *m)
 {
+    static const uint32_t stores[] = {
+        0xb9000211,             /* str w17, [x16] */
+        0xb9000211, 0xb8004611, /* str w17, [x16], #4: there is more to do after the store */
+        0x29004611,             /* stp w17, w17, [x16] */
+        0x28804611,             /* stp w17, w17, [x16], #0 */
+        0xb8318211,             /* swp w17, w17, [x16] */
+        0x889ffe11,             /* stlr w17, [x16] */
+    };
     const bool maintained = m->words.maintained || percent(m->r, 70);
 
     put_constant(m, OTHER_REG, words_plain(&m->words));
     const unsigned adr = m->b->n_words;
     put(m, 0);
     if (m->b->world.mmu) {
-        put(m, 0x91430210); /* add x16, x16, #0xc0, lsl #12: to the alias that may be written */
+        /* add x16, x16, #BLOCKS_ALIAS_PAGE, lsl #12: there it may be written */
+        put(m, 0x91400210 | BLOCKS_ALIAS_PAGE << 10);
     }
-    put(m, 0xb9000211); /* str w17, [x16] */
+    put(m, stores[below(m->r, sizeof(stores) / sizeof(stores[0]))]);
     if (maintained) {
         put(m, 0xd50b7b30); /* dc cvau, x16 */
         put(m, 0xd5033b9f); /* dsb ish */
@@ -303,6 +312,7 @@ static void unit_patch(struct maker *m)
         put(m, words_any(&m->words));
     }
     m->b->words[adr] = with_offset(0x10000000 | TARGET_REG, FIX_ADR, (int)m->b->n_words - (int)adr);
+    put(m, BLOCKS_NOP);
     put(m, BLOCKS_NOP);
 }
 

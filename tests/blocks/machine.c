@@ -292,6 +292,7 @@ bool machine_continue(struct machine *m)
     case EC_HVC: /* PC is behind it already; #1 is the end, #0 has a convention of its own */
         return (cpu->exit.syndrome & 0xffff) != 1;
     case EC_SMC:
+    case EC_WFX:
     case EC_DABT_LOWER:
         cpu->pc += 4;
         return true;

@@ -27,7 +27,7 @@ def kind_of_row(row):
     if cls.startswith('memory_'):
         return 'MEM'
     if cls.startswith('system_'):
-        return None if row['name'] in ('wfe', 'wfi') else 'SYS'
+        return 'SYS'
     return 'INT' if cls.startswith('integer_') else 'VEC'
 
 

@@ -169,11 +169,6 @@ static uint32_t row_word(struct word_maker *m, const struct row *row)
     return (w & ~row->mask) | row->value;
 }
 
-static bool waits(uint32_t w)
-{
-    return w == 0xd503205f || w == 0xd503207f || w == 0xd503203f; /* WFE, WFI, YIELD */
-}
-
 /* Registers that only the block's own structure writes: pairs reach the one behind, too. */
 static bool writes_reserved(const struct row *row, uint32_t w)
 {
@@ -185,7 +180,7 @@ static uint32_t legal_word(struct word_maker *m, const struct row *row)
 {
     for (unsigned i = 0; i < 60; i++) {
         const uint32_t w = row_word(m, row);
-        if (is_legal(row, w) && !waits(w) && !writes_reserved(row, w)) {
+        if (is_legal(row, w) && !writes_reserved(row, w)) {
             return w;
         }
     }
