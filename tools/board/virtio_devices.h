@@ -33,6 +33,11 @@ void virtio_console_resize(struct virtio_console *console, uint16_t columns, uin
 struct net_user_config; /* net_user.h */
 bool virtio_net_add_user(struct board *board, const struct net_user_config *config);
 
+/* --- 9P: a folder of the host ------------------------------------------------------------------------------------------------- */
+
+struct p9_config; /* p9.h */
+bool virtio_9p_add(struct board *board, const struct p9_config *config);
+
 /* --- Entropy: the host's random numbers --------------------------------------------------------------------------------------- */
 
 bool virtio_rng_add(struct board *board);
