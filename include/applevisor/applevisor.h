@@ -15,8 +15,10 @@
 #include <applevisor/exit.h>
 #include <applevisor/gic.h>
 #include <applevisor/insn.h>
+#include <applevisor/irq.h>
 #include <applevisor/memory.h>
 #include <applevisor/mmio.h>
+#include <applevisor/psci.h>
 #include <applevisor/sysreg.h>
 #include <applevisor/translate.h>
 #include <applevisor/vcpu.h>
