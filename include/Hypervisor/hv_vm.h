@@ -84,15 +84,16 @@ HV_API hv_return_t hv_vm_destroy(void);
  *     guest, not the host.
  * @retval HV_SUCCESS The range is mapped.
  * @retval HV_ERROR Part of the guest range is mapped already, or part of the host range is not
- *     accessible: nothing changes. Unmap first, or repair the host range.
+ *     accessible, or flags allow the guest what the process itself may not do with that memory:
+ *     nothing changes. Unmap first, or repair the host range.
  * @retval HV_BAD_ARGUMENT Misaligned, empty, beyond the IPA size, addr is NULL, or flags has an
  *     unknown bit: nothing changes.
  * @retval HV_NO_RESOURCES Out of host memory: nothing changes.
  * @retval HV_NO_DEVICE The process has no VM: call hv_vm_create() first.
  * Threads: any.
  * Since: macOS 11.0.
- * Source: Alignment, limits and HV_ERROR on overlap: observed. Refusal of size 0 and of unknown
- *     flags: our choice.
+ * Source: Alignment, limits and HV_ERROR on overlap: observed; for memory that may not be written,
+ *     observed of shared read-only files. Refusal of size 0 and of unknown flags: our choice.
  */
 API_AVAILABLE(macos(11.0))
 HV_API hv_return_t hv_vm_map(void *addr, hv_ipa_t ipa, size_t size, hv_memory_flags_t flags);
@@ -126,7 +127,8 @@ HV_API hv_return_t hv_vm_unmap(hv_ipa_t ipa, size_t size);
  * @param size Bytes: a multiple of the granule, not 0.
  * @param flags New permissions, as in hv_vm_map(); 0 makes every access exit.
  * @retval HV_SUCCESS The whole range has the new permissions.
- * @retval HV_ERROR Part of the range is not mapped: nothing changes.
+ * @retval HV_ERROR Part of the range is not mapped, or flags allow the guest what the process
+ *     itself might not do with the memory when it was mapped: nothing changes.
  * @retval HV_BAD_ARGUMENT Misaligned, empty, beyond the VM's IPA size, or flags has an unknown bit:
  *     nothing changes.
  * @retval HV_NO_RESOURCES Out of host memory for splitting a mapping: nothing changes.

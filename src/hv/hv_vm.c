@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The process's VM and its memory. */
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "hv/host_memory.h"
 #include "hv/internal.h"
 
 /* Serialises create and destroy; readers load the pointer. */
@@ -204,12 +204,17 @@ HV_EXPORT hv_return_t hv_vm_map(void *addr, hv_ipa_t ipa, size_t size, hv_memory
     if (ret != HV_SUCCESS) {
         return ret;
     }
-    if (size > UINTPTR_MAX - (uintptr_t)addr ||
-        (msync(addr, size, MS_ASYNC) != 0 && errno == ENOMEM)) {
+    if (size > UINTPTR_MAX - (uintptr_t)addr) {
+        return REFUSE(HV_ERROR, "the 0x%zx bytes at %p wrap around", size, addr);
+    }
+    const struct host_access host = host_memory_access(addr, size);
+    if (!host.mapped) {
         return REFUSE(HV_ERROR, "not all of the 0x%zx bytes at %p are memory of this process", size,
                       addr);
     }
-    switch (vm_map(vm, addr, ipa, size, (unsigned)flags)) {
+    const unsigned denied = (host.readable ? 0u : VM_HOST_NO_READ) |
+                            (host.writable ? 0u : VM_HOST_NO_WRITE);
+    switch (vm_map(vm, addr, ipa, size, (unsigned)flags | denied)) {
     case VM_OK:
         return HV_SUCCESS;
     case VM_OVERLAP:
@@ -219,6 +224,12 @@ HV_EXPORT hv_return_t hv_vm_map(void *addr, hv_ipa_t ipa, size_t size, hv_memory
             (unsigned long long)ipa);
     case VM_NO_MEMORY:
         return REFUSE(HV_NO_RESOURCES, "out of memory");
+    case VM_HOST_DENIES:
+        return REFUSE(
+            HV_ERROR,
+            "flags are 0x%llx, and this process itself may not %s all of the 0x%zx bytes at %p; "
+            "a guest's access would end it",
+            (unsigned long long)flags, host.readable ? "write" : "read", size, addr);
     default:
         return REFUSE(HV_BAD_ARGUMENT, "the range at IPA 0x%llx cannot be mapped",
                       (unsigned long long)ipa);
@@ -258,6 +269,12 @@ HV_EXPORT hv_return_t hv_vm_protect(hv_ipa_t ipa, size_t size, hv_memory_flags_t
     case VM_NOT_MAPPED:
         return REFUSE(HV_ERROR, "part of the 0x%zx bytes at IPA 0x%llx is not mapped", size,
                       (unsigned long long)ipa);
+    case VM_HOST_DENIES:
+        return REFUSE(
+            HV_ERROR,
+            "flags are 0x%llx, and this process itself was not allowed as much of the memory at "
+            "IPA 0x%llx when it was mapped; unmap it and map it again",
+            (unsigned long long)flags, (unsigned long long)ipa);
     default:
         return REFUSE(HV_NO_RESOURCES, "out of memory");
     }

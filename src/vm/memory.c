@@ -21,6 +21,9 @@
 #include "engine/mmu/mailbox.h"
 #include "vm/internal.h"
 
+#define PERMISSIONS (unsigned)(VM_READ | VM_WRITE | VM_EXEC)
+#define HOST_FLAGS  (unsigned)(VM_HOST_NO_READ | VM_HOST_NO_WRITE)
+
 #define PAGE_LOG2  12
 #define CHUNK_LOG2 30
 #define CHUNK_SIZE (1ull << CHUNK_LOG2)
@@ -31,7 +34,7 @@
 struct range {
     _Atomic uint64_t start, end;
     _Atomic uintptr_t host;
-    _Atomic uint64_t permissions;
+    _Atomic uint64_t permissions; /* and HOST_FLAGS */
 };
 
 struct range_array {
@@ -342,6 +345,34 @@ static void end_change(struct vm_memory *m)
                           memory_order_release);
 }
 
+/* A guest's access that the host memory does not allow would be a fault of this process. */
+static bool host_denies(unsigned flags, unsigned permissions)
+{
+    return ((flags & VM_HOST_NO_READ) != 0 && (permissions & (VM_READ | VM_EXEC)) != 0) ||
+           ((flags & VM_HOST_NO_WRITE) != 0 && (permissions & VM_WRITE) != 0);
+}
+
+/* Whether any host memory of [ipa, limit), all of which is mapped, denies these permissions. */
+static bool any_denies(const struct vm_memory *m, uint64_t ipa, uint64_t limit,
+                       unsigned permissions)
+{
+    for (uint64_t a = ipa, b; a < limit; a = b) {
+        b = end_in_chunk(a, limit);
+        uint32_t count;
+        const struct range *const ranges = entries_of(chunk_of(m, a), &count);
+        for (uint32_t i = first_above(ranges, count, a); i < count; i++) {
+            const struct piece p = get(&ranges[i]);
+            if (p.start >= b) {
+                break;
+            }
+            if (host_denies(p.permissions, permissions)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* --- The calls ---------------------------------------------------------------------------------------------------------------- */
 
 enum vm_status vm_map(struct vm *vm, void *host, uint64_t ipa, uint64_t size, unsigned permissions)
@@ -353,7 +384,10 @@ enum vm_status vm_map(struct vm *vm, void *host, uint64_t ipa, uint64_t size, un
         ((uintptr_t)host & ((1u << PAGE_LOG2) - 1)) != 0 || (uintptr_t)host > UINTPTR_MAX - size) {
         return VM_BAD_RANGE;
     }
-    permissions &= VM_READ | VM_WRITE | VM_EXEC;
+    permissions &= PERMISSIONS | HOST_FLAGS;
+    if (host_denies(permissions, permissions)) {
+        return VM_HOST_DENIES;
+    }
     pthread_mutex_lock(&m->lock);
     if (any_mapped(m, ipa, ipa + size)) {
         status = VM_OVERLAP;
@@ -460,11 +494,15 @@ enum vm_status vm_protect(struct vm *vm, uint64_t ipa, uint64_t size, unsigned p
         return VM_BAD_RANGE;
     }
     const uint64_t limit = ipa + size;
-    permissions &= VM_READ | VM_WRITE | VM_EXEC;
+    permissions &= PERMISSIONS;
     vm_stop(vm, NULL);
     pthread_mutex_lock(&m->lock);
     if (!all_mapped(m, ipa, limit)) {
         status = VM_NOT_MAPPED;
+        goto out;
+    }
+    if (any_denies(m, ipa, limit, permissions)) {
+        status = VM_HOST_DENIES;
         goto out;
     }
     if (!reserve_all(m, ipa, limit)) {
@@ -481,7 +519,10 @@ enum vm_status vm_protect(struct vm *vm, uint64_t ipa, uint64_t size, unsigned p
         struct range *const ranges = entries_of(chunk, &count);
         const uint32_t first = first_above(ranges, count, a), last = first_above(ranges, count, b);
         for (uint32_t i = first; i < last; i++) {
-            atomic_store_explicit(&ranges[i].permissions, permissions, memory_order_relaxed);
+            const uint64_t host = atomic_load_explicit(&ranges[i].permissions,
+                                                       memory_order_relaxed) &
+                                  HOST_FLAGS;
+            atomic_store_explicit(&ranges[i].permissions, host | permissions, memory_order_relaxed);
         }
         join(chunk, first != 0 ? first - 1 : 0, last);
     }
@@ -530,7 +571,7 @@ static uint8_t *look(const struct vm *vm, uint64_t page, unsigned *permissions, 
     if (i < count) {
         const struct piece p = get(&ranges[i]);
         if (p.start <= page) {
-            *permissions = p.permissions;
+            *permissions = p.permissions & PERMISSIONS;
             return (uint8_t *)(p.host + (page - p.start));
         }
     }

@@ -115,6 +115,22 @@ static void test_rules(void)
     EXPECT(vm_protect(&vm, 0x2000, 0x1000, 0) == VM_OK && lookup(0x2000, &p, &l) != NULL && p == 0,
            "no access: %u", p);
     EXPECT(lookup(0x3000, &p, &l) != NULL && p == 7, "neighbour of a protect: %u", p);
+    /* what the host memory does not allow is never given */
+    EXPECT(vm_map(&vm, host_at(0), 0x8000, 0x1000, VM_WRITE | VM_HOST_NO_WRITE) == VM_HOST_DENIES,
+           "map for writing");
+    EXPECT(vm_map(&vm, host_at(0), 0x8000, 0x1000, VM_EXEC | VM_HOST_NO_READ) == VM_HOST_DENIES,
+           "map for execution");
+    EXPECT(lookup(0x8000, &p, &l) == NULL, "a denied map left a page");
+    EXPECT(vm_map(&vm, host_at(0), 0x8000, 0x1000, VM_READ | VM_HOST_NO_WRITE) == VM_OK, "read");
+    EXPECT(vm_map(&vm, host_at(0x1000), 0x9000, 0x1000, VM_READ) == VM_OK, "neighbour");
+    EXPECT(vm_protect(&vm, 0x8000, 0x2000, 7) == VM_HOST_DENIES, "protect of both");
+    EXPECT(lookup(0x9000, &p, &l) != NULL && p == VM_READ, "a denied protect: %u", p);
+    EXPECT(vm_protect(&vm, 0x9000, 0x1000, 7) == VM_OK, "protect of the neighbour");
+    EXPECT(vm_protect(&vm, 0x8000, 0x1000, VM_EXEC) == VM_OK && lookup(0x8000, &p, &l) != NULL &&
+               p == VM_EXEC,
+           "protect without writing: %u", p);
+    EXPECT(vm_protect(&vm, 0x8000, 0x1000, VM_WRITE) == VM_HOST_DENIES, "it stays denied");
+    EXPECT(vm_unmap(&vm, 0x8000, 0x2000) == VM_OK, "unmap");
     /* ranges */
     EXPECT(vm_map(&vm, host_at(0), 0x8000, 0, 7) == VM_BAD_RANGE, "empty");
     EXPECT(vm_map(&vm, host_at(0), 0x8800, 0x1000, 7) == VM_BAD_RANGE, "IPA not aligned");

@@ -25,10 +25,13 @@ enum vm_status {
     VM_LIMIT, /* too many */
     VM_UNSUPPORTED,
     VM_NOT_MAPPED,
-    VM_TOO_LATE, /* there are vCPUs, or one has run already */
+    VM_HOST_DENIES, /* the host memory does not allow what the guest is to be allowed */
+    VM_TOO_LATE,    /* there are vCPUs, or one has run already */
 };
 
 enum { VM_READ = 1, VM_WRITE = 2, VM_EXEC = 4 };
+/* Of vm_map, beside the permissions: what the host memory does not allow, and vm_protect therefore never gives. */
+enum { VM_HOST_NO_READ = 8, VM_HOST_NO_WRITE = 16 };
 
 #define VM_MAX_VCPUS  64
 #define VM_COUNTER_HZ 24000000u

@@ -114,6 +114,7 @@ TEST(unmap_of_what_is_not_mapped_succeeds)
     OK(hv_vm_unmap(2 * PAGE, PAGE));
     REFUSED(HV_BAD_ARGUMENT, hv_vm_unmap(0x1000, PAGE));
     REFUSED(HV_BAD_ARGUMENT, hv_vm_unmap(PAGE, 0x1000));
+    REFUSED(HV_BAD_ARGUMENT, hv_vm_unmap(PAGE, 0));
     OK(hv_vm_destroy());
     OK(hv_vm_deallocate(p, 2 * PAGE));
 }
@@ -128,6 +129,7 @@ TEST(protect_works_on_a_part_of_a_mapping)
     OK(hv_vm_protect(0, 4 * PAGE, RWX));
     REFUSED(HV_BAD_ARGUMENT, hv_vm_protect(0x1000, PAGE, RWX));
     REFUSED(HV_BAD_ARGUMENT, hv_vm_protect(PAGE, PAGE, 0x10));
+    REFUSED(HV_BAD_ARGUMENT, hv_vm_protect(PAGE, 0, RWX));
     REFUSED(HV_ERROR, hv_vm_protect(3 * PAGE, 2 * PAGE, HV_MEMORY_READ));
     OK(hv_vm_destroy());
     OK(hv_vm_deallocate(p, 4 * PAGE));

@@ -40,6 +40,21 @@ TEST(ipa_size_is_kept_as_set_and_refused_above_the_maximum)
     OK(hv_vm_deallocate(p, PAGE));
 }
 
+TEST(ipa_size_0_is_the_default_at_create)
+{
+    hv_vm_config_t config = hv_vm_config_create();
+    uint32_t standard = 0;
+    char *const p = pages(1);
+    OK(hv_vm_config_get_default_ipa_size(&standard));
+    OK(hv_vm_config_set_ipa_size(config, 0));
+    OK(hv_vm_create(config));
+    os_release(config);
+    REFUSED(HV_BAD_ARGUMENT, hv_vm_map(p, 1ull << standard, PAGE, RWX));
+    OK(hv_vm_map(p, (1ull << standard) - PAGE, PAGE, RWX));
+    OK(hv_vm_destroy());
+    OK(hv_vm_deallocate(p, PAGE));
+}
+
 TEST(el2_is_recorded_and_refused_at_create)
 {
     hv_vm_config_t config = hv_vm_config_create();
@@ -85,5 +100,5 @@ TEST(config_counts_references)
 }
 
 MAIN(T(ipa_sizes_are_known_without_a_vm), T(ipa_size_is_kept_as_set_and_refused_above_the_maximum),
-     T(el2_is_recorded_and_refused_at_create), T(granules_of_4_and_16_kib_are_kept),
-     T(config_counts_references))
+     T(ipa_size_0_is_the_default_at_create), T(el2_is_recorded_and_refused_at_create),
+     T(granules_of_4_and_16_kib_are_kept), T(config_counts_references))
