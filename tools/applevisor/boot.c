@@ -185,6 +185,11 @@ static bool add_devices(struct boot *boot)
             return false;
         }
     }
+    for (unsigned i = 0; i < options->n_shares; i++) {
+        if (!virtio_9p_add(board, &options->shares[i])) {
+            return false;
+        }
+    }
     return virtio_rng_add(board);
 }
 

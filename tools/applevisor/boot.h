@@ -7,18 +7,21 @@
 
 #include "disk.h"
 #include "net_user.h"
+#include "p9.h"
 
-#define BOOT_MAX_DISKS 8u
-#define BOOT_MAX_NETS  4u
+#define BOOT_MAX_DISKS  8u
+#define BOOT_MAX_NETS   4u
+#define BOOT_MAX_SHARES 4u
 
 struct boot_options {
     const char *kernel, *initrd, *append; /* initrd NULL: none */
     unsigned cpus;
     uint64_t memory;
     bool escape;
-    unsigned n_disks, n_nets;
+    unsigned n_disks, n_nets, n_shares;
     struct disk_config disks[BOOT_MAX_DISKS];
     struct net_user_config nets[BOOT_MAX_NETS];
+    struct p9_config shares[BOOT_MAX_SHARES];
 };
 
 /* Whether the guest's console is virtio's hvc0 and not the serial port, as its command line says. */

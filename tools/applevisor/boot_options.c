@@ -148,13 +148,60 @@ static bool add_net(struct boot_options *options, char *value)
                           value[kind] == ',' ? value + kind + 1 : "");
 }
 
+/* Cuts ,WORD=VALUE off the end; the value, or NULL. */
+static char *cut_value(char *value, const char *word)
+{
+    char *const comma = strrchr(value, ',');
+    const size_t size = strlen(word);
+
+    if (comma == NULL || strncmp(comma + 1, word, size) != 0 || comma[1 + size] != '=') {
+        return NULL;
+    }
+    *comma = '\0';
+    return comma + 1 + size + 1;
+}
+
+/* DIR[,ro][,tag=NAME] */
+static bool add_share(struct boot_options *options, char *value)
+{
+    static const char *const tags[BOOT_MAX_SHARES] = {"share", "share1", "share2", "share3"};
+    struct p9_config share = {.path = value};
+
+    if (options->n_shares == BOOT_MAX_SHARES) {
+        complain("boot: --share %s: more than %u folders", value, BOOT_MAX_SHARES);
+        return false;
+    }
+    share.tag = tags[options->n_shares];
+    for (bool more = true; more;) {
+        char *const tag = cut_value(value, "tag");
+        more = tag != NULL;
+        share.tag = more ? tag : share.tag;
+        if (cut(value, "ro")) {
+            more = share.read_only = true;
+        }
+    }
+    if (value[0] == '\0') {
+        complain("boot: --share: the folder's name is missing: --share DIR[,ro][,tag=NAME]");
+        return false;
+    }
+    for (unsigned i = 0; i < options->n_shares; i++) {
+        if (strcmp(options->shares[i].tag, share.tag) == 0) {
+            complain("boot: --share %s: the tag '%s' is taken; give another with ,tag=NAME", value,
+                     share.tag);
+            return false;
+        }
+    }
+    options->shares[options->n_shares++] = share;
+    return true;
+}
+
 static const struct {
     const char *name;
     bool (*set)(struct boot_options *options, char *value);
 } with_value[] = {
     {"--kernel", set_kernel}, {"--initrd", set_initrd}, {"--append", set_append},
     {"--cpus", set_cpus},     {"--memory", set_memory}, {"--disk", add_disk},
-    {"--net", add_net},
+    {"--net", add_net},       {"--share", add_share},
 };
 
 /* 1: done, 0: no such option, -1: complained. */
