@@ -147,7 +147,7 @@ static inline void machine_start_in(struct machine *m, av_vm *vm, const uint32_t
 {
     m->vm = vm;
     OK(av_vcpu_create(&m->vcpu, m->vm));
-    OK(av_memory_create(&m->code, m->vm, n * sizeof(words[0])));
+    OK(av_memory_create(&m->code, m->vm, PAGE));
     OK(av_memory_map(m->code, PAGE, AV_PERMS_RWX));
     OK(av_memory_write(m->code, PAGE, words, n * sizeof(words[0])));
     OK(av_vcpu_set_reg(m->vcpu, HV_REG_PC, PAGE));
