@@ -101,6 +101,9 @@ AV_API av_error av_vcpu_run(av_vcpu *vcpu);
 /**
  * Why the last av_vcpu_run() returned.
  *
+ * HV_EXIT_REASON_UNKNOWN is the framework's way to say that it had no memory to go on. The guest is as
+ * it was, and can be run again.
+ *
  * HV_EXIT_REASON_CANCELED can also come without a request of one's own, when an earlier one was seen
  * twice: look again at what the thread waits for, and run on.
  *
