@@ -19,6 +19,7 @@
 
 #define MODE_BREAKPOINTS \
     (1u << 14) /* breakpoints are enabled and may match: one instruction per block */
+#define MODE_ALIGNED (1u << 15) /* alignment is checked: SCTLR_ELx.A, or stage 1 off (Device memory) */
 #define MODE_ONE_INSN (MODE_STEP | MODE_BREAKPOINTS)
 
 #endif

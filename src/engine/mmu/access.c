@@ -52,44 +52,44 @@ bool mmu_check_alignment(struct a64_cpu *cpu, unsigned index, uint64_t va, unsig
 }
 
 /* Walks for an access that the TLB does not answer. */
-static struct tlb_entry *walk(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned access,
-                              bool misaligned)
+static bool walk(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned access, bool misaligned)
 {
     struct mmu_request request = {.va = va, .access = (uint8_t)access, .misaligned = misaligned};
     struct mmu_page page;
 
     mmu_set_request_context(&request, index);
     if (!mmu_walk(cpu, &request, &page)) {
-        return NULL;
+        return false;
     }
-    return tlb_fill(cpu, index, va, &page, access);
+    tlb_fill(cpu, index, va, &page, access);
+    return true;
 }
 
 uint8_t *mmu_resolve(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned size,
                      unsigned access, bool misaligned, unsigned *flags)
 {
-    struct tlb_entry *entry = tlb_slot(cpu, index, va);
+    const struct tlb_entry *const entry = tlb_slot(cpu, index, va);
+    const struct tlb_info *const info = tlb_slot_info(cpu, index, va);
     const bool hit = ((access & ACCESS_READ) == 0 || tlb_matches(entry->read, va)) &&
                      ((access & ACCESS_WRITE) == 0 || tlb_matches(entry->write, va));
 
     if (!hit) {
-        entry = walk(cpu, index, va, access, misaligned);
-        if (entry == NULL) {
+        if (!walk(cpu, index, va, access, misaligned)) {
             return NULL;
         }
-    } else if (misaligned && (entry->flags & TLB_DEVICE) != 0) {
+    } else if (misaligned && (info->flags & TLB_DEVICE) != 0) {
         alignment_fault(cpu, va, access);
         return NULL;
     }
-    if ((entry->flags & TLB_WATCHED) != 0 &&
+    if ((info->flags & TLB_WATCHED) != 0 &&
         mmu_watchpoint_hit(cpu, va, size, access, index == MMU_E10_0 || index == MMU_E20_0)) {
         return NULL;
     }
-    if ((entry->flags & TLB_CODE) != 0 && (access & ACCESS_WRITE) != 0 &&
+    if ((info->flags & TLB_CODE) != 0 && (access & ACCESS_WRITE) != 0 &&
         !code_page_has_code(cpu->code, tlb_host(entry, va))) {
-        tlb_code_gone(cpu, entry);
+        tlb_code_gone(cpu, index, va);
     }
-    *flags = entry->flags;
+    *flags = info->flags;
     return tlb_host(entry, va);
 }
 
@@ -424,15 +424,13 @@ bool mmu_cache_op(struct a64_cpu *cpu, uint64_t va, enum mmu_cache_op op, uint8_
 
 const uint8_t *mmu_fetch(struct a64_cpu *cpu, uint64_t va, bool *guarded)
 {
-    const struct tlb_entry *entry = tlb_slot(cpu, cpu->mmu_index, va);
+    const struct tlb_entry *const entry = tlb_slot(cpu, cpu->mmu_index, va);
 
-    if (__builtin_expect(!tlb_matches(entry->fetch, va), 0)) {
-        entry = walk(cpu, cpu->mmu_index, va, ACCESS_FETCH, false);
-        if (entry == NULL) {
-            return NULL;
-        }
+    if (__builtin_expect(!tlb_matches(entry->fetch, va), 0) &&
+        !walk(cpu, cpu->mmu_index, va, ACCESS_FETCH, false)) {
+        return NULL;
     }
-    *guarded = (entry->flags & TLB_GUARDED) != 0;
+    *guarded = (tlb_slot_info(cpu, cpu->mmu_index, va)->flags & TLB_GUARDED) != 0;
     return tlb_host(entry, va);
 }
 

@@ -79,11 +79,6 @@ void mmu_destroy(struct a64_cpu *cpu)
 
 /* --- Entries --------------------------------------------------------------------------------------------------------------------- */
 
-static unsigned slot_of(uint64_t va)
-{
-    return (unsigned)(va >> MMU_PAGE_LOG2) & (TLB_SLOTS - 1);
-}
-
 static void set_bit(uint64_t *words, unsigned bit)
 {
     words[bit / 64] |= 1ull << (bit % 64);
@@ -99,15 +94,52 @@ static bool test_bit(const uint64_t *words, unsigned bit)
     return (words[bit / 64] >> (bit % 64) & 1) != 0;
 }
 
-static void drop(struct tlb_table *table, unsigned slot)
+static void set_add(struct tlb_set *set, unsigned slot)
+{
+    set_bit(set->words, slot);
+    set_bit(set->any, slot / 64);
+}
+
+static void set_remove(struct tlb_set *set, unsigned slot)
+{
+    clear_bit(set->words, slot);
+    if (set->words[slot / 64] == 0) {
+        clear_bit(set->any, slot / 64);
+    }
+}
+
+/* The next member at or after `slot`; TLB_SLOTS when there is none. */
+static unsigned next_in(const struct tlb_set *set, unsigned slot)
+{
+    if (slot >= TLB_SLOTS) {
+        return TLB_SLOTS;
+    }
+    const uint64_t rest = set->words[slot / 64] >> (slot % 64);
+    if (rest != 0) {
+        return slot + (unsigned)__builtin_ctzll(rest);
+    }
+    for (unsigned word = slot / 64 + 1; word < TLB_WORDS; word = (word / 64 + 1) * 64) {
+        const uint64_t words = set->any[word / 64] >> (word % 64);
+        if (words != 0) {
+            word += (unsigned)__builtin_ctzll(words);
+            return word * 64 + (unsigned)__builtin_ctzll(set->words[word]);
+        }
+    }
+    return TLB_SLOTS;
+}
+
+static void drop(struct mmu *mmu, struct tlb_table *table, unsigned slot)
 {
     struct tlb_entry *const e = &table->entries[slot];
 
+    if (e->fetch != 0) {
+        mmu->fetch_dropped = true;
+    }
     e->read = 0;
     e->write = 0;
     e->fetch = 0;
-    clear_bit(table->used, slot);
-    clear_bit(table->nonglobal, slot);
+    set_remove(&table->used, slot);
+    set_remove(&table->nonglobal, slot);
 }
 
 static uint64_t hash(uint64_t v)
@@ -130,23 +162,32 @@ static unsigned asid_of_index(const struct mmu *mmu, unsigned index)
     return index >= MMU_E2 ? mmu->asid_e20 : mmu->asid;
 }
 
-struct tlb_entry *tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va,
-                           const struct mmu_page *page, unsigned access)
+static bool stage1_is_on(const struct a64_cpu *cpu, unsigned index)
+{
+    return mmu_bit(cpu->sys[index <= MMU_E10_1_PAN ? SR_SCTLR_EL1 : SR_SCTLR_EL2], SCTLR_M);
+}
+
+void tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va, const struct mmu_page *page,
+              unsigned access)
 {
     struct mmu *const mmu = cpu->mmu;
     struct tlb_table *const table = &mmu->tables[index];
-    const unsigned slot = slot_of(va);
+    const unsigned slot = tlb_slot_of(va);
     struct tlb_entry *const e = &table->entries[slot];
-    const uint64_t va_page = va & MMU_PAGE_MASK, tag = va_page | TLB_VALID;
+    struct tlb_info *const info = &table->info[slot];
+    const uint64_t va_page = va & MMU_PAGE_MASK, tag = va_page | TLB_TAG;
     const uintptr_t addend = ((uintptr_t)page->host & (uintptr_t)MMU_PAGE_MASK) -
                              (uintptr_t)va_page;
-    const bool same = test_bit(table->used, slot) && e->page == va_page && e->addend == addend &&
-                      e->size_log2 == page->size_log2;
-    const uint8_t kept = same ? e->flags : 0;
+    const bool same = test_bit(table->used.words, slot) && info->page == va_page &&
+                      e->addend == addend && info->size_log2 == page->size_log2;
+    const uint8_t kept = same ? info->flags : 0;
     uint8_t flags = (page->guarded ? TLB_GUARDED : 0) | (page->global ? TLB_GLOBAL : 0);
 
     if (!same) {
-        drop(table, slot);
+        const bool was_dropped = mmu->fetch_dropped;
+        drop(mmu, table, slot);
+        mmu->fetch_dropped =
+            was_dropped; /* losing the slot to another page changes no translation */
     }
     if ((access & ACCESS_FETCH) != 0) {
         /* The attributes of data accesses may differ (MMU off, SCTLR.C): keep those that a data access has found. */
@@ -158,65 +199,56 @@ struct tlb_entry *tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va,
         if (mmu_watchpoint_on_page(mmu, va)) {
             flags |= TLB_WATCHED;
         }
-        const uint64_t slow = (flags & TLB_WATCHED) != 0 ? TLB_SLOW : 0;
-        e->read = (page->allowed & ALLOW_READ) != 0 ? tag | slow : 0;
+        /* Emitted code checks alignment where all memory is Device (MODE_ALIGNED), not for single pages. */
+        const bool slow = (flags & TLB_WATCHED) != 0 ||
+                          ((flags & TLB_DEVICE) != 0 && stage1_is_on(cpu, index));
+        const uint64_t data_tag = slow ? tag & ~TLB_SLOW : tag;
+        e->read = (page->allowed & ALLOW_READ) != 0 ? data_tag : 0;
         e->write = 0;
         if ((page->allowed & ALLOW_WRITE) != 0) {
             if (code_page_has_code(cpu->code, page->host)) {
                 flags |= TLB_CODE;
-                e->write = tag | TLB_SLOW;
+                e->write = tag & ~TLB_SLOW;
             } else {
-                e->write = tag | slow;
+                /* A page that cannot be read must not answer the merged checks of loads and stores. */
+                e->write = (page->allowed & ALLOW_READ) != 0 ? data_tag : tag & ~TLB_SLOW;
                 set_bit(mmu->write_filter, write_filter_bit((uintptr_t)page->host));
             }
         }
     }
     e->addend = addend;
-    e->page = va_page;
-    e->asid = (uint16_t)asid_of_index(mmu, index);
-    e->size_log2 = page->size_log2;
-    e->flags = flags;
-    set_bit(table->used, slot);
+    info->page = va_page;
+    info->asid = (uint16_t)asid_of_index(mmu, index);
+    info->size_log2 = page->size_log2;
+    info->flags = flags;
+    set_add(&table->used, slot);
     if (page->global) {
-        clear_bit(table->nonglobal, slot);
+        set_remove(&table->nonglobal, slot);
     } else {
-        set_bit(table->nonglobal, slot);
+        set_add(&table->nonglobal, slot);
     }
     if (page->size_log2 > MMU_PAGE_LOG2) {
         table->sizes |= 1ull << page->size_log2;
         set_bit(table->large_filter, filter_bit(va, page->size_log2));
     }
-    return e;
 }
 
-void tlb_code_gone(struct a64_cpu *cpu, struct tlb_entry *entry)
+void tlb_code_gone(struct a64_cpu *cpu, unsigned index, uint64_t va)
 {
-    entry->flags &= (uint8_t)~TLB_CODE;
-    if ((entry->flags & TLB_WATCHED) == 0) {
-        entry->write &= ~TLB_SLOW;
-    }
-    set_bit(cpu->mmu->write_filter, write_filter_bit((uintptr_t)tlb_host(entry, entry->page)));
+    struct tlb_entry *const e = tlb_slot(cpu, index, va);
+    struct tlb_info *const info = tlb_slot_info(cpu, index, va);
+
+    info->flags &= (uint8_t)~TLB_CODE;
+    e->write = e->read != 0 ? e->read : e->write; /* SLOW for the same reasons as reads */
+    set_bit(cpu->mmu->write_filter, write_filter_bit((uintptr_t)tlb_host(e, info->page)));
 }
 
 /* --- Maintenance ----------------------------------------------------------------------------------------------------------------- */
 
-/* The next used slot at or after `slot`; TLB_SLOTS when there is none. */
-static unsigned next_in(const uint64_t *words, unsigned slot)
+static void empty(struct mmu *mmu, struct tlb_table *table)
 {
-    while (slot < TLB_SLOTS) {
-        const uint64_t rest = words[slot / 64] >> (slot % 64);
-        if (rest != 0) {
-            return slot + (unsigned)__builtin_ctzll(rest);
-        }
-        slot = (slot / 64 + 1) * 64;
-    }
-    return TLB_SLOTS;
-}
-
-static void empty(struct tlb_table *table)
-{
-    for (unsigned s = next_in(table->used, 0); s < TLB_SLOTS; s = next_in(table->used, s + 1)) {
-        drop(table, s);
+    for (unsigned s = next_in(&table->used, 0); s < TLB_SLOTS; s = next_in(&table->used, s + 1)) {
+        drop(mmu, table, s);
     }
     if (table->sizes != 0) {
         memset(table->large_filter, 0, sizeof(table->large_filter));
@@ -224,37 +256,37 @@ static void empty(struct tlb_table *table)
     }
 }
 
-static void drop_asid(struct tlb_table *table, int asid)
+static void drop_asid(struct mmu *mmu, struct tlb_table *table, int asid)
 {
-    for (unsigned s = next_in(table->nonglobal, 0); s < TLB_SLOTS;
-         s = next_in(table->nonglobal, s + 1)) {
-        if (asid < 0 || table->entries[s].asid == asid) {
-            drop(table, s);
+    for (unsigned s = next_in(&table->nonglobal, 0); s < TLB_SLOTS;
+         s = next_in(&table->nonglobal, s + 1)) {
+        if (asid < 0 || table->info[s].asid == asid) {
+            drop(mmu, table, s);
         }
     }
 }
 
-static bool has_asid(const struct tlb_entry *e, int asid)
+static bool has_asid(const struct tlb_info *e, int asid)
 {
     return asid < 0 || (e->flags & TLB_GLOBAL) != 0 || e->asid == asid;
 }
 
 /* The leaf that the entry was made from, as a range of MMU_VA_MASK addresses. */
-static bool overlaps(const struct tlb_entry *e, uint64_t first, uint64_t last)
+static bool overlaps(const struct tlb_info *e, uint64_t first, uint64_t last)
 {
     const uint64_t leaf = (1ull << e->size_log2) - 1, start = e->page & MMU_VA_MASK & ~leaf;
 
     return start <= last && (start | leaf) >= first;
 }
 
-static void drop_va(struct tlb_table *table, uint64_t va, int asid)
+static void drop_va(struct mmu *mmu, struct tlb_table *table, uint64_t va, int asid)
 {
     const uint64_t address = va & MMU_VA_MASK;
-    const unsigned slot = slot_of(va);
+    const unsigned slot = tlb_slot_of(va);
 
-    if (test_bit(table->used, slot) && overlaps(&table->entries[slot], address, address) &&
-        has_asid(&table->entries[slot], asid)) {
-        drop(table, slot);
+    if (test_bit(table->used.words, slot) && overlaps(&table->info[slot], address, address) &&
+        has_asid(&table->info[slot], asid)) {
+        drop(mmu, table, slot);
     }
     for (uint64_t sizes = table->sizes; sizes != 0; sizes &= sizes - 1) {
         const unsigned size_log2 = (unsigned)__builtin_ctzll(sizes);
@@ -264,24 +296,24 @@ static void drop_va(struct tlb_table *table, uint64_t va, int asid)
         const uint64_t pages = 1ull << (size_log2 - MMU_PAGE_LOG2),
                        n = pages < TLB_SLOTS ? pages : TLB_SLOTS;
         const unsigned first = pages < TLB_SLOTS ? slot & ~(unsigned)(pages - 1) : 0;
-        for (unsigned s = next_in(table->used, first); s < first + n;
-             s = next_in(table->used, s + 1)) {
-            if (overlaps(&table->entries[s], address, address) &&
-                has_asid(&table->entries[s], asid)) {
-                drop(table, s);
+        for (unsigned s = next_in(&table->used, first); s < first + n;
+             s = next_in(&table->used, s + 1)) {
+            if (overlaps(&table->info[s], address, address) && has_asid(&table->info[s], asid)) {
+                drop(mmu, table, s);
             }
         }
     }
 }
 
-static void drop_range(struct tlb_table *table, uint64_t va, uint64_t size, int asid)
+static void drop_range(struct mmu *mmu, struct tlb_table *table, uint64_t va, uint64_t size,
+                       int asid)
 {
     const uint64_t first = va & MMU_VA_MASK;
     const uint64_t last = size - 1 < MMU_VA_MASK - first ? first + size - 1 : MMU_VA_MASK;
 
-    for (unsigned s = next_in(table->used, 0); s < TLB_SLOTS; s = next_in(table->used, s + 1)) {
-        if (overlaps(&table->entries[s], first, last) && has_asid(&table->entries[s], asid)) {
-            drop(table, s);
+    for (unsigned s = next_in(&table->used, 0); s < TLB_SLOTS; s = next_in(&table->used, s + 1)) {
+        if (overlaps(&table->info[s], first, last) && has_asid(&table->info[s], asid)) {
+            drop(mmu, table, s);
         }
     }
 }
@@ -302,17 +334,17 @@ void mmu_flush(struct a64_cpu *cpu, const struct mmu_flush *flush)
         }
         switch ((enum mmu_flush_kind)flush->kind) {
         case MMU_FLUSH_ALL:
-            empty(table);
+            empty(cpu->mmu, table);
             break;
         case MMU_FLUSH_ASID:
-            drop_asid(table, flush->asid);
+            drop_asid(cpu->mmu, table, flush->asid);
             break;
         case MMU_FLUSH_VA:
-            drop_va(table, flush->va, flush->asid);
+            drop_va(cpu->mmu, table, flush->va, flush->asid);
             break;
         case MMU_FLUSH_RANGE:
             if (flush->size != 0) {
-                drop_range(table, flush->va, flush->size, flush->asid);
+                drop_range(cpu->mmu, table, flush->va, flush->size, flush->asid);
             }
             break;
         }
@@ -358,15 +390,17 @@ void mmu_drop_write(struct a64_cpu *cpu, const uint8_t *hva)
     }
     for (unsigned index = 0; index < MMU_INDEX_COUNT; index++) {
         struct tlb_table *const table = &mmu->tables[index];
-        for (unsigned s = next_in(table->used, 0); s < TLB_SLOTS; s = next_in(table->used, s + 1)) {
+        for (unsigned s = next_in(&table->used, 0); s < TLB_SLOTS;
+             s = next_in(&table->used, s + 1)) {
             struct tlb_entry *const e = &table->entries[s];
-            const uintptr_t host = (uintptr_t)tlb_host(e, e->page);
-            if (e->write == 0 || (e->flags & TLB_CODE) != 0 || write_filter_bit(host) != bit) {
+            struct tlb_info *const info = &table->info[s];
+            const uintptr_t host = (uintptr_t)tlb_host(e, info->page);
+            if (e->write == 0 || (info->flags & TLB_CODE) != 0 || write_filter_bit(host) != bit) {
                 continue;
             }
             if (host == page) {
-                e->write |= TLB_SLOW;
-                e->flags |= TLB_CODE;
+                e->write &= ~TLB_SLOW;
+                info->flags |= TLB_CODE;
             } else {
                 others = true;
             }

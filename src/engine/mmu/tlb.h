@@ -2,11 +2,13 @@
 /*
  * The TLB of one vCPU: a direct-mapped table per translation context, 4 KiB pages, filled by the walker.
  *
- *      slot = VA[21:12]     tag = VA[63:12] | VALID | SLOW
+ *      slot = VA[26:12]     tag = VA[63:12] : 0xfff, or with SLOW taken out of it
  *
  * Tags hold the address as the instruction gave it: with TBI a tagged address has an entry of its own, in the slot of all the
- * page's entries. An access hits on the fast path when (VA with its low size bits) | VALID equals the tag, which also says that it
- * is aligned and crosses no page. SLOW in a tag sends accesses that hit to the function that looks at the entry's flags.
+ * page's entries. An access of `size` bytes hits on the fast path when (VA + size - 1) | 0xfff equals the tag of VA's slot: then it
+ * crosses no page. With the low size bits left out of the 0xfff it has to be aligned as well. Zeroed memory matches nothing. SLOW
+ * sends accesses that would hit to the function that looks at the entry's flags. Emitted code makes the same comparison
+ * (x64/mem.c), so that entries are as small as they can be, and what only maintenance needs lies apart.
  *
  * Entries hold the result of both stages and of the VM's map. Non-global entries belong to the current ASID: they are dropped when
  * it changes, found through a bit set, so that global entries survive and the cost is that of what was used.
@@ -16,9 +18,10 @@
 
 #include "engine/mmu/internal.h"
 
-#define TLB_SLOTS 1024u
-#define TLB_VALID (1ull << 11)
-#define TLB_SLOW  (1ull << 10)
+#define TLB_SLOTS_LOG2 15
+#define TLB_SLOTS      (1u << TLB_SLOTS_LOG2)
+#define TLB_TAG        0xfffull
+#define TLB_SLOW       (1ull << 10)
 
 enum {
     TLB_DEVICE = 1 << 0, /* misaligned accesses fault */
@@ -30,23 +33,32 @@ enum {
 };
 
 struct tlb_entry {
-    uint64_t read, write, fetch; /* tags; 0: no such access */
-    uintptr_t addend;            /* host address = VA + addend */
-    uint64_t page;               /* VA[63:12] */
+    uint64_t read, write; /* tags; 0: no such access */
+    uintptr_t addend;     /* host address = VA + addend */
+    uint64_t fetch;       /* tag */
+};
+_Static_assert(sizeof(struct tlb_entry) == 32, "the scale of the index in emitted code");
+
+struct tlb_info {
+    uint64_t page; /* VA[63:12] */
     uint16_t asid;
     uint8_t size_log2; /* of the stage 1 leaf */
     uint8_t flags;
-    uint32_t unused[5];
 };
-_Static_assert(sizeof(struct tlb_entry) == 64, "one cache line, and a shift for the index");
 
 #define TLB_WORDS       (TLB_SLOTS / 64)
 #define TLB_FILTER_BITS 1024u
 
+/* A set of slots; a bit of `any` says whether the word has one, so that emptying costs what was used. */
+struct tlb_set {
+    uint64_t any[TLB_WORDS / 64];
+    uint64_t words[TLB_WORDS];
+};
+
 struct tlb_table {
     struct tlb_entry entries[TLB_SLOTS];
-    uint64_t used[TLB_WORDS];
-    uint64_t nonglobal[TLB_WORDS];
+    struct tlb_info info[TLB_SLOTS];
+    struct tlb_set used, nonglobal;
     uint64_t sizes; /* bit n: there may be entries of leaves of 2^n bytes, n > 12 ... */
     uint64_t large_filter[TLB_FILTER_BITS / 64]; /* ... and whether of a given leaf, by hash */
 };
@@ -64,6 +76,8 @@ struct watched_pages {
 
 #define TLB_WRITE_FILTER_BITS 4096u
 
+#define TLB_CODE_FILTER_BITS 1024u
+
 struct mmu {
     struct tlb_table *tables; /* MMU_INDEX_COUNT of them; memory appears as it is touched */
     struct mmu_features features;
@@ -75,26 +89,40 @@ struct mmu {
     uint64_t write_filter[TLB_WRITE_FILTER_BITS /
                           64]; /* host pages that may have a write tag without SLOW, by hash */
 
+    bool
+        fetch_dropped; /* an entry for fetches has gone since the code cache's contexts were looked at */
+    uint64_t code_filter[TLB_CODE_FILTER_BITS / 64]; /* where code has been found, by 2 MiB */
+
     struct mmu_bus *bus;
     struct a64_cpu *bus_next; /* guarded by the bus */
     _Atomic uint64_t seen;    /* how far this vCPU has carried out what the bus holds */
     uint64_t posted;          /* number of its own last post */
 };
 
-static inline struct tlb_entry *tlb_slot(const struct a64_cpu *cpu, unsigned index, uint64_t va)
+static inline unsigned tlb_slot_of(uint64_t va)
 {
-    return &cpu->mmu->tables[index].entries[va >> MMU_PAGE_LOG2 & (TLB_SLOTS - 1)];
+    return (unsigned)(va >> MMU_PAGE_LOG2) & (TLB_SLOTS - 1);
 }
 
-/* What a tag has to be for a fast access of `size` (a power of two) at va. */
+static inline struct tlb_entry *tlb_slot(const struct a64_cpu *cpu, unsigned index, uint64_t va)
+{
+    return &cpu->mmu->tables[index].entries[tlb_slot_of(va)];
+}
+
+static inline struct tlb_info *tlb_slot_info(const struct a64_cpu *cpu, unsigned index, uint64_t va)
+{
+    return &cpu->mmu->tables[index].info[tlb_slot_of(va)];
+}
+
+/* What a tag has to be for a fast aligned access of `size` (a power of two) at va. */
 static inline uint64_t tlb_fast_tag(uint64_t va, unsigned size)
 {
-    return (va & (MMU_PAGE_MASK | (size - 1))) | TLB_VALID;
+    return (va + size - 1) | (TLB_TAG & ~(uint64_t)(size - 1));
 }
 
 static inline bool tlb_matches(uint64_t tag, uint64_t va)
 {
-    return (tag & ~TLB_SLOW) == ((va & MMU_PAGE_MASK) | TLB_VALID);
+    return (tag | TLB_SLOW) == (va | TLB_TAG);
 }
 
 static inline uint8_t *tlb_host(const struct tlb_entry *entry, uint64_t va)
@@ -102,11 +130,11 @@ static inline uint8_t *tlb_host(const struct tlb_entry *entry, uint64_t va)
     return (uint8_t *)(uintptr_t)(va + entry->addend);
 }
 
-/* Stores a walk's result and returns its entry. access: what was asked for (ACCESS_*). */
-struct tlb_entry *tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va,
-                           const struct mmu_page *page, unsigned access);
+/* Stores a walk's result in va's slot. access: what was asked for (ACCESS_*). */
+void tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va, const struct mmu_page *page,
+              unsigned access);
 
 /* The entry's page holds no translated code any more: writes may be fast again. */
-void tlb_code_gone(struct a64_cpu *cpu, struct tlb_entry *entry);
+void tlb_code_gone(struct a64_cpu *cpu, unsigned index, uint64_t va);
 
 #endif

@@ -8,6 +8,8 @@
 
 #define BIT64(n) (1ull << (n))
 
+#define SCTLR_M      BIT64(0)
+#define SCTLR_A      BIT64(1)
 #define SCTLR_SA     BIT64(3)
 #define SCTLR_SA0    BIT64(4)
 #define SCTLR_UMA    BIT64(9)
@@ -34,6 +36,7 @@
 #define HCR_VI     BIT64(7)
 #define HCR_VSE    BIT64(8)
 #define HCR_FB     BIT64(9)
+#define HCR_DC     BIT64(12)
 #define HCR_TWI    BIT64(13)
 #define HCR_TWE    BIT64(14)
 #define HCR_TID1   BIT64(16)
