@@ -7,8 +7,8 @@
  * are freed while all vCPUs of the VM are stopped outside of blocks, which code_find() asks for when too many bytes are held; the
  * generation then tells every vCPU to forget its jump cache.
  *
- * Each block keeps a copy of its guest words. A block is compared with guest memory once per run epoch, so that what the client
- * wrote to guest memory takes effect at the next run without any call.
+ * Each block keeps a copy of its guest words. The blocks of a page are compared with guest memory once per run epoch, so that what the
+ * client wrote to guest memory takes effect at the next run without any call.
  */
 #include "engine/code.h"
 
@@ -17,8 +17,10 @@
 #include <string.h>
 
 #include "engine/a64/translator.h"
+#include "engine/interp/interp.h"
 #include "engine/mmu/mmu.h"
 #include "engine/sys/exception.h"
+#include "engine/x64/x64.h"
 #include "vm/vm.h"
 
 #define BUCKETS           (1u << 15)
@@ -36,11 +38,14 @@ struct code_cache {
     struct ir_block *buckets[BUCKETS];
     struct code_page *pages[PAGE_BUCKETS];
     struct ir_block *retired;
-    _Atomic size_t bytes; /* of all blocks, the retired included; read without the lock */
+    struct x64_cache *x64; /* emitted code; NULL: all blocks are interpreted */
+    bool full;             /* no memory is left for emitted code */
+    struct a64_cpu *cpus;  /* the VM's, by code_next */
+    _Atomic size_t bytes;  /* of all blocks, the retired included; read without the lock */
     _Atomic uint64_t generation;
 };
 
-struct code_cache *code_create(void)
+struct code_cache *code_create(bool interpreter)
 {
     struct code_cache *const cache = calloc(1, sizeof(*cache));
 
@@ -48,7 +53,34 @@ struct code_cache *code_create(void)
         free(cache);
         return NULL;
     }
+    if (cache != NULL && !interpreter) {
+        cache->x64 = x64_cache_create();
+    }
     return cache;
+}
+
+void code_join(struct code_cache *cache, struct a64_cpu *cpu)
+{
+    pthread_mutex_lock(&cache->lock);
+    cpu->code_next = cache->cpus;
+    cache->cpus = cpu;
+    pthread_mutex_unlock(&cache->lock);
+}
+
+void code_leave(struct code_cache *cache, struct a64_cpu *cpu)
+{
+    pthread_mutex_lock(&cache->lock);
+    struct a64_cpu **link = &cache->cpus;
+    while (*link != cpu) {
+        link = &(*link)->code_next;
+    }
+    *link = cpu->code_next;
+    pthread_mutex_unlock(&cache->lock);
+}
+
+static size_t size_of(const struct ir_block *block)
+{
+    return sizeof(*block) + block->n_nodes * sizeof(block->nodes[0]);
 }
 
 static uint32_t mix(uint64_t v)
@@ -81,7 +113,13 @@ static void retire(struct code_cache *cache, struct ir_block *block)
         link = &(*link)->next;
     }
     *link = block->next;
-    atomic_store_explicit(&block->valid, false, memory_order_release);
+    atomic_store(&block->valid, false);
+    if (block->code != NULL) {
+        x64_unlink(cache->x64, block);
+        for (struct a64_cpu *cpu = cache->cpus; cpu != NULL; cpu = cpu->code_next) {
+            x64_forget_block(cpu, block);
+        }
+    }
     block->next = cache->retired;
     cache->retired = block;
 }
@@ -92,8 +130,9 @@ static void free_retired(struct code_cache *cache)
     while (cache->retired != NULL) {
         struct ir_block *const block = cache->retired;
         cache->retired = block->next;
-        cache->bytes -= sizeof(*block) + block->n_nodes * sizeof(block->nodes[0]);
-        free(block);
+        cache->bytes -= size_of(block);
+        x64_free_code(block);
+        translator_free_block(block);
     }
 }
 
@@ -141,6 +180,7 @@ void code_destroy(struct code_cache *cache)
     }
     retire_all(cache);
     free_retired(cache);
+    x64_cache_destroy(cache->x64);
     pthread_mutex_destroy(&cache->lock);
     free(cache);
 }
@@ -188,18 +228,44 @@ static bool is_block(const struct ir_block *b, const struct a64_cpu *cpu, const 
            atomic_load_explicit(&b->valid, memory_order_acquire);
 }
 
-/* Compares the block with memory when this has not been done since the present run began. hva is its translation of just now. */
-static bool is_fresh(struct a64_cpu *cpu, struct ir_block *block, const uint8_t *hva)
+/*
+ * Compares the blocks of a page with memory, all at once: emitted code goes from one to another of the same page without asking.
+ * Caller holds the lock.
+ */
+static void verify_page(struct code_cache *cache, const uint8_t *hva, uint64_t epoch)
 {
+    struct code_page *const page = *page_slot(cache, (uintptr_t)hva >> 12);
+    struct ir_block *next;
+
+    for (struct ir_block *block = page != NULL ? page->blocks : NULL; block != NULL; block = next) {
+        next = block->page_next;
+        if (memcmp(block->words, block->hva, 4u * block->n_insns) == 0) {
+            atomic_store_explicit(&block->verified, epoch, memory_order_relaxed);
+            continue;
+        }
+        /* Others that hold the changed bytes go by themselves. */
+        struct ir_block **link = &page->blocks;
+        while (*link != block) {
+            link = &(*link)->page_next;
+        }
+        *link = next;
+        retire(cache, block);
+    }
+}
+
+/* False: the block is not what memory holds any more. The page has been compared since the present run began, or is now. */
+static bool is_fresh(struct a64_cpu *cpu, struct ir_block *block)
+{
+    struct code_cache *const cache = cpu->code;
+
     if (__builtin_expect(
             atomic_load_explicit(&block->verified, memory_order_relaxed) >= cpu->run_epoch, 1)) {
         return true;
     }
-    if (memcmp(block->words, hva, 4u * block->n_insns) != 0) {
-        return false;
-    }
-    atomic_store_explicit(&block->verified, cpu->run_epoch, memory_order_relaxed);
-    return true;
+    pthread_mutex_lock(&cache->lock);
+    verify_page(cache, block->hva, cpu->run_epoch);
+    pthread_mutex_unlock(&cache->lock);
+    return atomic_load_explicit(&block->valid, memory_order_acquire);
 }
 
 /* Caller holds the lock. False: out of memory. */
@@ -221,7 +287,7 @@ static bool insert(struct code_cache *cache, struct ir_block *block)
     struct ir_block **const bucket = bucket_of(cache, block->hva, block->pc, block->mode);
     block->next = *bucket;
     *bucket = block;
-    cache->bytes += sizeof(*block) + block->n_nodes * sizeof(block->nodes[0]);
+    cache->bytes += size_of(block);
     return true;
 }
 
@@ -234,6 +300,10 @@ static void empty_cache(struct a64_cpu *cpu)
     pthread_mutex_lock(&cache->lock);
     retire_all(cache);
     free_retired(cache);
+    if (cache->x64 != NULL) {
+        x64_cache_empty(cache->x64);
+        cache->full = false;
+    }
     atomic_fetch_add(&cache->generation, 1);
     pthread_mutex_unlock(&cache->lock);
     vm_continue(cpu->vm);
@@ -248,23 +318,26 @@ static struct ir_block *find_slow(struct a64_cpu *cpu, const uint8_t *hva, bool 
     while (block != NULL && !is_block(block, cpu, hva, guarded)) {
         block = block->next;
     }
-    if (block != NULL && !is_fresh(cpu, block, hva)) {
-        retire_range(cache, (uintptr_t)hva, (uintptr_t)hva + 4u * block->n_insns - 1);
-        block = NULL;
-    }
     pthread_mutex_unlock(&cache->lock);
-    if (block != NULL) {
+    if (block != NULL && is_fresh(cpu, block)) {
         return block;
     }
 
-    block = translator_make_block(cpu, hva, guarded);
+    block = translator_make_block(cpu, hva, guarded, TR_MAX_INSNS);
     if (block == NULL) {
         return NULL;
     }
     atomic_store_explicit(&block->verified, cpu->run_epoch, memory_order_relaxed);
     pthread_mutex_lock(&cache->lock);
+    if (cache->x64 != NULL && (block->mode & (MODE_IL | MODE_ONE_INSN)) == 0) {
+        x64_compile(cache->x64, cpu, block, &cache->full);
+        if (block->code != NULL) {
+            translator_drop_nodes(block);
+        }
+    }
     if (!insert(cache, block)) {
-        free(block);
+        x64_free_code(block);
+        translator_free_block(block);
         block = NULL;
     }
     pthread_mutex_unlock(&cache->lock);
@@ -296,10 +369,10 @@ struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next)
         cpu->code_generation = generation;
     }
     struct ir_block **const slot = jump_slot(cpu);
-    if (*slot != NULL && is_block(*slot, cpu, hva, guarded) && is_fresh(cpu, *slot, hva)) {
+    if (*slot != NULL && is_block(*slot, cpu, hva, guarded) && is_fresh(cpu, *slot)) {
         return *slot;
     }
-    if (__builtin_expect(cache->bytes > CACHE_LIMIT_BYTES, 0)) {
+    if (__builtin_expect(cache->bytes > CACHE_LIMIT_BYTES || cache->full, 0)) {
         empty_cache(cpu);
         *next = IR_GO; /* the stop may have changed the map: look again */
         return NULL;
@@ -310,4 +383,26 @@ struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next)
         *next = IR_LEAVE;
     }
     return *slot;
+}
+
+/* --- Running ----------------------------------------------------------------------------------------------------------------- */
+
+enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block)
+{
+    struct code_cache *const cache = cpu->code;
+
+    if (block->code == NULL) {
+        cpu->x64.from = NULL;
+        return interp_run(cpu, block);
+    }
+    x64_select_context(cpu);
+    if (cpu->x64.from != NULL) {
+        pthread_mutex_lock(&cache->lock);
+        x64_link(cache->x64, cpu->x64.from, cpu->x64.from_exit, block);
+        pthread_mutex_unlock(&cache->lock);
+        cpu->x64.from = NULL;
+    } else {
+        x64_remember(cpu, block, 0, mmu_fetch_is_global(cpu, block->pc));
+    }
+    return x64_run(cache->x64, cpu, block);
 }

@@ -6,8 +6,16 @@
 #include "engine/a64/block.h"
 #include "engine/cpu.h"
 
-struct code_cache *code_create(void);
+/* interpreter: nothing is emitted. */
+struct code_cache *code_create(bool interpreter);
 void code_destroy(struct code_cache *cache);
+
+/* vCPUs that run its code. */
+void code_join(struct code_cache *cache, struct a64_cpu *cpu);
+void code_leave(struct code_cache *cache, struct a64_cpu *cpu);
+
+/* Runs a block that code_find() has just given, and those that it goes on with. Never IR_NEXT or IR_END. */
+enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block);
 
 /* The block for the present pc and mode; translates when needed. NULL: *next says what happened instead (fetch fault). */
 struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next);

@@ -19,6 +19,9 @@ struct vcpu;
 struct mmu;
 struct code_cache;
 struct ir_block;
+struct x64_emit;
+struct x64_contexts;
+struct x64_jump;
 
 /* PSTATE other than NZCV and BTYPE, at their places in SPSR_ELx (AArch64). */
 #define PSTATE_SP          (1u << 0)
@@ -138,6 +141,16 @@ struct a64_cpu {
     struct mmu *mmu; /* TLBs */
     struct code_cache *code;
     struct translator *translator;
+    struct {
+        const void *tlb_unpriv; /* the TLB's entries of unprivileged accesses */
+        struct x64_jump *jumps; /* of the present context */
+        struct ir_block *
+            from; /* the block whose exit number from_exit was taken last; NULL: none that can be linked */
+        uint32_t from_exit;
+        struct x64_emit *emit; /* scratch of the emitter */
+        struct x64_contexts *contexts;
+    } x64;
+    struct a64_cpu *code_next;    /* guarded by the code cache's lock */
     struct ir_block **jump_cache; /* CPU_JUMP_CACHE_ENTRIES */
     uint64_t code_generation;     /* of the code cache that jump_cache belongs to */
     uint64_t run_epoch;           /* vm->run_epoch when the present run began */

@@ -5,9 +5,9 @@
 
 #include "engine/a64/translator.h"
 #include "engine/code.h"
-#include "engine/interp/interp.h"
 #include "engine/mmu/mmu.h"
 #include "engine/sys/exception.h"
+#include "engine/x64/x64.h"
 #include "vm/internal.h"
 
 /* Zeroed memory of which only what is touched becomes resident. */
@@ -32,6 +32,7 @@ static void free_vcpu(struct vcpu *vcpu)
     if (vcpu->cpu.mmu != NULL) {
         mmu_destroy(&vcpu->cpu);
     }
+    x64_cpu_destroy(&vcpu->cpu);
     lazy_free(vcpu->cpu.jump_cache, JUMP_CACHE_BYTES);
     lazy_free(vcpu->cpu.translator, sizeof(struct translator));
     free(vcpu);
@@ -51,7 +52,8 @@ enum vm_status vm_vcpu_create(struct vm *vm, struct vcpu **result)
     cpu->code = vm->code;
     cpu->jump_cache = lazy_alloc(JUMP_CACHE_BYTES);
     cpu->translator = lazy_alloc(sizeof(struct translator));
-    if (cpu->jump_cache == NULL || cpu->translator == NULL || !mmu_create(cpu)) {
+    if (cpu->jump_cache == NULL || cpu->translator == NULL || !x64_cpu_create(cpu) ||
+        !mmu_create(cpu)) {
         free_vcpu(vcpu);
         return VM_NO_MEMORY;
     }
@@ -78,6 +80,7 @@ enum vm_status vm_vcpu_create(struct vm *vm, struct vcpu **result)
         free_vcpu(vcpu);
         return VM_LIMIT;
     }
+    code_join(vm->code, cpu);
     *result = vcpu;
     return VM_OK;
 }
@@ -88,6 +91,7 @@ void vm_vcpu_destroy(struct vcpu *vcpu)
 
     vm_timer_set(vcpu, UINT64_MAX);
     vm_gic_detach(vcpu);
+    code_leave(vm->code, &vcpu->cpu);
     pthread_mutex_lock(&vm->lock);
     vm->vcpus[vcpu->id] = NULL;
     vm->n_vcpus--;
@@ -142,6 +146,8 @@ static void run_until_exit(struct vcpu *vcpu)
 
     while (next != IR_LEAVE) {
         if (__builtin_expect(atomic_load_explicit(&cpu->requests, memory_order_relaxed) != 0, 0)) {
+            cpu->x64.from =
+                NULL; /* a stop may have freed it, an interrupt have taken the PC elsewhere */
             next = handle_requests(vcpu);
             if (next == IR_LEAVE) {
                 return;
@@ -153,8 +159,9 @@ static void run_until_exit(struct vcpu *vcpu)
                 continue;
             }
         }
-        const struct ir_block *const block = code_find(cpu, &next);
+        struct ir_block *const block = code_find(cpu, &next);
         if (__builtin_expect(block == NULL, 0)) {
+            cpu->x64.from = NULL;
             continue;
         }
         if (__builtin_expect(cpu->btype != 0, 0)) {
@@ -163,7 +170,7 @@ static void run_until_exit(struct vcpu *vcpu)
                 continue;
             }
         }
-        next = interp_run(cpu, block);
+        next = code_run(cpu, block);
     }
 }
 
@@ -176,6 +183,7 @@ void vm_vcpu_run(struct vcpu *vcpu)
     atomic_store_explicit(&vcpu->running, true, memory_order_relaxed);
     cpu->exit = (struct cpu_exit){0};
     cpu->run_epoch = atomic_fetch_add_explicit(&vcpu->vm->run_epoch, 1, memory_order_relaxed) + 1;
+    x64_drop_contexts(cpu, -1, true); /* code is compared with memory again in each run */
     vm_enter_guest(vcpu);
     cpu->in_guest = true;
     /* What the client changed between the runs is looked at once, by the first poll. */

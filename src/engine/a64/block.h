@@ -9,6 +9,8 @@
 
 #include "engine/ir/ir.h"
 
+struct x64_code;
+
 struct ir_block {
     uint64_t pc;   /* virtual address that the code was translated at */
     uint32_t mode; /* mode key */
@@ -21,8 +23,10 @@ struct ir_block {
     _Atomic uint64_t verified;  /* run epoch in which bytes were last compared with `words` */
     struct ir_block *next;      /* chain of its hash bucket, or of the retired */
     struct ir_block *page_next; /* chain of the blocks in its host page */
+    const void *code;           /* emitted code; NULL: interpret the nodes */
+    struct x64_code *x64;       /* what the emitter keeps about it */
+    struct ir_node *nodes;      /* n_nodes; NULL with code */
     uint32_t words[64];         /* copy of the guest code */
-    struct ir_node nodes[];     /* n_nodes */
 };
 
 #endif

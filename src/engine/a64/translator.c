@@ -47,7 +47,8 @@ static uint8_t landing(uint32_t w)
     return (w & 0xffe0001f) == 0xd4200000 || (w & 0xffe0001f) == 0xd4400000 ? 0xf : 1u << 0;
 }
 
-struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, bool guarded)
+struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, bool guarded,
+                                       unsigned max_insns)
 {
     struct tr t = {
         .nodes = cpu->translator->nodes,
@@ -58,9 +59,8 @@ struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, 
     };
     uint32_t words[TR_MAX_INSNS];
     const unsigned in_page = (unsigned)(0x1000 - (cpu->pc & 0xfff)) / 4;
-    const unsigned limit = (t.mode & MODE_ONE_INSN) != 0 ? 1
-                           : in_page < TR_MAX_INSNS      ? in_page
-                                                         : TR_MAX_INSNS;
+    const unsigned most = (t.mode & MODE_ONE_INSN) != 0 ? 1 : max_insns;
+    const unsigned limit = in_page < most ? in_page : most;
     unsigned n = 0;
 
     tr_node(&t, IR_NONE, 0, 0, IR_REF_NONE, IR_REF_NONE, IR_REF_NONE, 0, 0);
@@ -76,8 +76,11 @@ struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, 
         t.pc += 4;
     }
 
-    struct ir_block *const block = malloc(sizeof(*block) + t.n_nodes * sizeof(t.nodes[0]));
-    if (block == NULL) {
+    struct ir_block *const block = malloc(sizeof(*block));
+    struct ir_node *const nodes = malloc(t.n_nodes * sizeof(t.nodes[0]));
+    if (block == NULL || nodes == NULL) {
+        free(block);
+        free(nodes);
         return NULL;
     }
     *block = (struct ir_block){
@@ -89,8 +92,22 @@ struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, 
         .hva = hva,
         .valid = true,
         .bti_ok = landing(words[0]),
+        .nodes = nodes,
     };
     memcpy(block->words, words, n * sizeof(words[0]));
     memcpy(block->nodes, t.nodes, t.n_nodes * sizeof(t.nodes[0]));
     return block;
+}
+
+void translator_drop_nodes(struct ir_block *block)
+{
+    free(block->nodes);
+    block->nodes = NULL;
+    block->n_nodes = 0;
+}
+
+void translator_free_block(struct ir_block *block)
+{
+    free(block->nodes);
+    free(block);
 }

@@ -14,8 +14,12 @@ struct translator {
 
 /*
  * Translates the code at cpu->pc, which lies at hva, under the present mode. The block ends at the latest at the end of the 4 KiB
- * page. NULL: out of memory. The caller owns the block (free()).
+ * page, and after max_insns instructions. NULL: out of memory. The caller owns the block.
  */
-struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, bool guarded);
+struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, bool guarded,
+                                       unsigned max_insns);
+void translator_free_block(struct ir_block *block);
+/* The nodes are not needed any more. */
+void translator_drop_nodes(struct ir_block *block);
 
 #endif

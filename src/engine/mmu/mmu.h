@@ -125,6 +125,12 @@ void mmu_registers_changed(struct a64_cpu *cpu);
 /* The same after writes of DBGWVR, DBGWCR and MDSCR (and of MDCR_EL2.TDE). */
 void mmu_watchpoints_changed(struct a64_cpu *cpu);
 
+/* Of the regime of ordinary accesses. */
+unsigned mmu_current_asid(const struct a64_cpu *cpu);
+
+/* The translation of the fetch at va, which mmu_fetch() has just made, does not depend on the ASID. Its code may be remembered. */
+bool mmu_fetch_is_global(struct a64_cpu *cpu, uint64_t va);
+
 /* Code pages: write entries to the host page that holds hva must go, because it now holds translated code. This vCPU only. */
 void mmu_drop_write(struct a64_cpu *cpu, const uint8_t *hva);
 

@@ -7,6 +7,7 @@
 
 #include "engine/code.h"
 #include "engine/mmu/mailbox.h"
+#include "engine/x64/x64.h"
 #include "vm/memory.h"
 
 #define TABLES_BYTES (MMU_INDEX_COUNT * sizeof(struct tlb_table))
@@ -128,13 +129,10 @@ static unsigned next_in(const struct tlb_set *set, unsigned slot)
     return TLB_SLOTS;
 }
 
-static void drop(struct mmu *mmu, struct tlb_table *table, unsigned slot)
+static void drop(struct tlb_table *table, unsigned slot)
 {
     struct tlb_entry *const e = &table->entries[slot];
 
-    if (e->fetch != 0) {
-        mmu->fetch_dropped = true;
-    }
     e->read = 0;
     e->write = 0;
     e->fetch = 0;
@@ -184,10 +182,7 @@ void tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va, const struct mmu
     uint8_t flags = (page->guarded ? TLB_GUARDED : 0) | (page->global ? TLB_GLOBAL : 0);
 
     if (!same) {
-        const bool was_dropped = mmu->fetch_dropped;
-        drop(mmu, table, slot);
-        mmu->fetch_dropped =
-            was_dropped; /* losing the slot to another page changes no translation */
+        drop(table, slot);
     }
     if ((access & ACCESS_FETCH) != 0) {
         /* The attributes of data accesses may differ (MMU off, SCTLR.C): keep those that a data access has found. */
@@ -245,10 +240,10 @@ void tlb_code_gone(struct a64_cpu *cpu, unsigned index, uint64_t va)
 
 /* --- Maintenance ----------------------------------------------------------------------------------------------------------------- */
 
-static void empty(struct mmu *mmu, struct tlb_table *table)
+static void empty(struct tlb_table *table)
 {
     for (unsigned s = next_in(&table->used, 0); s < TLB_SLOTS; s = next_in(&table->used, s + 1)) {
-        drop(mmu, table, s);
+        drop(table, s);
     }
     if (table->sizes != 0) {
         memset(table->large_filter, 0, sizeof(table->large_filter));
@@ -256,12 +251,12 @@ static void empty(struct mmu *mmu, struct tlb_table *table)
     }
 }
 
-static void drop_asid(struct mmu *mmu, struct tlb_table *table, int asid)
+static void drop_asid(struct tlb_table *table, int asid)
 {
     for (unsigned s = next_in(&table->nonglobal, 0); s < TLB_SLOTS;
          s = next_in(&table->nonglobal, s + 1)) {
         if (asid < 0 || table->info[s].asid == asid) {
-            drop(mmu, table, s);
+            drop(table, s);
         }
     }
 }
@@ -279,14 +274,14 @@ static bool overlaps(const struct tlb_info *e, uint64_t first, uint64_t last)
     return start <= last && (start | leaf) >= first;
 }
 
-static void drop_va(struct mmu *mmu, struct tlb_table *table, uint64_t va, int asid)
+static void drop_va(struct tlb_table *table, uint64_t va, int asid)
 {
     const uint64_t address = va & MMU_VA_MASK;
     const unsigned slot = tlb_slot_of(va);
 
     if (test_bit(table->used.words, slot) && overlaps(&table->info[slot], address, address) &&
         has_asid(&table->info[slot], asid)) {
-        drop(mmu, table, slot);
+        drop(table, slot);
     }
     for (uint64_t sizes = table->sizes; sizes != 0; sizes &= sizes - 1) {
         const unsigned size_log2 = (unsigned)__builtin_ctzll(sizes);
@@ -299,21 +294,20 @@ static void drop_va(struct mmu *mmu, struct tlb_table *table, uint64_t va, int a
         for (unsigned s = next_in(&table->used, first); s < first + n;
              s = next_in(&table->used, s + 1)) {
             if (overlaps(&table->info[s], address, address) && has_asid(&table->info[s], asid)) {
-                drop(mmu, table, s);
+                drop(table, s);
             }
         }
     }
 }
 
-static void drop_range(struct mmu *mmu, struct tlb_table *table, uint64_t va, uint64_t size,
-                       int asid)
+static void drop_range(struct tlb_table *table, uint64_t va, uint64_t size, int asid)
 {
     const uint64_t first = va & MMU_VA_MASK;
     const uint64_t last = size - 1 < MMU_VA_MASK - first ? first + size - 1 : MMU_VA_MASK;
 
     for (unsigned s = next_in(&table->used, 0); s < TLB_SLOTS; s = next_in(&table->used, s + 1)) {
         if (overlaps(&table->info[s], first, last) && has_asid(&table->info[s], asid)) {
-            drop(mmu, table, s);
+            drop(table, s);
         }
     }
 }
@@ -325,7 +319,76 @@ static unsigned regime_of(unsigned index)
                                   : MMU_REGIME_E20;
 }
 
-void mmu_flush(struct a64_cpu *cpu, const struct mmu_flush *flush)
+/* --- Where code was found */
+
+#define CODE_REGION_LOG2 21
+
+static unsigned code_filter_bit(uint64_t va)
+{
+    return (unsigned)(hash((va & MMU_VA_MASK) >> CODE_REGION_LOG2) % TLB_CODE_FILTER_BITS);
+}
+
+static bool has_larger_leaves(const struct mmu *mmu)
+{
+    uint64_t sizes = 0;
+
+    for (unsigned index = 0; index < MMU_INDEX_COUNT; index++) {
+        sizes |= mmu->tables[index].sizes;
+    }
+    return sizes >> (CODE_REGION_LOG2 + 1) != 0;
+}
+
+static bool may_hold_code(const struct mmu *mmu, uint64_t va, uint64_t size)
+{
+    const uint64_t regions = (size >> CODE_REGION_LOG2) + 2;
+
+    if (regions > TLB_CODE_FILTER_BITS || has_larger_leaves(mmu)) {
+        return true;
+    }
+    for (uint64_t i = 0; i < regions; i++) {
+        if (test_bit(mmu->code_filter, code_filter_bit(va + (i << CODE_REGION_LOG2)))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool mmu_fetch_is_global(struct a64_cpu *cpu, uint64_t va)
+{
+    set_bit(cpu->mmu->code_filter, code_filter_bit(va));
+    return (tlb_slot_info(cpu, cpu->mmu_index, va)->flags & TLB_GLOBAL) != 0;
+}
+
+unsigned mmu_current_asid(const struct a64_cpu *cpu)
+{
+    return asid_of_index(cpu->mmu, cpu->mmu_index);
+}
+
+/* Emitted code remembers what fetches were translated to. */
+static void forget_code(struct a64_cpu *cpu, const struct mmu_flush *flush)
+{
+    switch ((enum mmu_flush_kind)flush->kind) {
+    case MMU_FLUSH_ALL:
+        x64_drop_contexts(cpu, -1, true);
+        memset(cpu->mmu->code_filter, 0, sizeof(cpu->mmu->code_filter));
+        break;
+    case MMU_FLUSH_ASID:
+        x64_drop_contexts(cpu, flush->asid, false);
+        break;
+    case MMU_FLUSH_VA:
+        if (may_hold_code(cpu->mmu, flush->va, 0)) {
+            x64_drop_contexts(cpu, flush->asid, true);
+        }
+        break;
+    case MMU_FLUSH_RANGE:
+        if (may_hold_code(cpu->mmu, flush->va, flush->size)) {
+            x64_drop_contexts(cpu, flush->asid, true);
+        }
+        break;
+    }
+}
+
+static void flush_tables(struct a64_cpu *cpu, const struct mmu_flush *flush)
 {
     for (unsigned index = 0; index < MMU_INDEX_COUNT; index++) {
         struct tlb_table *const table = &cpu->mmu->tables[index];
@@ -334,21 +397,27 @@ void mmu_flush(struct a64_cpu *cpu, const struct mmu_flush *flush)
         }
         switch ((enum mmu_flush_kind)flush->kind) {
         case MMU_FLUSH_ALL:
-            empty(cpu->mmu, table);
+            empty(table);
             break;
         case MMU_FLUSH_ASID:
-            drop_asid(cpu->mmu, table, flush->asid);
+            drop_asid(table, flush->asid);
             break;
         case MMU_FLUSH_VA:
-            drop_va(cpu->mmu, table, flush->va, flush->asid);
+            drop_va(table, flush->va, flush->asid);
             break;
         case MMU_FLUSH_RANGE:
             if (flush->size != 0) {
-                drop_range(cpu->mmu, table, flush->va, flush->size, flush->asid);
+                drop_range(table, flush->va, flush->size, flush->asid);
             }
             break;
         }
     }
+}
+
+void mmu_flush(struct a64_cpu *cpu, const struct mmu_flush *flush)
+{
+    flush_tables(cpu, flush);
+    forget_code(cpu, flush);
 }
 
 void mmu_flush_all(struct a64_cpu *cpu)
@@ -452,8 +521,12 @@ static void regime_changed(struct a64_cpu *cpu, struct tlb_registers *old,
         flush.kind = MMU_FLUSH_ALL;
         mmu_flush(cpu, &flush);
     } else if (*old_asid != asid || tables) {
+        /* Code that was found under the old ASID stays its code. */
         flush.kind = MMU_FLUSH_ASID;
-        mmu_flush(cpu, &flush);
+        flush_tables(cpu, &flush);
+        if (*old_asid == asid) {
+            forget_code(cpu, &flush);
+        }
     }
     *old = *now;
     *old_asid = asid;

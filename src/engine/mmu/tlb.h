@@ -89,8 +89,6 @@ struct mmu {
     uint64_t write_filter[TLB_WRITE_FILTER_BITS /
                           64]; /* host pages that may have a write tag without SLOW, by hash */
 
-    bool
-        fetch_dropped; /* an entry for fetches has gone since the code cache's contexts were looked at */
     uint64_t code_filter[TLB_CODE_FILTER_BITS / 64]; /* where code has been found, by 2 MiB */
 
     struct mmu_bus *bus;

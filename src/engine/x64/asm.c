@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "engine/x64/asm.h"
+
+#include <string.h>
+
+#define LONGEST 16
+
+/* At the start of each instruction: then no byte needs a check of its own. */
+static void room(struct x64_asm *a)
+{
+    if (__builtin_expect(a->end - a->p < LONGEST, 0)) {
+        a->full = true;
+        a->p = a->start;
+    }
+}
+
+static void put(struct x64_asm *a, unsigned byte)
+{
+    *a->p++ = (uint8_t)byte;
+}
+
+static void put32(struct x64_asm *a, uint32_t value)
+{
+    memcpy(a->p, &value, 4);
+    a->p += 4;
+}
+
+void x64_byte(struct x64_asm *a, unsigned byte)
+{
+    room(a);
+    put(a, byte);
+}
+
+void x64_u32(struct x64_asm *a, uint32_t value)
+{
+    room(a);
+    put32(a, value);
+}
+
+void x64_u64(struct x64_asm *a, uint64_t value)
+{
+    room(a);
+    memcpy(a->p, &value, 8);
+    a->p += 8;
+}
+
+void x64_align(struct x64_asm *a, unsigned to, unsigned ahead)
+{
+    static const uint8_t nops[9][9] = {
+        {0x90},
+        {0x66, 0x90},
+        {0x0f, 0x1f, 0x00},
+        {0x0f, 0x1f, 0x40, 0x00},
+        {0x0f, 0x1f, 0x44, 0x00, 0x00},
+        {0x66, 0x0f, 0x1f, 0x44, 0x00, 0x00},
+        {0x0f, 0x1f, 0x80, 0x00, 0x00, 0x00, 0x00},
+        {0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},
+        {0x66, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00},
+    };
+    unsigned n = -(x64_here(a) + ahead) & (to - 1);
+
+    while (n != 0) {
+        const unsigned length = n < 9 ? n : 9;
+        room(a);
+        memcpy(a->p, nops[length - 1], length);
+        a->p += length;
+        n -= length;
+    }
+}
+
+/* --- Pieces of an instruction ---------------------------------------------------------------------------------------------------- */
+
+static void modrm_reg(struct x64_asm *a, int reg, int rm)
+{
+    put(a, 0xc0u | (unsigned)(reg & 7) << 3 | (unsigned)(rm & 7));
+}
+
+static void modrm_mem(struct x64_asm *a, int reg, struct x64_mem m)
+{
+    const unsigned r = (unsigned)(reg & 7) << 3, b = (unsigned)(m.base & 7);
+    const bool sib = m.index != NOREG || b == RSP;
+    unsigned mod;
+
+    if (m.disp == 0 && b != RBP) {
+        mod = 0;
+    } else if (m.disp >= -128 && m.disp <= 127) {
+        mod = 1;
+    } else {
+        mod = 2;
+    }
+    put(a, mod << 6 | r | (sib ? (unsigned)RSP : b));
+    if (sib) {
+        const unsigned index = m.index == NOREG ? (unsigned)RSP : (unsigned)(m.index & 7);
+        put(a, (unsigned)m.scale << 6 | index << 3 | b);
+    }
+    if (mod == 1) {
+        put(a, (uint8_t)m.disp);
+    } else if (mod == 2) {
+        put32(a, (uint32_t)m.disp);
+    }
+}
+
+static unsigned op_prefix(uint32_t op)
+{
+    return op >> 10 & 3;
+}
+
+static unsigned op_map(uint32_t op)
+{
+    return op >> 8 & 3;
+}
+
+static void legacy(struct x64_asm *a, unsigned rex, uint32_t op)
+{
+    static const uint8_t prefixes[4] = {0, 0x66, 0xf3, 0xf2};
+
+    if (op_prefix(op) != 0) {
+        put(a, prefixes[op_prefix(op)]);
+    }
+    if (rex != 0) {
+        put(a, 0x40u | rex);
+    }
+    if (op_map(op) != 0) {
+        put(a, 0x0f);
+        if (op_map(op) > MAP_0F) {
+            put(a, op_map(op) == MAP_0F38 ? 0x38 : 0x3a);
+        }
+    }
+    put(a, op & 0xff);
+}
+
+static unsigned rex_of(unsigned w, int reg, int index, int base)
+{
+    return w << 3 | (reg > 7 ? 4u : 0) | (index > 7 ? 2u : 0) | (base > 7 ? 1u : 0);
+}
+
+/* --- General purpose ------------------------------------------------------------------------------------------------------------- */
+
+void x64_rr(struct x64_asm *a, unsigned w, uint32_t op, int reg, int rm)
+{
+    room(a);
+    legacy(a, rex_of(w, reg, NOREG, rm), op);
+    modrm_reg(a, reg, rm);
+}
+
+void x64_rm(struct x64_asm *a, unsigned w, uint32_t op, int reg, struct x64_mem m)
+{
+    room(a);
+    legacy(a, rex_of(w, reg, m.index, m.base), op);
+    modrm_mem(a, reg, m);
+}
+
+void x64_rr8(struct x64_asm *a, uint32_t op, int reg, int rm)
+{
+    const unsigned rex = rex_of(0, reg, NOREG, rm) | (reg > 3 || rm > 3 ? 0x40u : 0);
+
+    room(a);
+    legacy(a, rex, op);
+    modrm_reg(a, reg, rm);
+}
+
+void x64_rm8(struct x64_asm *a, uint32_t op, int reg, struct x64_mem m)
+{
+    room(a);
+    legacy(a, rex_of(0, reg, m.index, m.base) | (reg > 3 ? 0x40u : 0), op);
+    modrm_mem(a, reg, m);
+}
+
+void x64_alu_rr(struct x64_asm *a, unsigned w, enum x64_alu op, int reg, int rm)
+{
+    x64_rr(a, w, (uint32_t)op << 3 | 3, reg, rm);
+}
+
+void x64_alu_rm(struct x64_asm *a, unsigned w, enum x64_alu op, int reg, struct x64_mem m)
+{
+    x64_rm(a, w, (uint32_t)op << 3 | 3, reg, m);
+}
+
+void x64_alu_ri(struct x64_asm *a, unsigned w, enum x64_alu op, int reg, int32_t imm)
+{
+    const bool small = imm >= -128 && imm <= 127;
+
+    x64_rr(a, w, small ? 0x83 : 0x81, (int)op, reg);
+    if (small) {
+        put(a, (uint8_t)imm);
+    } else {
+        put32(a, (uint32_t)imm);
+    }
+}
+
+void x64_alu_mi(struct x64_asm *a, unsigned w, enum x64_alu op, struct x64_mem m, int32_t imm)
+{
+    const bool small = imm >= -128 && imm <= 127;
+
+    x64_rm(a, w, small ? 0x83 : 0x81, (int)op, m);
+    if (small) {
+        put(a, (uint8_t)imm);
+    } else {
+        put32(a, (uint32_t)imm);
+    }
+}
+
+void x64_shift_ri(struct x64_asm *a, unsigned w, enum x64_shift op, int reg, unsigned count)
+{
+    x64_rr(a, w, 0xc1, (int)op, reg);
+    put(a, count);
+}
+
+void x64_mov_rr(struct x64_asm *a, unsigned w, int to, int from)
+{
+    if (to != from || w == 0) {
+        x64_rr(a, w, 0x8b, to, from);
+    }
+}
+
+void x64_mov_ri(struct x64_asm *a, int reg, uint64_t value)
+{
+    room(a);
+    if (value <= UINT32_MAX) {
+        const unsigned rex = rex_of(0, NOREG, NOREG, reg);
+        if (rex != 0) {
+            put(a, 0x40u | rex);
+        }
+        put(a, 0xb8u | (unsigned)(reg & 7));
+        put32(a, (uint32_t)value);
+    } else if ((int64_t)value == (int32_t)value) {
+        x64_rr(a, 1, 0xc7, 0, reg);
+        put32(a, (uint32_t)value);
+    } else {
+        put(a, 0x40u | rex_of(1, NOREG, NOREG, reg));
+        put(a, 0xb8u | (unsigned)(reg & 7));
+        memcpy(a->p, &value, 8);
+        a->p += 8;
+    }
+}
+
+void x64_load(struct x64_asm *a, unsigned w, int reg, struct x64_mem m)
+{
+    x64_rm(a, w, 0x8b, reg, m);
+}
+
+void x64_store(struct x64_asm *a, unsigned w, int reg, struct x64_mem m)
+{
+    x64_rm(a, w, 0x89, reg, m);
+}
+
+void x64_store_imm(struct x64_asm *a, unsigned w, struct x64_mem m, int32_t imm)
+{
+    x64_rm(a, w, 0xc7, 0, m);
+    put32(a, (uint32_t)imm);
+}
+
+void x64_lea(struct x64_asm *a, unsigned w, int reg, struct x64_mem m)
+{
+    x64_rm(a, w, 0x8d, reg, m);
+}
+
+void x64_test_rr(struct x64_asm *a, unsigned w, int r1, int r2)
+{
+    x64_rr(a, w, 0x85, r2, r1);
+}
+
+void x64_test_ri(struct x64_asm *a, unsigned w, int reg, int32_t imm)
+{
+    x64_rr(a, w, 0xf7, 0, reg);
+    put32(a, (uint32_t)imm);
+}
+
+void x64_setcc(struct x64_asm *a, enum x64_cc cc, int reg)
+{
+    x64_rr8(a, X64_0F(0x90u | (unsigned)cc), 0, reg);
+}
+
+void x64_cmov(struct x64_asm *a, unsigned w, enum x64_cc cc, int to, int from)
+{
+    x64_rr(a, w, X64_0F(0x40u | (unsigned)cc), to, from);
+}
+
+void x64_unary(struct x64_asm *a, unsigned w, unsigned ext, int reg)
+{
+    x64_rr(a, w, 0xf7, (int)ext, reg);
+}
+
+void x64_push(struct x64_asm *a, int reg)
+{
+    room(a);
+    if (reg > 7) {
+        put(a, 0x41);
+    }
+    put(a, 0x50u | (unsigned)(reg & 7));
+}
+
+void x64_pop(struct x64_asm *a, int reg)
+{
+    room(a);
+    if (reg > 7) {
+        put(a, 0x41);
+    }
+    put(a, 0x58u | (unsigned)(reg & 7));
+}
+
+/* --- Jumps ----------------------------------------------------------------------------------------------------------------------- */
+
+uint32_t x64_jcc(struct x64_asm *a, enum x64_cc cc)
+{
+    room(a);
+    put(a, 0x0f);
+    put(a, 0x80u | (unsigned)cc);
+    put32(a, 0);
+    return x64_here(a) - 4;
+}
+
+uint32_t x64_jmp(struct x64_asm *a)
+{
+    room(a);
+    put(a, 0xe9);
+    put32(a, 0);
+    return x64_here(a) - 4;
+}
+
+void x64_jmp_to(struct x64_asm *a, uint32_t offset)
+{
+    x64_patch(a, x64_jmp(a), offset);
+}
+
+void x64_jcc_to(struct x64_asm *a, enum x64_cc cc, uint32_t offset)
+{
+    x64_patch(a, x64_jcc(a, cc), offset);
+}
+
+void x64_jmp_m(struct x64_asm *a, struct x64_mem m)
+{
+    x64_rm(a, 0, 0xff, 4, m);
+}
+
+void x64_jmp_r(struct x64_asm *a, int reg)
+{
+    x64_rr(a, 0, 0xff, 4, reg);
+}
+
+void x64_call_m(struct x64_asm *a, struct x64_mem m)
+{
+    x64_rm(a, 0, 0xff, 2, m);
+}
+
+void x64_call_r(struct x64_asm *a, int reg)
+{
+    x64_rr(a, 0, 0xff, 2, reg);
+}
+
+void x64_ret(struct x64_asm *a)
+{
+    x64_byte(a, 0xc3);
+}
+
+void x64_patch(struct x64_asm *a, uint32_t rel32, uint32_t target)
+{
+    const uint32_t distance = target - (rel32 + 4);
+
+    if (!a->full) {
+        memcpy(a->start + rel32, &distance, 4);
+    }
+}
+
+/* --- VEX ------------------------------------------------------------------------------------------------------------------------- */
+
+static void vex(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int index, int base)
+{
+    const unsigned pp = op_prefix(op), map = op_map(op);
+    const unsigned r = reg > 7 ? 0 : 0x80, x = index > 7 ? 0 : 0x40, b = base > 7 ? 0 : 0x20;
+    const unsigned v = (vvvv == NOREG ? 15u : ~(unsigned)vvvv & 15u) << 3;
+
+    room(a);
+    if (x != 0 && b != 0 && w == 0 && map == MAP_0F) {
+        put(a, 0xc5);
+        put(a, r | v | pp);
+    } else {
+        put(a, 0xc4);
+        put(a, r | x | b | map);
+        put(a, w << 7 | v | pp);
+    }
+    put(a, op & 0xff);
+}
+
+void x64_bmi_rrr(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int rm)
+{
+    vex(a, w, op, reg, vvvv, NOREG, rm);
+    modrm_reg(a, reg, rm);
+}
+
+void x64_bmi_rrm(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, struct x64_mem m)
+{
+    vex(a, w, op, reg, vvvv, m.index, m.base);
+    modrm_mem(a, reg, m);
+}
+
+void x64_rorx(struct x64_asm *a, unsigned w, int reg, int rm, unsigned count)
+{
+    vex(a, w, X64_OP(PP_F2, MAP_0F3A, 0xf0), reg, NOREG, NOREG, rm);
+    modrm_reg(a, reg, rm);
+    put(a, count);
+}
+
+void x64_vw(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int rm)
+{
+    vex(a, w, op, reg, vvvv, NOREG, rm);
+    modrm_reg(a, reg, rm);
+}
+
+void x64_v(struct x64_asm *a, uint32_t op, int reg, int vvvv, int rm)
+{
+    x64_vw(a, 0, op, reg, vvvv, rm);
+}
+
+void x64_vwm(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, struct x64_mem m)
+{
+    vex(a, w, op, reg, vvvv, m.index, m.base);
+    modrm_mem(a, reg, m);
+}
+
+void x64_vm(struct x64_asm *a, uint32_t op, int reg, int vvvv, struct x64_mem m)
+{
+    x64_vwm(a, 0, op, reg, vvvv, m);
+}
+
+void x64_vwi(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int rm, unsigned imm)
+{
+    x64_vw(a, w, op, reg, vvvv, rm);
+    put(a, imm);
+}
+
+void x64_vi(struct x64_asm *a, uint32_t op, int reg, int vvvv, int rm, unsigned imm)
+{
+    x64_vwi(a, 0, op, reg, vvvv, rm, imm);
+}
+
+void x64_vmi(struct x64_asm *a, uint32_t op, int reg, int vvvv, struct x64_mem m, unsigned imm)
+{
+    x64_vm(a, op, reg, vvvv, m);
+    put(a, imm);
+}
+
+void x64_v4(struct x64_asm *a, uint32_t op, int reg, int vvvv, int rm, int r4)
+{
+    x64_vi(a, op, reg, vvvv, rm, (unsigned)r4 << 4);
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Code memory, links between blocks, and jump tables.
+ *
+ * Code memory is a file in memory mapped twice, so that nothing is ever writable and executable at one address. A link is one aligned
+ * 32-bit store into a jump that other vCPUs may be executing.
+ */
+#include "engine/x64/cache.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "engine/mmu/tlb.h"
+#include "engine/x64/emit.h"
+
+/* --- Memory ---------------------------------------------------------------------------------------------------------------------- */
+
+static bool host_can(void)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+           __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt") &&
+           __builtin_cpu_supports("lzcnt");
+}
+
+static bool map_twice(struct x64_cache *cache)
+{
+    const int fd = memfd_create("a64-code", MFD_CLOEXEC);
+
+    if (fd < 0) {
+        return false;
+    }
+    void *rx = MAP_FAILED, *rw = MAP_FAILED;
+    if (ftruncate(fd, (off_t)cache->size) == 0) {
+        rw = mmap(NULL, cache->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+        rx = mmap(NULL, cache->size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    }
+    close(fd);
+    if (rx == MAP_FAILED || rw == MAP_FAILED) {
+        if (rx != MAP_FAILED) {
+            munmap(rx, cache->size);
+        }
+        if (rw != MAP_FAILED) {
+            munmap(rw, cache->size);
+        }
+        return false;
+    }
+    cache->rx = rx;
+    cache->rw = rw;
+    return true;
+}
+
+static void make_thunks(struct x64_cache *cache)
+{
+    struct x64_asm a = {.start = cache->rw, .p = cache->rw, .end = cache->rw + 4096};
+    struct x64_thunk_offsets at;
+
+    x64_emit_thunks(&a, &at);
+    assert(!a.full);
+    const uint8_t *const enter = cache->rx + at.enter;
+    memcpy(&cache->thunks.enter, &enter,
+           sizeof(enter)); /* ISO C has no cast from data to function */
+    cache->thunks.leave_go = cache->rx + at.leave_go;
+    cache->thunks.leave_eax = cache->rx + at.leave_eax;
+    cache->thunks.leave_indirect = cache->rx + at.leave_indirect;
+    cache->thunks.slow_access = cache->rx + at.slow_access;
+    cache->fixed = (x64_here(&a) + 63u) & ~63u;
+    cache->used = cache->fixed;
+}
+
+struct x64_cache *x64_cache_create(void)
+{
+    if (!host_can()) {
+        return NULL;
+    }
+    struct x64_cache *const cache = calloc(1, sizeof(*cache));
+    if (cache == NULL) {
+        return NULL;
+    }
+    cache->size = X64_CODE_BYTES;
+    if (!map_twice(cache)) {
+        free(cache);
+        return NULL;
+    }
+    make_thunks(cache);
+    return cache;
+}
+
+void x64_cache_destroy(struct x64_cache *cache)
+{
+    if (cache != NULL) {
+        munmap(cache->rx, cache->size);
+        munmap(cache->rw, cache->size);
+        free(cache);
+    }
+}
+
+void x64_cache_empty(struct x64_cache *cache)
+{
+    cache->used = cache->fixed;
+}
+
+/* --- One block's code ------------------------------------------------------------------------------------------------------------ */
+
+static void emit_block(struct x64_emit *e)
+{
+    e->n_stubs = e->n_saved = e->n_relocs = e->n_exits = e->n_helper_exits = 0;
+    e->failed = false;
+    e->btype = 0;
+    e->flags = IR_REF_NONE;
+    e->dirty_flags = false;
+    memset(e->held, 0, sizeof(e->held));
+    memset(e->locked, 0, sizeof(e->locked));
+    memset(e->guest, 0, sizeof(e->guest));
+    memset(e->dirty, 0, sizeof(e->dirty));
+    memset(e->memory, 0, sizeof(e->memory));
+    memset(e->slots, 0, sizeof(e->slots));
+    e->now = 0;
+    x64_plan(e);
+
+    struct x64_stub *const poll = x64_new_stub(e, STUB_POLL, 0);
+    x64_alu_mi(&e->a, 0, ALU_CMP, CPU_FIELD(requests), 0);
+    poll->jump = x64_jcc(&e->a, CC_NE);
+    e->body = x64_here(&e->a);
+    for (unsigned i = 1; i < e->n_nodes && !e->failed && !e->a.full; i++) {
+        e->now = i;
+        x64_emit_node(e, (ir_ref)i);
+    }
+    x64_emit_stubs(e);
+}
+
+static void place_code(struct x64_cache *cache, struct x64_emit *e, struct x64_code *code)
+{
+    const size_t size = x64_here(&e->a);
+    uint8_t *const rx = cache->rx + cache->used, *const rw = cache->rw + cache->used;
+
+    memcpy(rw, e->a.start, size);
+    for (unsigned i = 0; i < e->n_relocs; i++) {
+        const int64_t distance = (const uint8_t *)e->relocs[i].to - (rx + e->relocs[i].at + 4);
+        const int32_t rel32 = (int32_t)distance;
+        memcpy(rw + e->relocs[i].at, &rel32, 4);
+    }
+    for (unsigned i = 0; i < e->n_exits; i++) {
+        code->links[i] = (struct x64_link){.rel32 = rx + e->exits[i].rel32, .pc = e->exits[i].pc};
+    }
+    code->n_links = e->n_exits;
+    code->entry = rx;
+    cache->used += (size + 31u) & ~(size_t)31u;
+    e->block->x64 = code;
+    /* Another vCPU that sees the pointer sees the code. */
+    __atomic_store_n(&e->block->code, (const void *)(rx + e->body), __ATOMIC_RELEASE);
+}
+
+void x64_compile(struct x64_cache *cache, struct a64_cpu *cpu, struct ir_block *block, bool *full)
+{
+    struct x64_emit *const e = cpu->x64.emit;
+
+    e->a = (struct x64_asm){
+        .start = e->buffer, .p = e->buffer, .end = e->buffer + sizeof(e->buffer)};
+    e->cpu = cpu;
+    e->thunks = &cache->thunks;
+    e->block = block;
+    e->nodes = block->nodes;
+    e->n_nodes = block->n_nodes;
+    emit_block(e);
+    *full = false;
+    if (e->failed || e->a.full) {
+        return;
+    }
+    if (cache->size - cache->used < sizeof(e->buffer)) {
+        *full = true;
+        return;
+    }
+    struct x64_code *const code = malloc(sizeof(*code) + e->n_exits * sizeof(code->links[0]));
+    if (code == NULL) {
+        return;
+    }
+    *code = (struct x64_code){.incoming = NULL};
+    place_code(cache, e, code);
+}
+
+/* --- Links ----------------------------------------------------------------------------------------------------------------------- */
+
+static void patch(struct x64_cache *cache, const struct x64_link *link, const void *to)
+{
+    uint8_t *const rw = cache->rw + (link->rel32 - cache->rx);
+    const int32_t distance = (int32_t)((const uint8_t *)to - (link->rel32 + 4));
+
+    __atomic_store_n((int32_t *)(void *)rw, distance, __ATOMIC_RELAXED);
+}
+
+void x64_link(struct x64_cache *cache, struct ir_block *from, unsigned exit, struct ir_block *to)
+{
+    struct x64_code *const code = from->x64;
+
+    if (code == NULL || to->x64 == NULL || exit >= code->n_links || !from->valid || !to->valid) {
+        return;
+    }
+    struct x64_link *const link = &code->links[exit];
+    const uintptr_t page = ~(uintptr_t)0xfff;
+    if (link->to != NULL || link->pc != to->pc || from->mode != to->mode ||
+        from->guarded != to->guarded ||
+        ((uintptr_t)from->hva & page) != ((uintptr_t)to->hva & page)) {
+        return;
+    }
+    link->to = to;
+    link->next = to->x64->incoming;
+    to->x64->incoming = link;
+    patch(cache, link, to->x64->entry);
+}
+
+void x64_unlink(struct x64_cache *cache, struct ir_block *block)
+{
+    struct x64_code *const code = block->x64;
+
+    if (code == NULL) {
+        return;
+    }
+    for (struct x64_link *link = code->incoming; link != NULL; link = link->next) {
+        patch(cache, link, link->rel32 + 4);
+        link->to = NULL;
+    }
+    code->incoming = NULL;
+    for (unsigned i = 0; i < code->n_links; i++) {
+        struct x64_link *const link = &code->links[i];
+        if (link->to == NULL) {
+            continue;
+        }
+        struct x64_link **at = &link->to->x64->incoming;
+        while (*at != link) {
+            at = &(*at)->next;
+        }
+        *at = link->next;
+        patch(cache, link, link->rel32 + 4);
+        link->to = NULL;
+    }
+}
+
+void x64_free_code(struct ir_block *block)
+{
+    free(block->x64);
+    block->x64 = NULL;
+}
+
+/* --- Running --------------------------------------------------------------------------------------------------------------------- */
+
+enum ir_next x64_run(struct x64_cache *cache, struct a64_cpu *cpu, const struct ir_block *block)
+{
+    const struct tlb_table *const tables = cpu->mmu->tables;
+
+    cpu->x64.tlb_unpriv = tables[cpu->mmu_index_unpriv].entries;
+    return (enum ir_next)cache->thunks.enter((char *)cpu + X64_CPU_BIAS, block->code,
+                                             tables[cpu->mmu_index].entries);
+}

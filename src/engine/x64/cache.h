@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Inside src/engine/x64: what a block's code looks like to the cache, and the jump tables. */
+#ifndef ENGINE_X64_CACHE_H
+#define ENGINE_X64_CACHE_H
+
+#include "engine/x64/thunks.h"
+#include "engine/x64/x64.h"
+
+/* One exit to code of the same page. */
+struct x64_link {
+    uint8_t *rel32; /* in the executable mapping; jumps to what follows it while it is not linked */
+    uint64_t pc;
+    struct ir_block *to;   /* NULL: not linked */
+    struct x64_link *next; /* of those that jump to the same block */
+};
+
+struct x64_code {
+    const void *entry; /* with a poll before it; block->code is behind the poll */
+    struct x64_link *incoming;
+    unsigned n_links;
+    struct x64_link links[];
+};
+
+/* --- Jump tables: emitted code knows their layout. */
+struct x64_jump {
+    uint64_t pc;
+    const void *code;
+};
+#define X64_JUMP_ENTRIES  4096u
+#define X64_JUMP_SLOT(pc) ((unsigned)((pc) >> 2) & (X64_JUMP_ENTRIES - 1))
+#define X64_JUMP_TABLES   3u
+/* By PSTATE.BTYPE at the branch: of those that set 1 or 2 one table. */
+#define X64_JUMP_TABLE(btype) (((btype) + 1u) / 2u)
+
+struct x64_cache {
+    uint8_t *rx, *rw;         /* the same memory, executable and writable */
+    size_t size, used, fixed; /* fixed: the thunks at its start */
+    struct x64_thunks thunks;
+};
+
+#define X64_CODE_BYTES ((size_t)96 << 20)
+
+struct x64_emit;
+
+#endif

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Inside src/engine/x64: the emitter of one block.
+ *
+ * Two passes over the IR. plan.c walks backwards: what is used, for how long, and what is computed only where it is used (constants,
+ * flags, conditions). Then one pass forwards emits, with registers allocated on the way (regs.c).
+ *
+ * Registers: RBP = the vCPU + X64_CPU_BIAS; R14 = the entries of the TLB of ordinary accesses; RSP = the frame (thunks.h), 16 bytes
+ * aligned. RAX, RCX, XMM0 and XMM1 are scratch of each node's code, never live from one node to the next. The others hold values.
+ *
+ * Where a value is: in a host register, in a frame slot, in the memory of a guest register that holds it, or nowhere yet because it
+ * is lazy. A guest register that was written is dirty until its value is stored: at the end of the block, before a helper, or on
+ * the way out in a stub. The stubs lie behind the block's code and have a snapshot of what was dirty where.
+ */
+#ifndef ENGINE_X64_EMIT_H
+#define ENGINE_X64_EMIT_H
+
+#include <assert.h>
+#include <stddef.h>
+
+#include "engine/a64/block.h"
+#include "engine/a64/translate.h"
+#include "engine/cpu.h"
+#include "engine/x64/asm.h"
+#include "engine/x64/thunks.h"
+
+#define X64_CPU_BIAS 128
+#define X64_MAX_REFS (TR_MAX_NODES + 1)
+
+enum x64_class { CLASS_INT, CLASS_VEC };
+
+struct x64_val {
+    uint16_t last;   /* the last node that needs it; 0: none does */
+    uint16_t n_uses; /* by nodes, not counting that a guest register holds it */
+    int8_t reg;      /* GPR or XMM by class; NOREG */
+    uint8_t cls;
+    int16_t slot; /* frame slot; -1 */
+    int8_t guest; /* guest register whose memory holds it; -1 */
+    bool lazy;    /* not computed yet: where it is used */
+};
+
+/* A place to leave or to go slow, behind the block. */
+enum x64_stub_kind { STUB_EXIT, STUB_POLL, STUB_INDIRECT, STUB_LOAD, STUB_STORE, STUB_SP };
+
+struct x64_where {
+    int8_t reg;   /* NOREG: */
+    int8_t guest; /* memory of a guest register; -1: */
+    int16_t slot; /* frame slot; -1: constant */
+    ir_ref value;
+};
+
+struct x64_saved { /* what a stub stores */
+    uint8_t cls, guest;
+    struct x64_where from;
+};
+
+struct x64_stub {
+    uint8_t kind;
+    uint8_t insn;
+    ir_ref node;
+    uint32_t jump;               /* rel32 that leads here */
+    uint32_t jump2;              /* another; 0: none */
+    uint32_t resume;             /* where the code goes on */
+    uint64_t target;             /* of STUB_EXIT */
+    int8_t reg, value_reg, base; /* operands in registers */
+    bool value_is_vector;
+    int32_t disp;
+    uint16_t first_saved, n_saved;
+    bool flags_dirty;
+    ir_ref flags;
+    struct x64_where flags_at[2]; /* the lazy flags' operands; [0]: the packed flags */
+};
+
+#define X64_MAX_STUBS  512
+#define X64_MAX_SAVED  8192
+#define X64_MAX_RELOCS 1024
+
+struct x64_reloc {
+    uint32_t at; /* a rel32 in the buffer */
+    const void *to;
+};
+
+struct x64_exit { /* a jump to code of the same page that can be linked; or from a helper */
+    uint32_t rel32, stub;
+    uint64_t pc;
+};
+
+struct x64_emit {
+    struct x64_asm a;
+    struct a64_cpu *cpu;
+    const struct x64_thunks *thunks;
+    struct ir_block *block;
+    const struct ir_node *nodes;
+    unsigned n_nodes;
+    unsigned now; /* node being emitted */
+
+    /* By class: of general-purpose and of vector registers. */
+    ir_ref held[2][16]; /* the value in a host register; 0: free */
+    uint32_t locked[2];
+    ir_ref guest[2][32]; /* the present value of a guest register; 0: that in memory */
+    uint32_t dirty[2];
+    ir_ref memory[2][32]; /* the value that the guest register's memory holds; 0: not known */
+    ir_ref flags;
+    bool dirty_flags;
+    unsigned btype;                       /* of IR_PUT_BTYPE */
+    uint64_t slots[X64_FRAME_SLOTS / 64]; /* frame slots in use */
+
+    unsigned n_stubs, n_saved, n_relocs, n_exits, n_helper_exits;
+    uint32_t body; /* where the code behind the poll begins */
+    bool failed;   /* some table is full: the block is left to the interpreter */
+
+    uint16_t
+        observer[X64_MAX_REFS]; /* the last node up to here that may see or show guest registers */
+    ir_ref alias[X64_MAX_REFS];
+    struct x64_val val[X64_MAX_REFS];
+    struct x64_stub stubs[X64_MAX_STUBS];
+    struct x64_saved saved[X64_MAX_SAVED];
+    struct x64_reloc relocs[X64_MAX_RELOCS];
+    struct x64_exit exits[X64_MAX_STUBS], helper_exits[X64_MAX_STUBS];
+    uint8_t buffer[128 << 10];
+};
+
+/* A field of struct a64_cpu. */
+#define CPU_FIELD(field)   x64_at(RBP, (int32_t)offsetof(struct a64_cpu, field) - X64_CPU_BIAS)
+#define CPU_OFFSET(offset) x64_at(RBP, (int32_t)(offset)-X64_CPU_BIAS)
+#define CPU_X(r)           CPU_OFFSET(offsetof(struct a64_cpu, x) + 8u * (unsigned)(r))
+#define CPU_V(r)           CPU_OFFSET(offsetof(struct a64_cpu, v) + 16u * (unsigned)(r))
+#define FRAME(offset)      x64_at(RSP, (int32_t)(offset))
+#define FRAME_SLOT(slot)   FRAME(FRAME_SLOTS + 16 * (slot))
+
+static inline ir_ref x64_resolve(const struct x64_emit *e, ir_ref ref)
+{
+    return e->alias[ref] != 0 ? e->alias[ref] : ref;
+}
+
+static inline const struct ir_node *x64_node(const struct x64_emit *e, ir_ref ref)
+{
+    return &e->nodes[x64_resolve(e, ref)];
+}
+
+static inline struct x64_val *x64_val(struct x64_emit *e, ir_ref ref)
+{
+    return &e->val[x64_resolve(e, ref)];
+}
+
+/* True and *value when ref is a constant (IR_REF_NONE counts as 0). */
+bool x64_const(const struct x64_emit *e, ir_ref ref, uint64_t *value);
+/* ... that fits a sign-extended (sf = 0: any) 32-bit immediate */
+bool x64_imm32(const struct x64_emit *e, ir_ref ref, unsigned sf, int32_t *value);
+
+/* --- plan.c */
+void x64_plan(struct x64_emit *e);
+/* address = base + disp, where base lives as long as the access needs it */
+void x64_split_address(const struct x64_emit *e, ir_ref address, ir_ref *base, int32_t *disp);
+/* ADD of a value shifted left by 1 to 3: *index and *scale */
+bool x64_scaled_operand(const struct x64_emit *e, ir_ref ref, ir_ref *index, unsigned *scale);
+
+/* A lane of that size (log2) of a vector: its number */
+bool x64_lane_of(const struct x64_emit *e, ir_ref ref, unsigned size, unsigned *lane);
+
+/* --- regs.c. What these return is locked until x64_done(). */
+int x64_use(struct x64_emit *e, enum x64_class cls,
+            ir_ref ref); /* a register of that class with the value */
+int x64_def(struct x64_emit *e, enum x64_class cls, ir_ref node);
+/* A register for the node's result that starts with ref's value: ref's own where this was its last use. */
+int x64_def_from(struct x64_emit *e, enum x64_class cls, ir_ref node, ir_ref ref);
+int x64_temp(struct x64_emit *e, enum x64_class cls);
+void x64_bind(struct x64_emit *e, enum x64_class cls, ir_ref node,
+              int reg);                     /* a temporary becomes the node's value */
+void x64_take(struct x64_emit *e, int gpr); /* empties and locks it */
+static inline bool x64_dies(const struct x64_emit *e, ir_ref ref)
+{
+    return e->val[x64_resolve(e, ref)].last <= e->now;
+}
+/* After each node: unlocks, and frees what its operands held when they are not needed any more. */
+void x64_done(struct x64_emit *e);
+/* Before a call of C: everything that is needed later leaves the registers that C may change. */
+void x64_spill_for_call(struct x64_emit *e);
+void x64_store_dirty(struct x64_emit *e); /* uses RAX and RCX */
+void x64_snapshot(struct x64_emit *e, struct x64_stub *stub);
+void x64_put(struct x64_emit *e, enum x64_class cls, unsigned r, ir_ref value);
+void x64_put_flags(struct x64_emit *e, ir_ref value);
+void x64_keep_in_frame(struct x64_emit *e); /* what is needed later is not in guest memory alone */
+void x64_forget_memory(struct x64_emit *e); /* a helper may have written guest registers */
+void x64_load_value(struct x64_emit *e, enum x64_class cls, int reg,
+                    ir_ref ref); /* copies, wherever it is */
+
+/* --- node.c */
+void x64_emit_node(struct x64_emit *e, ir_ref node);
+bool x64_is_dead(const struct x64_emit *e,
+                 unsigned node); /* after or while planning: nothing needs it */
+
+/* --- int.c */
+void x64_emit_int(struct x64_emit *e, ir_ref node);
+/* Emits the comparison behind a condition; *cc holds when it is true. */
+enum x64_cc x64_condition(struct x64_emit *e, ir_ref ref);
+/* The host's flags from a lazy or packed flag value, and the code for an A64 condition. */
+enum x64_cc x64_flags_cc(struct x64_emit *e, ir_ref flags, unsigned cond);
+void x64_pack_flags(struct x64_emit *e, bool inverted_carry);  /* EAX = NZCV of the host's flags */
+void x64_materialize(struct x64_emit *e, ir_ref ref, int reg); /* a lazy integer value */
+
+/* --- mem.c */
+void x64_emit_mem(struct x64_emit *e, ir_ref node);
+void x64_stub_mem(struct x64_emit *e, struct x64_stub *stub);
+
+/* --- vec.c */
+void x64_emit_vec(struct x64_emit *e, ir_ref node);
+
+/* --- flow.c */
+void x64_emit_flow(struct x64_emit *e, ir_ref node);
+void x64_emit_stubs(struct x64_emit *e);
+void x64_stub_stores(struct x64_emit *e, const struct x64_stub *stub);
+struct x64_stub *x64_new_stub(struct x64_emit *e, enum x64_stub_kind kind, ir_ref node);
+void x64_reloc(struct x64_emit *e, uint32_t rel32, const void *to);
+void x64_set_pc(struct x64_emit *e, uint64_t pc); /* uses RAX */
+
+#endif

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Leaving a block: branches, calls of helpers, and the stubs behind the code. */
+#include <string.h>
+
+#include "engine/sys/exception.h"
+#include "engine/x64/cache.h"
+#include "engine/x64/emit.h"
+
+#define INT CLASS_INT
+#define VEC CLASS_VEC
+
+void x64_reloc(struct x64_emit *e, uint32_t rel32, const void *to)
+{
+    if (e->n_relocs == X64_MAX_RELOCS) {
+        e->failed = true;
+        return;
+    }
+    e->relocs[e->n_relocs++] = (struct x64_reloc){.at = rel32, .to = to};
+}
+
+static void jump_out(struct x64_emit *e, const void *to)
+{
+    x64_reloc(e, x64_jmp(&e->a), to);
+}
+
+void x64_set_pc(struct x64_emit *e, uint64_t pc)
+{
+    if ((int64_t)pc == (int32_t)pc) {
+        x64_store_imm(&e->a, 1, CPU_FIELD(pc), (int32_t)pc);
+    } else {
+        x64_mov_ri(&e->a, RAX, pc);
+        x64_store(&e->a, 1, RAX, CPU_FIELD(pc));
+    }
+}
+
+struct x64_stub *x64_new_stub(struct x64_emit *e, enum x64_stub_kind kind, ir_ref node)
+{
+    static struct x64_stub none;
+
+    if (e->n_stubs == X64_MAX_STUBS) {
+        e->failed = true;
+        return &none;
+    }
+    struct x64_stub *const stub = &e->stubs[e->n_stubs++];
+    *stub = (struct x64_stub){.kind = (uint8_t)kind,
+                              .node = node,
+                              .insn = e->nodes[node].insn,
+                              .reg = NOREG,
+                              .value_reg = NOREG};
+    x64_snapshot(e, stub);
+    return stub;
+}
+
+/* --- Storing guest registers on the way out --------------------------------------------------------------------------------------- */
+
+static void load_where(struct x64_emit *e, int reg, const struct x64_where *w)
+{
+    uint64_t value = 0;
+
+    if (w->reg != NOREG) {
+        x64_mov_rr(&e->a, 1, reg, w->reg);
+    } else if (w->slot >= 0) {
+        x64_load(&e->a, 1, reg, FRAME_SLOT(w->slot));
+    } else if (w->guest >= 0) {
+        x64_load(&e->a, 1, reg, CPU_X(w->guest));
+    } else {
+        x64_const(e, w->value, &value);
+        x64_mov_ri(&e->a, reg, value);
+    }
+}
+
+static void store_flags(struct x64_emit *e, const struct x64_stub *stub)
+{
+    struct x64_asm *const a = &e->a;
+    const struct ir_node *const n = &e->nodes[stub->flags];
+    const struct x64_where *const fa = &stub->flags_at[0], *const fb = &stub->flags_at[1];
+
+    if (fa->value == stub->flags || stub->flags == IR_REF_NONE) { /* packed, or a constant */
+        load_where(e, RAX, fa);
+        x64_store(a, 0, RAX, CPU_FIELD(nzcv));
+        return;
+    }
+    load_where(e, RAX, fa);
+    switch (n->op) {
+    case IR_FLAGS_LOGIC:
+        x64_test_rr(a, n->type, RAX, RAX);
+        break;
+    default: {
+        const enum x64_alu op = n->op == IR_FLAGS_SUB ? ALU_CMP : ALU_ADD;
+        int32_t imm;
+        if (fb->reg != NOREG) {
+            x64_alu_rr(a, n->type, op, RAX, fb->reg);
+        } else if (fb->slot < 0 && fb->guest < 0 && x64_imm32(e, fb->value, n->type, &imm)) {
+            x64_alu_ri(a, n->type, op, RAX, imm);
+        } else {
+            load_where(e, RCX, fb);
+            x64_alu_rr(a, n->type, op, RAX, RCX);
+        }
+        break;
+    }
+    }
+    x64_pack_flags(e, n->op == IR_FLAGS_SUB);
+    x64_store(a, 0, RAX, CPU_FIELD(nzcv));
+}
+
+static void store_guest(struct x64_emit *e, const struct x64_saved *s)
+{
+    struct x64_asm *const a = &e->a;
+    const struct x64_where *const w = &s->from;
+
+    if (s->cls == VEC) {
+        int reg = w->reg;
+        if (reg == NOREG) {
+            reg = 0; /* XMM_SCRATCH0 */
+            if (w->slot >= 0) {
+                x64_vm(a, X64_VMOVDQU_LOAD, reg, NOREG, FRAME_SLOT(w->slot));
+            } else {
+                x64_load_value(e, VEC, reg, w->value);
+            }
+        }
+        x64_vm(a, X64_VMOVDQU_STORE, reg, NOREG, CPU_V(s->guest));
+        return;
+    }
+    if (w->reg != NOREG) {
+        x64_store(a, 1, w->reg, CPU_X(s->guest));
+        return;
+    }
+    uint64_t value;
+    if (w->slot < 0 && w->guest < 0 && x64_const(e, w->value, &value) &&
+        (int64_t)value == (int32_t)value) {
+        x64_store_imm(a, 1, CPU_X(s->guest), (int32_t)value);
+        return;
+    }
+    load_where(e, RAX, w);
+    x64_store(a, 1, RAX, CPU_X(s->guest));
+}
+
+void x64_stub_stores(struct x64_emit *e, const struct x64_stub *stub)
+{
+    if (stub->flags_dirty) {
+        store_flags(e, stub);
+    }
+    for (unsigned i = 0; i < stub->n_saved; i++) {
+        store_guest(e, &e->saved[stub->first_saved + i]);
+    }
+}
+
+/* --- Direct exits ---------------------------------------------------------------------------------------------------------------- */
+
+static bool in_page(const struct x64_emit *e, uint64_t target)
+{
+    return (target ^ e->block->pc) >> 12 == 0 && (target & 3) == 0;
+}
+
+/*
+ * To another page: through the jump table of the present context, whose slot is known. RAX and RCX are free.
+ * Target addresses that are not canonical for the guest are not in any table.
+ */
+static void jump_far(struct x64_emit *e, uint64_t target)
+{
+    struct x64_asm *const a = &e->a;
+    const int32_t offset = (int32_t)(X64_JUMP_SLOT(target) * sizeof(struct x64_jump));
+
+    x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(requests), 0);
+    const uint32_t poll = x64_jcc(a, CC_NE);
+    x64_load(a, 1, RCX, CPU_FIELD(x64.jumps));
+    x64_mov_ri(a, RAX, target);
+    x64_alu_rm(a, 1, ALU_CMP, RAX, x64_at(RCX, offset + (int32_t)offsetof(struct x64_jump, pc)));
+    const uint32_t miss = x64_jcc(a, CC_NE);
+    x64_jmp_m(a, x64_at(RCX, offset + (int32_t)offsetof(struct x64_jump, code)));
+    x64_patch_here(a, poll);
+    x64_patch_here(a, miss);
+    x64_set_pc(e, target);
+    jump_out(e, e->thunks->leave_go);
+}
+
+/* Inside the page: a jump that is linked when the target is there (cache.c); until then it goes to the code behind it. */
+static void jump_near(struct x64_emit *e, uint64_t target)
+{
+    struct x64_asm *const a = &e->a;
+
+    if (e->n_exits == X64_MAX_STUBS) {
+        e->failed = true;
+        return;
+    }
+    struct x64_exit *const exit = &e->exits[e->n_exits];
+    x64_align(a, 4, 1); /* patched by one store */
+    exit->rel32 = x64_jmp(a);
+    x64_patch_here(a, exit->rel32);
+    exit->stub = x64_here(a);
+    exit->pc = target;
+    x64_set_pc(e, target);
+    x64_mov_ri(a, RAX, (uintptr_t)e->block);
+    x64_store(a, 1, RAX, CPU_FIELD(x64.from));
+    x64_store_imm(a, 0, CPU_FIELD(x64.from_exit), (int32_t)e->n_exits);
+    jump_out(e, e->thunks->leave_go);
+    e->n_exits++;
+}
+
+static void leave_to(struct x64_emit *e, uint64_t target)
+{
+    if (in_page(e, target)) {
+        jump_near(e, target);
+    } else {
+        jump_far(e, target);
+    }
+}
+
+static void branch_if(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    const enum x64_cc cc = x64_condition(e, n->a);
+    struct x64_stub *const stub = x64_new_stub(e, STUB_EXIT, node);
+
+    stub->target = n->imm64;
+    stub->jump = x64_jcc(&e->a, cc);
+}
+
+/* --- Indirect exits -------------------------------------------------------------------------------------------------------------- */
+
+static void jump_indirect(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+    const int target = x64_use(e, INT, n->a);
+    /* BTYPE 1 and 2 share a table, 3 has one: a block is in it when such a branch may land on it. */
+    const int32_t table = (int32_t)(X64_JUMP_TABLE(e->btype) * X64_JUMP_ENTRIES *
+                                    sizeof(struct x64_jump));
+
+    x64_store_dirty(e);
+    x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(requests), 0);
+    struct x64_stub *const stub = x64_new_stub(e, STUB_INDIRECT, node);
+    stub->reg = (int8_t)target;
+    stub->jump = x64_jcc(a, CC_NE);
+    x64_load(a, 1, RCX, CPU_FIELD(x64.jumps));
+    x64_mov_rr(a, 0, RAX, target);
+    x64_alu_ri(a, 0, ALU_AND, RAX, (X64_JUMP_ENTRIES - 1) << 2);
+    _Static_assert(sizeof(struct x64_jump) == 16, "an address times 4 is the slot's offset");
+    x64_alu_rm(a, 1, ALU_CMP, target,
+               x64_at_index(RCX, RAX, 2, table + (int32_t)offsetof(struct x64_jump, pc)));
+    stub->jump2 = x64_jcc(a, CC_NE);
+    x64_jmp_m(a, x64_at_index(RCX, RAX, 2, table + (int32_t)offsetof(struct x64_jump, code)));
+}
+
+/* The interpreter's JUMP_IND: addresses with a tag are made canonical by a function. */
+static void stub_indirect(struct x64_emit *e, const struct x64_stub *stub)
+{
+    struct x64_asm *const a = &e->a;
+
+    x64_store(a, 1, stub->reg, CPU_FIELD(pc));
+    if (e->btype != 0) {
+        x64_rm8(a, 0xc6, 0, CPU_FIELD(btype));
+        x64_byte(a, e->btype);
+    }
+    jump_out(e, e->thunks->leave_indirect);
+}
+
+/* --- Helpers --------------------------------------------------------------------------------------------------------------------- */
+
+static void call_helper(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+    const int ra = x64_use(e, INT, n->a), rb = x64_use(e, INT, n->b);
+
+    x64_store(a, 1, ra, FRAME(FRAME_SCRATCH));
+    x64_store(a, 1, rb, FRAME(FRAME_SCRATCH + 8));
+    x64_store_dirty(e);
+    x64_keep_in_frame(e);
+    x64_spill_for_call(e);
+    x64_set_pc(e, e->block->pc + 4ull * n->insn);
+    x64_lea(a, 1, RDI, CPU_OFFSET(0));
+    x64_lea(a, 1, RSI, FRAME(FRAME_ARGS + 48));
+    x64_load(a, 1, RDX, FRAME(FRAME_SCRATCH));
+    x64_load(a, 1, RCX, FRAME(FRAME_SCRATCH + 8));
+    x64_mov_ri(a, R8, n->imm);
+    x64_mov_ri(a, RAX, (uintptr_t)ir_helpers[n->d].fn);
+    x64_call_r(a, RAX);
+    e->locked[INT] = 0;
+    x64_test_rr(a, 0, RAX, RAX);
+    const uint32_t leave = x64_jcc(a, CC_NE);
+    if (e->n_helper_exits == X64_MAX_STUBS) {
+        e->failed = true;
+        return;
+    }
+    e->helper_exits[e->n_helper_exits++] = (struct x64_exit){
+        .rel32 = leave, .pc = e->block->pc + 4ull * (n->insn + 1u)};
+    /* What is needed later has left guest memory, which the helper may have written. */
+    x64_forget_memory(e);
+    if (e->val[node].last > e->now) {
+        x64_load(a, 1, x64_def(e, INT, node), FRAME(FRAME_ARGS + 48));
+    }
+}
+
+/* IR_END: the helper is done, and the block with it. */
+static void helper_stubs(struct x64_emit *e)
+{
+    struct x64_asm *const a = &e->a;
+
+    for (unsigned i = 0; i < e->n_helper_exits; i++) {
+        x64_patch_here(a, e->helper_exits[i].rel32);
+        x64_alu_ri(a, 0, ALU_CMP, RAX, IR_END);
+        x64_reloc(e, x64_jcc(a, CC_NE), e->thunks->leave_eax);
+        x64_set_pc(e, e->helper_exits[i].pc);
+        jump_out(e, e->thunks->leave_go);
+    }
+}
+
+static int sp_fault(struct a64_cpu *cpu)
+{
+    return (int)exc_take_default(cpu, EC_SP_ALIGN, true, 0, false, 0);
+}
+
+static void stub_sp(struct x64_emit *e, const struct x64_stub *stub)
+{
+    struct x64_asm *const a = &e->a;
+
+    x64_stub_stores(e, stub);
+    x64_set_pc(e, e->block->pc + 4ull * stub->insn);
+    x64_lea(a, 1, RDI, CPU_OFFSET(0));
+    x64_mov_ri(a, RAX, (uintptr_t)sp_fault);
+    x64_call_r(a, RAX);
+    jump_out(e, e->thunks->leave_eax);
+}
+
+/* --- All together ---------------------------------------------------------------------------------------------------------------- */
+
+void x64_emit_stubs(struct x64_emit *e)
+{
+    for (unsigned i = 0; i < e->n_stubs && !e->failed; i++) {
+        struct x64_stub *const stub = &e->stubs[i];
+        x64_patch_here(&e->a, stub->jump);
+        if (stub->jump2 != 0) {
+            x64_patch_here(&e->a, stub->jump2);
+        }
+        switch ((enum x64_stub_kind)stub->kind) {
+        case STUB_EXIT:
+            x64_stub_stores(e, stub);
+            leave_to(e, stub->target);
+            break;
+        case STUB_POLL:
+            x64_set_pc(e, e->block->pc);
+            jump_out(e, e->thunks->leave_go);
+            break;
+        case STUB_INDIRECT:
+            stub_indirect(e, stub);
+            break;
+        case STUB_LOAD:
+        case STUB_STORE:
+            x64_stub_mem(e, stub);
+            break;
+        case STUB_SP:
+            stub_sp(e, stub);
+            break;
+        }
+    }
+    helper_stubs(e);
+}
+
+static void get(struct x64_emit *e, enum x64_class cls, ir_ref node, unsigned r)
+{
+    /* Guest registers are read where memory is up to date: at the start, and after a helper. */
+    const ir_ref old = e->memory[cls][r];
+
+    if (old != IR_REF_NONE && e->val[old].guest == (int8_t)r && e->val[old].slot < 0 &&
+        e->val[old].reg == NOREG && e->val[old].last > e->now && !e->val[old].lazy) {
+        x64_use(e, (enum x64_class)e->val[old].cls, old);
+        e->val[old].guest = -1;
+    }
+    e->memory[cls][r] = node;
+    e->guest[cls][r] = node;
+    e->val[node].guest = (int8_t)r;
+}
+
+void x64_emit_flow(struct x64_emit *e, ir_ref node)
+{
+    const struct ir_node *const n = &e->nodes[node];
+    struct x64_asm *const a = &e->a;
+
+    switch ((enum ir_op)n->op) {
+    case IR_GET_X:
+        get(e, INT, node, n->imm);
+        break;
+    case IR_GET_V:
+        get(e, VEC, node, n->imm);
+        break;
+    case IR_GET_NZCV:
+        x64_load(a, 0, x64_def(e, INT, node), CPU_FIELD(nzcv));
+        break;
+    case IR_GET_FIELD:
+        x64_load(a, 1, x64_def(e, INT, node), CPU_OFFSET(n->imm));
+        break;
+    case IR_PUT_X:
+        x64_put(e, INT, n->imm, n->a);
+        break;
+    case IR_PUT_V:
+        x64_put(e, VEC, n->imm, n->a);
+        break;
+    case IR_PUT_NZCV:
+        x64_put_flags(e, n->a);
+        break;
+    case IR_PUT_BTYPE:
+        e->btype = n->imm;
+        break;
+    case IR_PUT_FIELD:
+        x64_store(a, 1, x64_use(e, INT, n->a), CPU_OFFSET(n->imm));
+        break;
+    case IR_CLREX:
+        x64_rm8(a, 0xc6, 0, CPU_FIELD(excl_valid));
+        x64_byte(a, 0);
+        break;
+    case IR_CHECK_SP: {
+        const int sp = x64_use(e, INT, n->a);
+        struct x64_stub *const stub = x64_new_stub(e, STUB_SP, node);
+        x64_test_ri(a, 0, sp, 15);
+        stub->jump = x64_jcc(a, CC_NE);
+        break;
+    }
+    case IR_JUMP:
+        x64_store_dirty(e);
+        leave_to(e, n->imm64);
+        break;
+    case IR_BRANCH_IF:
+        branch_if(e, node, n);
+        break;
+    case IR_JUMP_IND:
+        jump_indirect(e, node, n);
+        break;
+    case IR_HELPER:
+        call_helper(e, node, n);
+        break;
+    default:
+        break;
+    }
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Loads and stores. Inline is what hits the TLB (mmu/tlb.h) and needs no further look:
+ *
+ *     RAX = offset of the entry of VA's slot
+ *     RCX = (VA + size - 1) | 0xfff, which equals the tag when the entry is VA's and the access stays on the page; with the low size
+ *           bits left out of the 0xfff the access has to be aligned as well
+ *     compare, and go to the stub when different
+ *     RAX = the entry's addend; [RAX + VA] is the byte
+ *
+ * Everything else is done by the same functions that the interpreter calls.
+ */
+#include "engine/mmu/tlb.h"
+#include "engine/x64/emit.h"
+
+#define INT CLASS_INT
+#define VEC CLASS_VEC
+
+#define ENTRY_SHIFT 5 /* log2 of the size of an entry */
+#define SLOT_MASK   ((TLB_SLOTS - 1) << ENTRY_SHIFT)
+
+struct place {
+    int base, table;
+    int32_t disp;
+    unsigned size, flags, align;
+    bool is_store;
+};
+
+/* Compares, with a jump to the stub. After it [RAX + base + disp] is the byte. */
+static void check(struct x64_emit *e, const struct place *p, struct x64_stub *stub)
+{
+    struct x64_asm *const a = &e->a;
+    const unsigned bytes = 1u << p->size;
+    const bool ordered = (p->flags &
+                          (IR_MEM_ATOMIC | IR_MEM_ALIGNED | IR_MEM_ACQUIRE | IR_MEM_RELEASE)) != 0;
+    const bool aligned = ordered || (e->block->mode & MODE_ALIGNED) != 0;
+    uint32_t mask = (uint32_t)TLB_TAG;
+
+    if (p->disp == 0) {
+        x64_rorx(a, 1, RAX, p->base, MMU_PAGE_LOG2 - ENTRY_SHIFT);
+    } else {
+        x64_lea(a, 1, RAX, x64_at(p->base, p->disp));
+        if (aligned && !ordered && p->align < p->size && p->align > 0) {
+            x64_test_ri(a, 0, RAX, (1 << p->align) - 1);
+            stub->jump2 = x64_jcc(a, CC_NE);
+        }
+        x64_shift_ri(a, 1, SH_SHR, RAX, MMU_PAGE_LOG2 - ENTRY_SHIFT);
+    }
+    if (p->disp == 0 && aligned && !ordered && p->align < p->size && p->align > 0) {
+        x64_test_ri(a, 0, p->base, (1 << p->align) - 1);
+        stub->jump2 = x64_jcc(a, CC_NE);
+    }
+    if (aligned && (ordered || p->align >= p->size)) {
+        mask &= ~(bytes - 1);
+    }
+    x64_alu_ri(a, 0, ALU_AND, RAX, (int32_t)SLOT_MASK);
+    if (p->disp == 0 && bytes == 1) {
+        x64_mov_rr(a, 1, RCX, p->base);
+    } else {
+        x64_lea(a, 1, RCX, x64_at(p->base, p->disp + (int32_t)bytes - 1));
+    }
+    x64_alu_ri(a, 1, ALU_OR, RCX, (int32_t)mask);
+    x64_alu_rm(a, 1, ALU_CMP, RCX,
+               x64_at_index(p->table, RAX, 0,
+                            p->is_store ? (int32_t)offsetof(struct tlb_entry, write)
+                                        : (int32_t)offsetof(struct tlb_entry, read)));
+    stub->jump = x64_jcc(a, CC_NE);
+    x64_load(a, 1, RAX,
+             x64_at_index(p->table, RAX, 0, (int32_t)offsetof(struct tlb_entry, addend)));
+}
+
+static int table_of(struct x64_emit *e, unsigned flags)
+{
+    if ((flags & IR_MEM_UNPRIV) == 0) {
+        return R14;
+    }
+    const int table = x64_temp(e, INT);
+    x64_load(&e->a, 1, table, CPU_FIELD(x64.tlb_unpriv));
+    return table;
+}
+
+static void move_in(struct x64_emit *e, int rd, struct x64_mem m, unsigned size, unsigned flags)
+{
+    struct x64_asm *const a = &e->a;
+    const bool s64 = (flags & IR_MEM_SEXT64) != 0, s32 = (flags & IR_MEM_SEXT32) != 0;
+
+    switch (size) {
+    case 0:
+        x64_rm(a, s64, X64_0F(s64 || s32 ? 0xbe : 0xb6), rd, m);
+        break;
+    case 1:
+        x64_rm(a, s64, X64_0F(s64 || s32 ? 0xbf : 0xb7), rd, m);
+        break;
+    case 2:
+        x64_rm(a, s64, s64 ? 0x63 : 0x8b, rd, m);
+        break;
+    default:
+        x64_load(a, 1, rd, m);
+        break;
+    }
+}
+
+static void move_in_vector(struct x64_emit *e, int rd, struct x64_mem m, unsigned size)
+{
+    const uint32_t op = size == 4 ? X64_VMOVDQU_LOAD : size == 3 ? X64_VMOVQ_LOAD : X64_VMOVD_LOAD;
+
+    x64_vm(&e->a, op, rd, NOREG, m);
+}
+
+static void emit_load(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    const enum x64_class cls = (enum x64_class)e->val[node].cls;
+    struct place p = {.size = n->type, .flags = n->flags, .align = n->d};
+    ir_ref base;
+
+    x64_split_address(e, n->a, &base, &p.disp);
+    p.base = x64_use(e, INT, base);
+    p.table = table_of(e, n->flags);
+    const int rd = x64_def(e, cls, node);
+    struct x64_stub *const stub = x64_new_stub(e, STUB_LOAD, node);
+    stub->base = (int8_t)p.base;
+    stub->disp = p.disp;
+    stub->reg = (int8_t)rd;
+    check(e, &p, stub);
+    const struct x64_mem m = x64_at_index(RAX, p.base, 0, p.disp);
+    if (cls == VEC) {
+        move_in_vector(e, rd, m, n->type);
+    } else {
+        move_in(e, rd, m, n->type, n->flags);
+    }
+    stub->resume = x64_here(&e->a);
+}
+
+/* LOCK OR of the frame: a full barrier, cheaper than MFENCE. */
+static void barrier(struct x64_emit *e)
+{
+    x64_byte(&e->a, 0xf0);
+    x64_alu_mi(&e->a, 0, ALU_OR, FRAME(FRAME_SCRATCH), 0);
+}
+
+static void emit_store(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+    struct place p = {.size = n->type, .flags = n->flags, .align = n->d, .is_store = true};
+    unsigned lane;
+    ir_ref base;
+    int32_t imm;
+    int value = NOREG;
+    bool vector = n->type == 4;
+    ir_ref from = n->b;
+
+    x64_split_address(e, n->a, &base, &p.disp);
+    p.base = x64_use(e, INT, base);
+    p.table = table_of(e, n->flags);
+    if (x64_lane_of(e, n->b, n->type, &lane) && lane == 0) {
+        from = x64_node(e, n->b)->a;
+        vector = true;
+    }
+    const bool immediate = !vector && x64_imm32(e, from, 1, &imm) && x64_val(e, from)->reg == NOREG;
+    if (!immediate) {
+        value = x64_use(e, vector ? VEC : INT, from);
+    }
+    struct x64_stub *const stub = x64_new_stub(e, STUB_STORE, node);
+    stub->base = (int8_t)p.base;
+    stub->disp = p.disp;
+    stub->value_reg = (int8_t)value;
+    stub->value_is_vector = vector;
+    stub->target = immediate ? (uint64_t)imm : 0;
+    check(e, &p, stub);
+    const struct x64_mem m = x64_at_index(RAX, p.base, 0, p.disp);
+    if (vector) {
+        switch (n->type) {
+        case 4:
+            x64_vm(a, X64_VMOVDQU_STORE, value, NOREG, m);
+            break;
+        case 3:
+            x64_vm(a, X64_VMOVQ_STORE, value, NOREG, m);
+            break;
+        case 2:
+            x64_vm(a, X64_VMOVD_STORE, value, NOREG, m);
+            break;
+        default: /* VPEXTRB, VPEXTRW */
+            x64_vmi(a, X64_OP(PP_66, MAP_0F3A, n->type == 0 ? 0x14 : 0x15), value, NOREG, m, 0);
+            break;
+        }
+    } else {
+        if (n->type == 1) {
+            x64_byte(a, 0x66);
+        }
+        if (immediate) {
+            if (n->type == 0) {
+                x64_rm8(a, 0xc6, 0, m);
+                x64_byte(a, (uint8_t)imm);
+            } else {
+                x64_rm(a, n->type == 3, 0xc7, 0, m);
+                if (n->type == 1) {
+                    x64_byte(a, (uint8_t)imm);
+                    x64_byte(a, (uint8_t)(imm >> 8));
+                } else {
+                    x64_u32(a, (uint32_t)imm);
+                }
+            }
+        } else if (n->type == 0) {
+            x64_rm8(a, 0x88, value, m);
+        } else {
+            x64_rm(a, n->type == 3, 0x89, value, m);
+        }
+    }
+    if ((n->flags & IR_MEM_RELEASE) != 0) {
+        barrier(e);
+    }
+    stub->resume = x64_here(a);
+}
+
+/* --- Slow paths ------------------------------------------------------------------------------------------------------------------ */
+
+/* Calls the thunk; the operands are in the frame but for the address, which is base + disp. The result is in FRAME_ARGS[3]. */
+static void call_slow(struct x64_emit *e, ir_ref node, int base, int32_t disp)
+{
+    struct x64_asm *const a = &e->a;
+
+    if (base != RAX || disp != 0) {
+        x64_lea(a, 1, RAX, x64_at(base, disp));
+    }
+    x64_store(a, 1, RAX, FRAME(FRAME_VA));
+    /* The description follows the call, behind a jump that is never taken: its address is what the call pushes. */
+    x64_byte(a, 0xe8);
+    x64_u32(a, 0);
+    x64_reloc(e, x64_here(a) - 4, e->thunks->slow_access);
+    const struct ir_node *const n = &e->nodes[node];
+    const struct x64_access access = {
+        .pc = e->block->pc + 4ull * n->insn,
+        .iss = n->op == IR_LOAD || n->op == IR_STORE ? n->imm : 0,
+        .op = n->op,
+        .size = n->type,
+        .flags = n->flags,
+        .align = (uint8_t)n->d,
+        .block = e->block,
+    };
+    const uint8_t *const bytes = (const uint8_t *)&access;
+    for (unsigned i = 0; i < sizeof(access); i++) {
+        x64_byte(a, bytes[i]);
+    }
+}
+
+static void take_result(struct x64_emit *e, enum x64_class cls, int reg)
+{
+    if (cls == VEC) {
+        x64_vm(&e->a, X64_VMOVDQU_LOAD, reg, NOREG, FRAME(FRAME_ARGS + 48));
+    } else {
+        x64_load(&e->a, 1, reg, FRAME(FRAME_ARGS + 48));
+    }
+}
+
+void x64_stub_mem(struct x64_emit *e, struct x64_stub *stub)
+{
+    struct x64_asm *const a = &e->a;
+
+    x64_stub_stores(e, stub);
+    if (stub->kind == STUB_STORE) {
+        const struct x64_mem to = FRAME(FRAME_ARGS);
+        if (stub->value_reg == NOREG) {
+            x64_store_imm(a, 1, to, (int32_t)(uint32_t)stub->target);
+        } else if (stub->value_is_vector) {
+            x64_vm(a, X64_VMOVDQU_STORE, stub->value_reg, NOREG, to);
+        } else {
+            x64_store(a, 1, stub->value_reg, to);
+        }
+    }
+    call_slow(e, stub->node, stub->base, stub->disp);
+    if (stub->kind == STUB_LOAD) {
+        take_result(e, (enum x64_class)e->val[stub->node].cls, stub->reg);
+    }
+    x64_jmp_to(a, stub->resume);
+}
+
+static void operand_to_frame(struct x64_emit *e, ir_ref ref, bool vector, unsigned n)
+{
+    const struct x64_mem to = FRAME(FRAME_ARGS + 16 * n);
+
+    if (vector) {
+        x64_vm(&e->a, X64_VMOVDQU_STORE, x64_use(e, VEC, ref), NOREG, to);
+    } else {
+        x64_store(&e->a, 1, x64_use(e, INT, ref), to);
+    }
+}
+
+/* Exclusives and atomics: the functions that the interpreter calls. */
+static void emit_atomic(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    const bool vector = n->type == 4, result_vector = vector && n->op != IR_STX;
+
+    if (n->op != IR_LDX) {
+        operand_to_frame(e, n->b, vector, 0);
+    }
+    if (n->op == IR_CAS) {
+        operand_to_frame(e, n->c, vector, 1);
+    }
+    x64_mov_rr(&e->a, 1, RAX, x64_use(e, INT, n->a));
+    x64_store(&e->a, 1, RAX, FRAME(FRAME_VA));
+    x64_store_dirty(e);
+    x64_load(&e->a, 1, RAX, FRAME(FRAME_VA));
+    call_slow(e, node, RAX, 0);
+    if (e->val[node].last > e->now) {
+        const enum x64_class cls = result_vector ? VEC : INT;
+        take_result(e, cls, x64_def(e, cls, node));
+    }
+}
+
+void x64_emit_mem(struct x64_emit *e, ir_ref node)
+{
+    const struct ir_node *const n = &e->nodes[node];
+
+    switch ((enum ir_op)n->op) {
+    case IR_LOAD:
+        emit_load(e, node, n);
+        break;
+    case IR_STORE:
+        emit_store(e, node, n);
+        break;
+    case IR_FENCE:
+        /* Of the host's reorderings only that of a store with a later load is possible. */
+        if (n->imm == IR_FENCE_FULL) {
+            barrier(e);
+        }
+        break;
+    default:
+        emit_atomic(e, node, n);
+        break;
+    }
+}

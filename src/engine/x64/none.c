@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Hosts that the translator has no code for: blocks are interpreted. */
+#include <stdlib.h>
+
+#include "engine/x64/x64.h"
+
+struct x64_cache *x64_cache_create(void)
+{
+    return NULL;
+}
+
+void x64_cache_destroy(struct x64_cache *cache)
+{
+    (void)cache;
+}
+
+void x64_cache_empty(struct x64_cache *cache)
+{
+    (void)cache;
+}
+
+void x64_compile(struct x64_cache *cache, struct a64_cpu *cpu, struct ir_block *block, bool *full)
+{
+    (void)cache, (void)cpu, (void)block;
+    *full = false;
+}
+
+void x64_unlink(struct x64_cache *cache, struct ir_block *block)
+{
+    (void)cache, (void)block;
+}
+
+void x64_free_code(struct ir_block *block)
+{
+    (void)block;
+}
+
+void x64_link(struct x64_cache *cache, struct ir_block *from, unsigned exit, struct ir_block *to)
+{
+    (void)cache, (void)from, (void)exit, (void)to;
+}
+
+bool x64_cpu_create(struct a64_cpu *cpu)
+{
+    (void)cpu;
+    return true;
+}
+
+void x64_cpu_destroy(struct a64_cpu *cpu)
+{
+    (void)cpu;
+}
+
+enum ir_next x64_run(struct x64_cache *cache, struct a64_cpu *cpu, const struct ir_block *block)
+{
+    (void)cache, (void)cpu, (void)block;
+    abort(); /* no block has code */
+}
+
+void x64_remember(struct a64_cpu *cpu, struct ir_block *block, unsigned btype, bool global)
+{
+    (void)cpu, (void)block, (void)btype, (void)global;
+}
+
+void x64_forget_block(struct a64_cpu *cpu, const struct ir_block *block)
+{
+    (void)cpu, (void)block;
+}
+
+void x64_select_context(struct a64_cpu *cpu)
+{
+    (void)cpu;
+}
+
+void x64_drop_contexts(struct a64_cpu *cpu, int asid, bool global_too)
+{
+    (void)cpu, (void)asid, (void)global_too;
+}

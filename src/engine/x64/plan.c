@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The backward pass: liveness, dead nodes, and which values are computed at their use. */
+#include "engine/x64/emit.h"
+
+bool x64_const(const struct x64_emit *e, ir_ref ref, uint64_t *value)
+{
+    const struct ir_node *const n = x64_node(e, ref);
+
+    if (ref == IR_REF_NONE) {
+        *value = 0;
+        return true;
+    }
+    *value = n->imm64;
+    return n->op == IR_CONST;
+}
+
+bool x64_imm32(const struct x64_emit *e, ir_ref ref, unsigned sf, int32_t *value)
+{
+    uint64_t v;
+
+    if (!x64_const(e, ref, &v)) {
+        return false;
+    }
+    *value = (int32_t)(uint32_t)v;
+    return sf == 0 || (int64_t)v == *value;
+}
+
+void x64_split_address(const struct x64_emit *e, ir_ref address, ir_ref *base, int32_t *disp)
+{
+    const struct ir_node *const n = x64_node(e, address);
+    int32_t offset;
+
+    *base = x64_resolve(e, address);
+    *disp = 0;
+    /* Far offsets are left alone, so that neighbours of the access can be reached as well. */
+    if ((n->op == IR_ADD || n->op == IR_SUB) && n->type == IR_I64 && n->b != IR_REF_NONE &&
+        x64_imm32(e, n->b, 1, &offset) && offset > -(1 << 28) && offset < 1 << 28) {
+        *base = x64_resolve(e, n->a);
+        *disp = n->op == IR_ADD ? offset : -offset;
+    }
+}
+
+bool x64_scaled_operand(const struct x64_emit *e, ir_ref ref, ir_ref *index, unsigned *scale)
+{
+    const struct ir_node *const n = x64_node(e, ref);
+    uint64_t count;
+
+    if (n->op != IR_SHL || n->type != IR_I64 || !x64_const(e, n->b, &count) || count < 1 ||
+        count > 3) {
+        return false;
+    }
+    *index = x64_resolve(e, n->a);
+    *scale = (unsigned)count;
+    return true;
+}
+
+bool x64_lane_of(const struct x64_emit *e, ir_ref ref, unsigned size, unsigned *lane)
+{
+    const struct ir_node *const n = x64_node(e, ref);
+
+    *lane = n->imm;
+    return n->op == IR_VLANE && n->type == size;
+}
+
+/* Operations whose code is emitted where the value is used: they cost nothing, or become part of the user's. */
+static bool is_lazy(const struct ir_node *n)
+{
+    switch (n->op) {
+    case IR_CONST:
+    case IR_FLAGS_ADD:
+    case IR_FLAGS_SUB:
+    case IR_FLAGS_LOGIC:
+    case IR_COND:
+    case IR_EQZ:
+    case IR_NEZ:
+    case IR_BIT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static enum x64_class class_of(const struct x64_emit *e, const struct ir_node *n)
+{
+    switch (n->op) {
+    case IR_GET_V:
+    case IR_VFROM64:
+    case IR_VPACK:
+    case IR_VINSERT:
+    case IR_VZEXT:
+    case IR_VAND:
+    case IR_VOR:
+    case IR_VXOR:
+    case IR_VBIC:
+    case IR_VORN:
+    case IR_VNOT:
+    case IR_VBSL:
+    case IR_VDUP:
+    case IR_VOP:
+        return CLASS_VEC;
+    case IR_LOAD:
+    case IR_LDX:
+    case IR_CAS:
+        return n->type == 4 ? CLASS_VEC : CLASS_INT;
+    case IR_SELECT:
+        return e->val[x64_resolve(e, n->b)].cls == CLASS_VEC ||
+                       e->val[x64_resolve(e, n->c)].cls == CLASS_VEC
+                   ? CLASS_VEC
+                   : CLASS_INT;
+    default:
+        return CLASS_INT;
+    }
+}
+
+/* The result of a 32-bit operation has its upper half clear. */
+static bool is_zero_extended(const struct ir_node *n)
+{
+    switch (n->op) {
+    case IR_LOAD:
+        return n->type <= 2 && (n->flags & IR_MEM_SEXT64) == 0;
+    case IR_ZEXT8:
+    case IR_ZEXT16:
+    case IR_ZEXT32:
+        return true;
+    case IR_ADD:
+    case IR_SUB:
+    case IR_AND:
+    case IR_OR:
+    case IR_XOR:
+    case IR_BIC:
+    case IR_ORN:
+    case IR_EON:
+    case IR_NOT:
+    case IR_NEG:
+    case IR_MUL:
+    case IR_SHL:
+    case IR_LSR:
+    case IR_ASR:
+    case IR_ROR:
+    case IR_EXTR:
+    case IR_UBFX:
+    case IR_SBFX:
+    case IR_BFI:
+    case IR_CLZ:
+    case IR_RBIT:
+        return n->type == IR_I32;
+    default:
+        return false;
+    }
+}
+
+static void touch(struct x64_emit *e, ir_ref ref, unsigned when)
+{
+    const ir_ref r = x64_resolve(e, ref);
+    struct x64_val *const v = &e->val[r];
+
+    if (r == IR_REF_NONE) {
+        return;
+    }
+    if (v->last < when) {
+        v->last = (uint16_t)when;
+    }
+    if (v->lazy) {
+        const struct ir_node *const n = &e->nodes[r];
+        if (n->op != IR_CONST) {
+            touch(e, n->a, when);
+            touch(e, n->b, when);
+        }
+    }
+}
+
+static void use(struct x64_emit *e, ir_ref ref, unsigned when)
+{
+    e->val[x64_resolve(e, ref)].n_uses++;
+    touch(e, ref, when);
+}
+
+static void use_address(struct x64_emit *e, ir_ref ref, unsigned when)
+{
+    ir_ref base;
+    int32_t disp;
+
+    x64_split_address(e, ref, &base, &disp);
+    use(e, base, when);
+}
+
+static void use_operands(struct x64_emit *e, unsigned i)
+{
+    const struct ir_node *const n = &e->nodes[i];
+    ir_ref index;
+    unsigned scale, lane;
+
+    switch (n->op) {
+    case IR_CONST:
+    case IR_JUMP:
+        break;
+    case IR_BRANCH_IF:
+        use(e, n->a, i);
+        break;
+    case IR_LOAD:
+        use_address(e, n->a, i);
+        break;
+    case IR_STORE:
+        use_address(e, n->a, i);
+        use(e, x64_lane_of(e, n->b, n->type, &lane) && lane == 0 ? x64_node(e, n->b)->a : n->b, i);
+        break;
+    case IR_VFROM64:
+        use(e, x64_lane_of(e, n->a, n->type, &lane) ? x64_node(e, n->a)->a : n->a, i);
+        break;
+    case IR_ADD:
+        use(e, n->a, i);
+        if (n->type == IR_I64 && x64_scaled_operand(e, n->b, &index, &scale)) {
+            use(e, index, i);
+        } else {
+            use(e, n->b, i);
+        }
+        break;
+    default:
+        use(e, n->a, i);
+        use(e, n->b, i);
+        use(e, n->c, i);
+        break;
+    }
+}
+
+/* May see guest registers, or show them to the guest: leaves the block, or may fault. */
+static bool is_observer(const struct ir_node *n)
+{
+    switch (n->op) {
+    case IR_LOAD:
+    case IR_STORE:
+    case IR_LDX:
+    case IR_STX:
+    case IR_ATOMIC:
+    case IR_CAS:
+    case IR_CHECK_SP:
+    case IR_JUMP:
+    case IR_BRANCH_IF:
+    case IR_JUMP_IND:
+    case IR_HELPER:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void forward(struct x64_emit *e)
+{
+    unsigned observer = 0;
+
+    for (unsigned i = 0; i < e->n_nodes; i++) {
+        const struct ir_node *const n = &e->nodes[i];
+        struct x64_val *const v = &e->val[i];
+        if (is_observer(n)) {
+            observer = i;
+        }
+        e->observer[i] = (uint16_t)observer;
+        e->alias[i] = 0;
+        *v = (struct x64_val){.reg = NOREG,
+                              .slot = -1,
+                              .guest = -1,
+                              .cls = (uint8_t)class_of(e, n),
+                              .lazy = is_lazy(n)};
+        if (n->op == IR_ZEXT32 && is_zero_extended(x64_node(e, n->a))) {
+            e->alias[i] = x64_resolve(e, n->a);
+        }
+        /* A load of a scalar goes to a vector register at once. */
+        const struct ir_node *const source = x64_node(e, n->a);
+        if (n->op == IR_VFROM64 && source->op == IR_LOAD && source->type == n->type &&
+            n->type >= 2 && (source->flags & (IR_MEM_SEXT32 | IR_MEM_SEXT64)) == 0) {
+            e->alias[i] = x64_resolve(e, n->a);
+            e->val[e->alias[i]].cls = CLASS_VEC;
+        }
+    }
+}
+
+void x64_plan(struct x64_emit *e)
+{
+    unsigned until_x[32], until_v[32],
+        until_flags = e->n_nodes; /* where the register is next written */
+
+    forward(e);
+    for (unsigned r = 0; r < 32; r++) {
+        until_x[r] = e->n_nodes;
+        until_v[r] = e->n_nodes;
+    }
+    for (unsigned i = e->n_nodes - 1; i > 0; i--) {
+        const struct ir_node *const n = &e->nodes[i];
+        switch (n->op) {
+        case IR_PUT_X:
+            touch(e, n->a, e->observer[until_x[n->imm] - 1]);
+            until_x[n->imm] = i;
+            continue;
+        case IR_PUT_V:
+            touch(e, n->a, e->observer[until_v[n->imm] - 1]);
+            until_v[n->imm] = i;
+            continue;
+        case IR_PUT_NZCV:
+            touch(e, n->a, e->observer[until_flags - 1]);
+            until_flags = i;
+            continue;
+        case IR_HELPER:
+            for (unsigned r = 0; r < 32; r++) {
+                until_x[r] = i + 1;
+                until_v[r] = i + 1;
+            }
+            until_flags = i + 1;
+            break;
+        default:
+            if (x64_is_dead(e, i) || e->alias[i] != 0) {
+                continue;
+            }
+            break;
+        }
+        if (!e->val[i].lazy) {
+            use_operands(e, i);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "engine/a64/translator.h"
+#include "engine/code.h"
+#include "engine/interp/interp.h"
+#include "engine/ir/fold.h"
+#include "engine/mmu/access.h"
+#include "engine/mmu/mmu.h"
+#include "engine/sys/exception.h"
+#include "engine/sys/state.h"
+#include "engine/x64/emit.h"
+
+struct frame_view {
+    v128 slots[X64_FRAME_SLOTS];
+    v128 args[4];
+    uint64_t va;
+};
+
+/* --- Slow paths ------------------------------------------------------------------------------------------------------------------ */
+
+/*
+ * True when a store there changes the block that is running. Such an instruction is interpreted as a whole: the code behind it has
+ * to be translated anew. Its registers are as they were before it, because an instruction accesses memory before it writes any.
+ */
+static bool hits_block(struct a64_cpu *cpu, uint64_t va, unsigned size,
+                       const struct x64_access *access)
+{
+    const unsigned index = (access->flags & IR_MEM_UNPRIV) != 0 ? cpu->mmu_index_unpriv
+                                                                : cpu->mmu_index;
+    const struct ir_block *const block = access->block;
+    unsigned done = 0;
+
+    while (done < size) {
+        const uint64_t at = va + done;
+        const unsigned in_page = (unsigned)(MMU_PAGE_SIZE - (at & ~MMU_PAGE_MASK));
+        const unsigned piece = size - done < in_page ? size - done : in_page;
+        unsigned flags = 0;
+        if (!tlb_matches(tlb_slot(cpu, index, at)->write, at) &&
+            mmu_resolve(cpu, index, at, piece, ACCESS_WRITE, false, &flags) == NULL) {
+            return false; /* the access itself says why */
+        }
+        const uint8_t *const host = tlb_host(tlb_slot(cpu, index, at), at);
+        if ((tlb_slot_info(cpu, index, at)->flags & TLB_CODE) != 0 &&
+            host < block->hva + 4u * block->n_insns && host + piece > block->hva) {
+            return true;
+        }
+        done += piece;
+    }
+    return false;
+}
+
+static enum ir_next interpret_one(struct a64_cpu *cpu)
+{
+    bool guarded;
+    const uint8_t *const hva = mmu_fetch(cpu, cpu->pc, &guarded);
+
+    if (hva == NULL) {
+        return exc_abort(cpu, 0);
+    }
+    struct ir_block *const block = translator_make_block(cpu, hva, guarded, 1);
+    if (block == NULL) {
+        cpu->exit = (struct cpu_exit){.reason = CPU_EXIT_UNKNOWN};
+        return IR_LEAVE;
+    }
+    const enum ir_next next = interp_run(cpu, block);
+    translator_free_block(block);
+    return next;
+}
+
+static int slow_access(struct a64_cpu *cpu, struct frame_view *frame,
+                       const struct x64_access *access)
+{
+    const unsigned size = access->size, flags = access->flags;
+    const uint64_t va = frame->va;
+    v128 *const result = &frame->args[3];
+    bool ok;
+
+    cpu->pc = access->pc;
+    if (access->op != IR_LOAD && access->op != IR_LDX && hits_block(cpu, va, 1u << size, access)) {
+        return (int)interpret_one(cpu);
+    }
+    switch (access->op) {
+    case IR_LOAD:
+        ok = mmu_load(cpu, va, size, flags, access->align, result);
+        if ((flags & IR_MEM_SEXT64) != 0) {
+            result->d[0] = ir_sext(result->d[0], 8u << size);
+        } else if ((flags & IR_MEM_SEXT32) != 0) {
+            result->d[0] = (uint32_t)ir_sext(result->d[0], 8u << size);
+        }
+        break;
+    case IR_STORE:
+        ok = mmu_store(cpu, va, size, flags, access->align, &frame->args[0]);
+        break;
+    case IR_LDX:
+        *result = (v128){.q = 0};
+        ok = mmu_load_exclusive(cpu, va, size, flags, result);
+        break;
+    case IR_STX:
+        ok = mmu_store_exclusive(cpu, va, size, flags, &frame->args[0], &result->d[0]);
+        break;
+    case IR_ATOMIC:
+        ok = mmu_atomic(cpu, va, size, access->align, frame->args[0].d[0], &result->d[0]);
+        break;
+    default:
+        ok = mmu_cas(cpu, va, size, &frame->args[0], &frame->args[1], result);
+        break;
+    }
+    return ok ? (int)IR_NEXT : (int)exc_abort(cpu, access->iss);
+}
+
+static int canonical_pc(struct a64_cpu *cpu)
+{
+    if (ir_sext(cpu->pc, 56) != cpu->pc) {
+        cpu->pc = cpu_branch_address(cpu, cpu->pc);
+    }
+    return IR_GO;
+}
+
+/* --- Code ------------------------------------------------------------------------------------------------------------------------ */
+
+static const uint8_t kept_by_c[] = {RBX, RBP, R12, R13, R14, R15};
+static const uint8_t lost_in_c[] = {RDX, RSI, RDI, R8, R9, R10, R11};
+#define N(array) (sizeof(array) / sizeof((array)[0]))
+
+_Static_assert((N(kept_by_c) & 1) == 0, "so that the frame, with 8 bytes more, aligns RSP");
+_Static_assert(offsetof(struct frame_view, args) == FRAME_ARGS &&
+                   offsetof(struct frame_view, va) == FRAME_VA,
+               "the frame as C sees it");
+
+void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
+{
+    out->enter = x64_here(a);
+    for (unsigned i = 0; i < N(kept_by_c); i++) {
+        x64_push(a, kept_by_c[i]);
+    }
+    x64_alu_ri(a, 1, ALU_SUB, RSP, FRAME_SIZE + 8);
+    x64_mov_rr(a, 1, RBP, RDI);
+    x64_mov_rr(a, 1, R14, RDX);
+    x64_jmp_r(a, RSI);
+
+    out->leave_indirect = x64_here(a);
+    x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
+    x64_mov_ri(a, RAX, (uintptr_t)canonical_pc);
+    x64_call_r(a, RAX);
+    const uint32_t over = x64_jmp(a);
+    out->leave_go = x64_here(a);
+    x64_mov_ri(a, RAX, IR_GO);
+    x64_patch_here(a, over);
+    out->leave_eax = x64_here(a);
+    x64_alu_ri(a, 1, ALU_ADD, RSP, FRAME_SIZE + 8);
+    for (unsigned i = N(kept_by_c); i-- > 0;) {
+        x64_pop(a, kept_by_c[i]);
+    }
+    x64_ret(a);
+
+    out->slow_access = x64_here(a);
+    const int32_t frame = 8; /* RSP is below the frame by the return address */
+    for (unsigned i = 0; i < N(lost_in_c); i++) {
+        x64_store(a, 1, lost_in_c[i], x64_at(RSP, frame + FRAME_SAVED_GPR + 8 * (int32_t)i));
+    }
+    for (int i = 2; i < 16; i++) {
+        x64_vm(a, X64_VMOVDQU_STORE, i, NOREG, x64_at(RSP, frame + FRAME_SAVED_XMM + 16 * i));
+    }
+    x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
+    x64_lea(a, 1, RSI, x64_at(RSP, frame));
+    x64_load(a, 1, RDX, x64_at(RSP, 0));
+    x64_alu_ri(a, 1, ALU_SUB, RSP, 8);
+    x64_mov_ri(a, RAX, (uintptr_t)slow_access);
+    x64_call_r(a, RAX);
+    x64_alu_ri(a, 1, ALU_ADD, RSP, 8);
+    x64_test_rr(a, 0, RAX, RAX);
+    const uint32_t leave = x64_jcc(a, CC_NE);
+    for (unsigned i = 0; i < N(lost_in_c); i++) {
+        x64_load(a, 1, lost_in_c[i], x64_at(RSP, frame + FRAME_SAVED_GPR + 8 * (int32_t)i));
+    }
+    for (int i = 2; i < 16; i++) {
+        x64_vm(a, X64_VMOVDQU_LOAD, i, NOREG, x64_at(RSP, frame + FRAME_SAVED_XMM + 16 * i));
+    }
+    x64_pop(a, RAX); /* behind the description */
+    x64_alu_ri(a, 1, ALU_ADD, RAX, sizeof(struct x64_access));
+    x64_jmp_r(a, RAX);
+    x64_patch_here(a, leave);
+    x64_alu_ri(a, 1, ALU_ADD, RSP, 8);
+    x64_jmp_to(a, out->leave_eax);
+}

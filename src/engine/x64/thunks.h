@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The code that is made once for a code cache: the way from C into blocks and back, and calls of slow paths that keep every register.
+ *
+ * The frame of emitted code, from RSP up:
+ *
+ *     FRAME_SLOTS    values that left their registers
+ *     FRAME_ARGS     four vectors: operands of C functions, and the result
+ *     FRAME_VA ...   operands of slow paths
+ *     FRAME_SAVED    registers, while a slow path runs
+ */
+#ifndef ENGINE_X64_THUNKS_H
+#define ENGINE_X64_THUNKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/cpu.h"
+#include "engine/ir/ir.h"
+
+#define X64_FRAME_SLOTS 192
+enum {
+    FRAME_SLOTS = 0,
+    FRAME_ARGS = FRAME_SLOTS + 16 * X64_FRAME_SLOTS,
+    FRAME_VA = FRAME_ARGS + 4 * 16,
+    FRAME_SCRATCH = FRAME_VA + 16,
+    FRAME_SAVED_GPR = FRAME_SCRATCH + 16,
+    FRAME_SAVED_XMM = FRAME_SAVED_GPR + 16 * 8,
+    FRAME_SIZE = FRAME_SAVED_XMM + 16 * 16,
+};
+_Static_assert(FRAME_SIZE % 16 == 0, "RSP is aligned in emitted code");
+
+/* What a slow path needs to know about the access. Lies in the code, behind the call. */
+struct x64_access {
+    uint64_t pc;
+    const struct ir_block *block;
+    uint32_t iss;
+    uint8_t op, size, flags;
+    uint8_t align; /* node.d: of an atomic, enum ir_atomic */
+};
+_Static_assert(sizeof(struct x64_access) == 24, "no padding goes into the code");
+
+struct x64_thunks {
+    /* enter(cpu + bias, body, TLB entries): the enum ir_next with which the code left. */
+    int (*enter)(void *cpu, const void *body, const void *tlb);
+    const void *leave_go;       /* jump here: IR_GO */
+    const void *leave_eax;      /* jump here: EAX is the enum ir_next */
+    const void *leave_indirect; /* jump here: makes cpu->pc canonical, then IR_GO */
+    /* Call here, with FRAME_VA and the operands in FRAME_ARGS; a struct x64_access follows the call. Comes back behind it with the
+     * result in FRAME_ARGS[3] and all registers but RAX, RCX, XMM0 and XMM1 kept, or leaves. */
+    const void *slow_access;
+};
+
+/* Emits them into a (at the address where they will stay: position independent but for rel32 inside). Offsets in out. */
+struct x64_asm;
+struct x64_thunk_offsets {
+    uint32_t enter, leave_go, leave_eax, leave_indirect, slow_access;
+};
+void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out);
+
+#endif

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* 128-bit values: moving, logic, and functions without a form of their own here, which are called. */
+#include "engine/x64/emit.h"
+#include "engine/x64/vop.h"
+
+#define INT CLASS_INT
+#define VEC CLASS_VEC
+
+#define VPAND        X64_OP(PP_66, MAP_0F, 0xdb)
+#define VPANDN       X64_OP(PP_66, MAP_0F, 0xdf) /* ~vvvv & rm */
+#define VPOR         X64_OP(PP_66, MAP_0F, 0xeb)
+#define VPXOR        X64_OP(PP_66, MAP_0F, 0xef)
+#define VPSRLDQ      X64_OP(PP_66, MAP_0F, 0x73)
+#define VPCMPEQD     X64_OP(PP_66, MAP_0F, 0x76)
+#define VPINSRB      X64_OP(PP_66, MAP_0F3A, 0x20)
+#define VPINSRW      X64_OP(PP_66, MAP_0F, 0xc4)
+#define VPINSRD      X64_OP(PP_66, MAP_0F3A, 0x22) /* w: Q */
+#define VPEXTRB      X64_OP(PP_66, MAP_0F3A, 0x14)
+#define VPEXTRW      X64_OP(PP_66, MAP_0F3A, 0x15)
+#define VPEXTRD      X64_OP(PP_66, MAP_0F3A, 0x16) /* w: Q */
+#define VPBROADCASTB X64_OP(PP_66, MAP_0F38, 0x78)
+#define VPBROADCASTW X64_OP(PP_66, MAP_0F38, 0x79)
+#define VPBROADCASTD X64_OP(PP_66, MAP_0F38, 0x58)
+#define VPBROADCASTQ X64_OP(PP_66, MAP_0F38, 0x59)
+
+/* Only the low `size` (log2) bytes stay. */
+void x64_keep_low(struct x64_emit *e, int to, int from, unsigned size)
+{
+    struct x64_asm *const a = &e->a;
+
+    switch (size) {
+    case 3:
+        x64_v(a, X64_VMOVQ_LOAD, to, NOREG, from);
+        break;
+    case 2:
+        /* VINSERTPS with all other lanes zeroed */
+        x64_vi(a, X64_OP(PP_66, MAP_0F3A, 0x21), to, from, from, 0x0e);
+        break;
+    default:
+        x64_v(a, VPXOR, XMM_SCRATCH1, XMM_SCRATCH1, XMM_SCRATCH1);
+        if (size == 1) {
+            x64_vi(a, X64_OP(PP_66, MAP_0F3A, 0x0e), to, XMM_SCRATCH1, from, 1); /* VPBLENDW */
+        } else {
+            x64_vi(a, VPEXTRB, from, NOREG, RAX, 0);
+            x64_v(a, X64_VMOVD_LOAD, to, NOREG, RAX);
+        }
+        break;
+    }
+}
+
+/* An integer, cut to its low bytes, as a vector. */
+static void from_integer(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+    unsigned lane;
+
+    if (x64_lane_of(e, n->a, n->type, &lane)) {
+        const int rx = x64_use(e, VEC, x64_node(e, n->a)->a), rd = x64_def(e, VEC, node);
+        if (lane == 0) {
+            x64_keep_low(e, rd, rx, n->type);
+            return;
+        }
+        x64_vi(a, VPSRLDQ, 3, rd, rx, lane << n->type);
+        if (n->type != 3) {
+            x64_keep_low(e, rd, rd, n->type);
+        }
+        return;
+    }
+    if (x64_val(e, n->a)->cls == CLASS_VEC) {
+        const int rx = x64_use(e, VEC, n->a);
+        x64_keep_low(e, x64_def(e, VEC, node), rx, n->type);
+        return;
+    }
+    int ra = x64_use(e, INT, n->a);
+    if (n->type < 2) {
+        x64_rr8(a, X64_0F(n->type == 0 ? 0xb6 : 0xb7), RAX, ra);
+        ra = RAX;
+    }
+    x64_vw(a, n->type == 3, X64_VMOVD_LOAD, x64_def(e, VEC, node), NOREG, ra);
+}
+
+static void lane(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+    const bool is_signed = n->op == IR_VLANES;
+    const int rx = x64_use(e, VEC, n->a), rd = x64_def(e, INT, node);
+
+    switch (n->type) {
+    case 0:
+        x64_vi(a, VPEXTRB, rx, NOREG, rd, n->imm & 15);
+        if (is_signed) {
+            x64_rr(a, 1, X64_0F(0xbe), rd, rd);
+        }
+        break;
+    case 1:
+        x64_vi(a, VPEXTRW, rx, NOREG, rd, n->imm & 7);
+        if (is_signed) {
+            x64_rr(a, 1, X64_0F(0xbf), rd, rd);
+        }
+        break;
+    case 2:
+        if ((n->imm & 3) == 0) {
+            x64_v(a, X64_VMOVD_STORE, rx, NOREG, rd);
+        } else {
+            x64_vi(a, VPEXTRD, rx, NOREG, rd, n->imm & 3);
+        }
+        if (is_signed) {
+            x64_rr(a, 1, 0x63, rd, rd);
+        }
+        break;
+    default:
+        if ((n->imm & 1) == 0) {
+            x64_vw(a, 1, X64_VMOVD_STORE, rx, NOREG, rd);
+        } else {
+            x64_vwi(a, 1, VPEXTRD, rx, NOREG, rd, 1);
+        }
+        break;
+    }
+}
+
+static void insert(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+    const int rx = x64_use(e, VEC, n->a), rb = x64_use(e, INT, n->b);
+    const int rd = x64_def(e, VEC, node);
+
+    switch (n->type) {
+    case 0:
+        x64_vi(a, VPINSRB, rd, rx, rb, n->imm & 15);
+        break;
+    case 1:
+        x64_vi(a, VPINSRW, rd, rx, rb, n->imm & 7);
+        break;
+    default:
+        x64_vwi(a, n->type == 3, VPINSRD, rd, rx, rb, n->imm & (n->type == 3 ? 1 : 3));
+        break;
+    }
+}
+
+static void duplicate(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    static const uint32_t ops[4] = {VPBROADCASTB, VPBROADCASTW, VPBROADCASTD, VPBROADCASTQ};
+    struct x64_asm *const a = &e->a;
+    uint64_t value;
+
+    if (x64_const(e, n->a, &value) && value == 0) {
+        const int rd = x64_def(e, VEC, node);
+        x64_v(a, VPXOR, rd, rd, rd);
+        return;
+    }
+    const int ra = x64_use(e, INT, n->a), rd = x64_def(e, VEC, node);
+    x64_vw(a, 1, X64_VMOVD_LOAD, rd, NOREG, ra);
+    x64_v(a, ops[n->type & 3], rd, NOREG, rd);
+}
+
+static void pack(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    const int ra = x64_use(e, INT, n->a), rb = x64_use(e, INT, n->b);
+    const int rd = x64_def(e, VEC, node);
+
+    x64_vw(&e->a, 1, X64_VMOVD_LOAD, rd, NOREG, ra);
+    x64_vwi(&e->a, 1, VPINSRD, rd, rd, rb, 1);
+}
+
+static void binary(struct x64_emit *e, ir_ref node, uint32_t op, ir_ref a, ir_ref b)
+{
+    const int ra = x64_use(e, VEC, a), rb = x64_use(e, VEC, b);
+
+    x64_v(&e->a, op, x64_def(e, VEC, node), ra, rb);
+}
+
+static void all_ones(struct x64_emit *e, int reg)
+{
+    x64_v(&e->a, VPCMPEQD, reg, reg, reg);
+}
+
+/* a | ~b, or ~a with b = a */
+static void or_not(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    const int ra = x64_use(e, VEC, n->a), rb = n->op == IR_VNOT ? ra : x64_use(e, VEC, n->b);
+    const int rd = x64_def(e, VEC, node);
+
+    all_ones(e, XMM_SCRATCH0);
+    x64_v(&e->a, VPXOR, XMM_SCRATCH0, XMM_SCRATCH0, rb);
+    if (n->op == IR_VNOT) {
+        x64_v(&e->a, X64_VMOVDQA_RR, rd, NOREG, XMM_SCRATCH0);
+    } else {
+        x64_v(&e->a, VPOR, rd, ra, XMM_SCRATCH0);
+    }
+}
+
+/* (b & a) | (c & ~a) */
+static void bit_select(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rc = x64_use(e, VEC, n->c);
+    const int rd = x64_def(e, VEC, node);
+
+    x64_v(&e->a, VPAND, XMM_SCRATCH0, ra, rb);
+    x64_v(&e->a, VPANDN, XMM_SCRATCH1, ra, rc);
+    x64_v(&e->a, VPOR, rd, XMM_SCRATCH0, XMM_SCRATCH1);
+}
+
+static void select(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    const int rb = x64_use(e, VEC, n->b), rc = x64_use(e, VEC, n->c);
+    const int rd = x64_def(e, VEC, node);
+    const enum x64_cc cc = x64_condition(e, n->a);
+
+    x64_v(&e->a, X64_VMOVDQA_RR, rd, NOREG, rb);
+    const uint32_t taken = x64_jcc(&e->a, cc);
+    x64_v(&e->a, X64_VMOVDQA_RR, rd, NOREG, rc);
+    x64_patch_here(&e->a, taken);
+}
+
+/* A memory operand that holds ref's 128 bits, for a C function. */
+static struct x64_mem in_memory(struct x64_emit *e, ir_ref ref, unsigned n)
+{
+    const ir_ref r = x64_resolve(e, ref);
+    const struct x64_val *const v = &e->val[r];
+    const struct x64_mem area = FRAME(FRAME_ARGS + 16 * n);
+
+    if (r == IR_REF_NONE) {
+        return area;
+    }
+    if (v->cls == CLASS_VEC && v->slot >= 0) {
+        return FRAME_SLOT(v->slot);
+    }
+    if (v->cls == CLASS_VEC && v->guest >= 0) {
+        return CPU_V(v->guest);
+    }
+    x64_vm(&e->a, X64_VMOVDQU_STORE, x64_use(e, VEC, r), NOREG, area);
+    return area;
+}
+
+static void call_vop(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+
+    const struct x64_mem ma = in_memory(e, n->a, 0), mb = in_memory(e, n->b, 1),
+                         mc = in_memory(e, n->c, 2);
+    x64_spill_for_call(e);
+    x64_lea(a, 1, RDI, CPU_OFFSET(0));
+    x64_lea(a, 1, RSI, FRAME(FRAME_ARGS + 48));
+    x64_lea(a, 1, RDX, ma);
+    x64_lea(a, 1, RCX, mb);
+    x64_lea(a, 1, R8, mc);
+    x64_mov_ri(a, R9, n->imm);
+    x64_mov_ri(a, RAX, (uintptr_t)ir_vops[n->d].fn);
+    x64_call_r(a, RAX);
+    e->locked[INT] = 0;
+    e->locked[VEC] = 0;
+    if (e->val[node].last > e->now) {
+        x64_vm(a, X64_VMOVDQU_LOAD, x64_def(e, VEC, node), NOREG, FRAME(FRAME_ARGS + 48));
+    }
+}
+
+void x64_emit_vec(struct x64_emit *e, ir_ref node)
+{
+    const struct ir_node *const n = &e->nodes[node];
+
+    switch ((enum ir_op)n->op) {
+    case IR_VFROM64:
+        from_integer(e, node, n);
+        break;
+    case IR_VPACK:
+        pack(e, node, n);
+        break;
+    case IR_VLANE:
+    case IR_VLANES:
+        lane(e, node, n);
+        break;
+    case IR_VINSERT:
+        insert(e, node, n);
+        break;
+    case IR_VZEXT: {
+        const int rx = x64_use(e, VEC, n->a);
+        x64_keep_low(e, x64_def(e, VEC, node), rx, n->type);
+        break;
+    }
+    case IR_VAND:
+        binary(e, node, VPAND, n->a, n->b);
+        break;
+    case IR_VOR:
+        binary(e, node, VPOR, n->a, n->b);
+        break;
+    case IR_VXOR:
+        binary(e, node, VPXOR, n->a, n->b);
+        break;
+    case IR_VBIC:
+        binary(e, node, VPANDN, n->b, n->a);
+        break;
+    case IR_VORN:
+    case IR_VNOT:
+        or_not(e, node, n);
+        break;
+    case IR_VBSL:
+        bit_select(e, node, n);
+        break;
+    case IR_VDUP:
+        duplicate(e, node, n);
+        break;
+    case IR_SELECT:
+        select(e, node, n);
+        break;
+    case IR_VOP:
+        if (!x64_emit_vop(e, node)) {
+            call_vop(e, node, n);
+        }
+        break;
+    default:
+        e->failed = true;
+        break;
+    }
+}

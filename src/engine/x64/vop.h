@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Vector functions (simd/vops.inc) that have code of their own. One table, a row for each function: vop.c. A row's function emits the
+ * node's code and returns true, or emits nothing and returns false: then the function in C is called.
+ */
+#ifndef ENGINE_X64_VOP_H
+#define ENGINE_X64_VOP_H
+
+#include "engine/x64/emit.h"
+
+/* Scratch of each node's code. */
+#define XMM_SCRATCH0 0
+#define XMM_SCRATCH1 1
+
+typedef bool x64_vop_fn(struct x64_emit *e, ir_ref node, const struct ir_node *n);
+
+bool x64_emit_vop(struct x64_emit *e, ir_ref node);
+
+/* vec.c: `to` = the low (1 << size) bytes of `from`, the rest zero. */
+void x64_keep_low(struct x64_emit *e, int to, int from, unsigned size);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The translator to x86-64, as the rest of the engine sees it. Where the host is another, or lacks what emitted code needs (AVX2,
+ * FMA, BMI1, BMI2), or refuses executable memory, x64_cache_create() says so and blocks are interpreted.
+ */
+#ifndef ENGINE_X64_X64_H
+#define ENGINE_X64_X64_H
+
+#include "engine/a64/block.h"
+#include "engine/cpu.h"
+
+/* --- The code memory of one code cache. Calls are under the cache's lock but for x64_run(). */
+struct x64_cache *x64_cache_create(void); /* NULL: nothing can be emitted */
+void x64_cache_destroy(struct x64_cache *cache);
+void x64_cache_empty(struct x64_cache *cache); /* all vCPUs are stopped, and all blocks are gone */
+
+/* Emits the block's code; block->code stays NULL when that is not possible. `full`: for want of memory. */
+void x64_compile(struct x64_cache *cache, struct a64_cpu *cpu, struct ir_block *block, bool *full);
+
+/* The block is retired: no other block jumps to it any more, nor it to others. */
+void x64_unlink(struct x64_cache *cache, struct ir_block *block);
+void x64_free_code(struct ir_block *block);
+
+/* Lets the exit with which emitted code was left (cpu->x64.from) jump to `to` directly, if it leads there. */
+void x64_link(struct x64_cache *cache, struct ir_block *from, unsigned exit, struct ir_block *to);
+
+/* --- vCPUs */
+bool x64_cpu_create(struct a64_cpu *cpu); /* false: out of memory */
+void x64_cpu_destroy(struct a64_cpu *cpu);
+
+/* Runs emitted code from the block on, on the vCPU's thread. */
+enum ir_next x64_run(struct x64_cache *cache, struct a64_cpu *cpu, const struct ir_block *block);
+
+/*
+ * Jump tables: where emitted code finds the code of a virtual address, one set of tables for each translation context. Entries say
+ * "the fetch at pc, in this context, gives this block", so that they go when translations do.
+ */
+void x64_remember(struct a64_cpu *cpu, struct ir_block *block, unsigned btype, bool global);
+void x64_forget_block(struct a64_cpu *cpu,
+                      const struct ir_block *block); /* any thread, under the code cache's lock */
+void x64_select_context(struct a64_cpu *cpu);        /* the tables of the present mode and ASID */
+
+/* TLB maintenance: asid < 0: of any. */
+void x64_drop_contexts(struct a64_cpu *cpu, int asid, bool global_too);
+
+#endif
