@@ -142,9 +142,8 @@ void vm_continue(struct vm *vm)
 
 void vm_vcpu_request(struct vcpu *vcpu, uint32_t bits)
 {
-    cpu_request(&vcpu->cpu, bits);
     /* The request before the look at `parked`: with the opposite order in vm_vcpu_wait(), one of the two sees the other. */
-    atomic_thread_fence(memory_order_seq_cst);
+    atomic_fetch_or(&vcpu->cpu.requests, bits);
     if (atomic_load(&vcpu->parked)) {
         pthread_mutex_lock(&vcpu->vm->gate);
         pthread_cond_signal(&vcpu->wake);

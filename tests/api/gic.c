@@ -506,6 +506,49 @@ TEST(physical_timer_is_injected_inside)
     timer_in_wfi(code, sizeof(code) / sizeof(code[0]), 30, 24000);
 }
 
+static int by_value(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* How late is said, not judged: that is the machine's load. Early would be wrong. */
+TEST(a_millisecond_timer_comes_in_time)
+{
+    static const uint32_t code[] = {
+        OPEN,       0xd53be049,   0x8b0a0129, /* mrs x9, cntvct_el0; add x9, x9, x10 */
+        0xd51be349, MOV_X9(1),    0xd51be329, /* cntv_cval_el0, cntv_ctl_el0 */
+        WFI,        MRS_X0_IAR1,  SUB_X1_X0_1023,
+        CBZ_X1(-3), 0xd53be041,   0xd53be342, /* mrs x1, cntvct_el0; mrs x2, cntv_cval_el0 */
+        0xd51be33f, MSR_EOIR1_X0,             /* msr cntv_ctl_el0, xzr */
+        0xcb020021, 0xf8008561,               /* sub x1, x1, x2; str x1, [x11], #8 */
+        0xd100058c, 0xb5fffe0c,   HVC0,       /* sub x12, x12, #1; cbnz x12, -16 instructions */
+    };
+    enum { TIMES = 201 };
+    struct machine m;
+    uint64_t late[TIMES];
+    uint8_t *const data = pages(1);
+
+    gic_machine_start(&m, code, sizeof(code) / sizeof(code[0]));
+    OK(hv_vm_map(data, 2 * PAGE, PAGE, RWX));
+    OK(hv_gic_set_distributor_reg(HV_GIC_DISTRIBUTOR_REG_GICD_CTLR, 2));
+    OK(hv_gic_set_redistributor_reg(m.vcpu, HV_GIC_REDISTRIBUTOR_REG_GICR_IGROUPR0, 0xffffffff));
+    OK(hv_gic_set_redistributor_reg(m.vcpu, HV_GIC_REDISTRIBUTOR_REG_GICR_ISENABLER0, 1u << 27));
+    OK(hv_vcpu_set_reg(m.vcpu, HV_REG_X10, 24000));
+    OK(hv_vcpu_set_reg(m.vcpu, HV_REG_X11, 2 * PAGE));
+    OK(hv_vcpu_set_reg(m.vcpu, HV_REG_X12, TIMES));
+    OK(hv_vcpu_run(m.vcpu));
+    EXPECT_HVC(m);
+    memcpy(late, data, sizeof(late));
+    qsort(late, TIMES, sizeof(late[0]), by_value);
+    EXPECT(late[TIMES - 1] < 1ull << 63); /* negative: early */
+    printf("# late by %llu us (median), %llu us (most)\n", (unsigned long long)late[TIMES / 2] / 24,
+           (unsigned long long)late[TIMES - 1] / 24);
+    machine_stop(&m);
+    OK(hv_vm_deallocate(data, PAGE));
+}
+
 TEST(timer_registers_from_the_host_with_a_gic)
 {
     static const uint32_t code[] = {OPEN, WAIT_FOR_ONE, HVC0};
@@ -645,6 +688,6 @@ MAIN(T(without_a_gic_every_call_says_no_device), T(pfr0_says_that_there_is_a_gic
      T(set_spi_from_another_thread_reaches_a_spinning_vcpu), T(messages_come_from_host_and_guest),
      T(a_stray_end_of_interrupt_is_ignored), T(a_parked_vcpu_is_cancelled_and_costs_nothing),
      T(virtual_timer_is_injected_inside), T(physical_timer_is_injected_inside),
-     T(timer_registers_from_the_host_with_a_gic),
+     T(a_millisecond_timer_comes_in_time), T(timer_registers_from_the_host_with_a_gic),
      T(sixty_four_vcpus_lie_in_the_order_of_creation_and_get_a_broadcast),
      T(a_vcpus_registers_are_for_its_own_thread))
