@@ -237,6 +237,17 @@ static av_error begin(hv_vcpu_t vcpu, const av_exit_event *event, const av_guest
     return list_accesses(vcpu, ipa, mmio);
 }
 
+static av_error check_event(const av_exit_event *event, const char *function)
+{
+    if (event->kind == AV_EXIT_DATA_ABORT && is_for_a_device(&event->u.abort)) {
+        return AV_OK;
+    }
+    return av_fail(AV_ERROR_BAD_ARGUMENT, function,
+                   "the event is '%s%s%s', and must be an access to where nothing is mapped",
+                   av_exit_kind_name(event->kind), event->kind == AV_EXIT_DATA_ABORT ? ", " : "",
+                   event->kind == AV_EXIT_DATA_ABORT ? av_fault_name(event->u.abort.fault) : "");
+}
+
 av_error av_mmio_begin(hv_vcpu_t vcpu, const av_exit_event *event, const av_guest_memory *memory,
                        av_mmio *mmio)
 {
@@ -244,13 +255,7 @@ av_error av_mmio_begin(hv_vcpu_t vcpu, const av_exit_event *event, const av_gues
 
     NOT_NULL(event);
     NOT_NULL(mmio);
-    if (event->kind != AV_EXIT_DATA_ABORT || !is_for_a_device(&event->u.abort)) {
-        return FAIL(AV_ERROR_BAD_ARGUMENT,
-                    "the event is '%s%s%s', and must be an access to where nothing "
-                    "is mapped",
-                    av_exit_kind_name(event->kind), event->kind == AV_EXIT_DATA_ABORT ? ", " : "",
-                    event->kind == AV_EXIT_DATA_ABORT ? av_fault_name(event->u.abort.fault) : "");
-    }
+    TRY(check_event(event, __func__));
     TRY(begin(vcpu, event, memory, &found));
     *mmio = found;
     return AV_OK;
@@ -339,8 +344,10 @@ av_error av_mmio_run(hv_vcpu_t vcpu, const av_exit_event *event, const av_guest_
 {
     av_mmio mmio;
 
+    NOT_NULL(event);
     NOT_NULL(handler);
-    TRY(av_mmio_begin(vcpu, event, memory, &mmio));
+    TRY(check_event(event, __func__));
+    TRY(begin(vcpu, event, memory, &mmio));
     for (unsigned i = 0; i < mmio.n_accesses; i++) {
         if (!handler(context, mmio.is_write, &mmio.accesses[i])) {
             return FAIL(AV_ERROR_NOT_MAPPED, "nothing is at IPA 0x%llx for a %s of %u bytes",
