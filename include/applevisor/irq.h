@@ -92,6 +92,12 @@ AV_API av_error av_irq_create(av_irq **irq, hv_vcpu_t vcpu);
 /** Frees the lines, before hv_vcpu_destroy(). NULL does nothing. No other thread may use them any more. Threads: any. Since: 0.1. */
 AV_API void av_irq_destroy(av_irq *irq);
 
+/** For AV_AUTO(av_irq). */
+static inline void av_irq_auto(av_irq **irq)
+{
+    av_irq_destroy(*irq);
+}
+
 /**
  * Sets the level of a line. A line that rises ends the vCPU's sleep, or takes it out of the guest to be told.
  *

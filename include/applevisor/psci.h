@@ -96,6 +96,12 @@ AV_API av_error av_psci_create(av_psci **psci, const av_psci_options *options);
 /** Frees the state. NULL does nothing. No thread may be in a call on it, av_psci_wait() included. Threads: any. Since: 0.1. */
 AV_API void av_psci_destroy(av_psci *psci);
 
+/** For AV_AUTO(av_psci). */
+static inline void av_psci_auto(av_psci **psci)
+{
+    av_psci_destroy(*psci);
+}
+
 /**
  * Switches a vCPU on from outside, as CPU_ON would.
  *

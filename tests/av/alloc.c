@@ -172,6 +172,18 @@ static void tell_of_memory(av_vm *vm)
     DO(av_memory_map(memory, 1000 * PAGE, AV_PERMS_R));
 }
 
+/* The run-loop kit; what decodes allocates nothing. */
+static void tell_of_kit(hv_vcpu_t vcpu)
+{
+    AV_AUTO(av_psci) psci = NULL;
+    AV_AUTO(av_irq) irq = NULL;
+
+    DO(av_psci_create(&psci, NULL));
+    DO(av_irq_create(&irq, vcpu));
+    DO(av_irq_set(irq, HV_INTERRUPT_TYPE_IRQ, true));
+    DO(av_irq_enter(irq));
+}
+
 static void tell_of_vcpu(av_vm *vm)
 {
     /* A loop that stores, so that code, page arrays and TLBs are made. */
@@ -205,6 +217,7 @@ static void tell_of_vcpu(av_vm *vm)
     DO(av_vcpu_call(handle, answer, &answered));
     EXPECT_EQ(answered, AV_OK);
     DO(av_vcpu_handle_exit(handle));
+    tell_of_kit(av_vcpu_id(vcpu));
 }
 
 static void tell_of(av_vm *vm)
