@@ -89,7 +89,7 @@ coverage: ## the tests with gcov: a summary, and HTML in build-coverage/coverage
 
 bench: ## measure speed (bench/run)
 	$(call need,bench/run)
-	@$(SETUP) run test bench
+	@$(SETUP) run test board linux bench
 	@$(CONFIGURE) $(BUILD) tests=true $(MESON_OPTIONS)
 	@ninja -C $(BUILD)
 	@bench/run $(ARGS)

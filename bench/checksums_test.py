@@ -22,7 +22,7 @@ def complaint_about(row, ours, native, folder):
 
 def main():
     build = sys.argv[1]
-    rows = report.read_rows()
+    rows = [row for row in report.read_rows() if row.kind != 'linux']
     kinds = {kind.name: kind for kind in machines.available(build, ['ours', 'native'])}
     kinds['ours'].environment = None  # the engine that the caller's environment says
     print(f'1..{len(rows)}', flush=True)

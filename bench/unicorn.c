@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * unicorn IMAGE: a guest program under libunicorn, as `applevisor run` and QEMU run it: 256 MiB of RAM, a PL011 to print with,
- * and an end by HVC; the MMU stays off. Unicorn hands every exception to its user instead of the guest, so the kernels that take some cannot run.
+ * and an end by HVC. Unicorn hands every exception to its user instead of the guest, so the kernels that take some cannot run.
  */
 #include <elf.h>
 #include <stdio.h>

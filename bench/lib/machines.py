@@ -9,7 +9,7 @@ NAMES = ('ours', 'interp', 'qemu_max', 'qemu_a72', 'unicorn', 'native')
 MEMORY_MB = 256
 QEMU = ['qemu-system-aarch64', '-M', 'virt', '-m', str(MEMORY_MB), '-nodefaults', '-nic', 'none', '-display', 'none',
         '-serial', 'stdio', '-no-reboot']
-CONFIG = b'AV-BENCH-CONFIG\0'  # struct config of guest_main.c: 16 bytes, then target_ms, mmu
+CONFIG = b'AV-BENCH-CONFIG\0'  # struct config of guest_main.c: 16 bytes, then target_ms
 SECONDS = 300
 
 
@@ -68,14 +68,14 @@ class Guest:
         # The interpreter's single calls are long enough.
         image = self.configured(row.name, 1 if self.name == 'interp' and target_ms != 0 else target_ms, folder)
         command = list(self.command)
-        if 'smp' in row.options and command[0] == QEMU[0]:
-            command[1:1] = ['-smp', '2']
+        if 'smp' in row.options and self.name != 'unicorn':  # the second vCPU stays off; that it is there makes the difference
+            command[1:1] = ['-smp', '2'] if command[0] == QEMU[0] else []
+            command += [] if command[0] == QEMU[0] else ['--cpus', '2']
         return Measurement(output_of([*command, image], self.environment))
 
     def configured(self, name, target_ms, folder):
         """A copy of the image with this target_ms: there is no other way to hand something to a bare-metal guest."""
-        mmu = self.name != 'unicorn'
-        path = os.path.join(folder, f'{name}-{target_ms}-{mmu:d}.elf')
+        path = os.path.join(folder, f'{name}-{target_ms}.elf')
         if not os.path.exists(path):
             try:
                 with open(os.path.join(self.build, 'bench', name + '.elf'), 'rb') as file:
@@ -86,7 +86,7 @@ class Guest:
                 sys.exit(f'bench: {name}.elf has no configuration, or several')
             at = image.index(CONFIG) + len(CONFIG)
             with open(path, 'wb') as file:
-                file.write(image[:at] + target_ms.to_bytes(8, 'little') + mmu.to_bytes(8, 'little') + image[at + 16:])
+                file.write(image[:at] + target_ms.to_bytes(8, 'little') + image[at + 8:])
         return path
 
 

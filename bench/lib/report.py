@@ -60,6 +60,13 @@ def number(value):
     return f'{value:.3g}' if value < 100 else f'{value:.0f}'
 
 
+def duration(ns):
+    """Nanoseconds without a unit, longer times with theirs."""
+    if ns is None or ns < 1e6:
+        return number(ns)
+    return f'{ns / 1e6:.4g}ms' if ns < 1e9 else f'{ns / 1e9:.4g}s'
+
+
 def percent(value):
     return '-' if value is None else f'{value:.0f}'
 
@@ -71,7 +78,7 @@ def divided(a, b):
 class Table:
     """Ratios to QEMU and Unicorn say how many times faster ours is, those to native how many times slower."""
 
-    COLUMNS = (('row', 14), ('unit', 14), ('ours', 9), ('+-%', 5), ('interp', 9), ('qemu', 9), ('+-%', 5), ('faster', 8), ('goal', 6),
+    COLUMNS = (('row', 16), ('unit', 14), ('ours', 9), ('+-%', 5), ('interp', 9), ('qemu', 9), ('+-%', 5), ('faster', 8), ('goal', 6),
                ('warm', 9), ('faster', 8), ('goal', 6), ('unicorn', 9), ('faster', 8), ('native', 9), ('+-%', 5), ('slower', 8),
                ('goal', 6))
 
@@ -109,24 +116,30 @@ class Table:
         qemu, warm = self.qemu(row, False), self.qemu(row, True)
         ratios = self.ratios(row)
         self.line([
-            row.name, row.unit, number(ours.ns), percent(ours.spread), number(Figure(row, 'interp', self.best).ns),
-            number(qemu.ns), percent(qemu.spread), number(ratios['qemu']), number(row.goal_qemu),
-            number(warm.ns), number(ratios['qemu, TLB warm'] if warm.ns is not None else None), number(row.goal_warm),
-            number(Figure(row, 'unicorn', self.best).ns), number(ratios['unicorn']),
-            number(native.ns), percent(native.spread), number(ratios['native']), number(row.goal_native)])
+            row.name, row.unit, duration(ours.ns), percent(ours.spread), duration(Figure(row, 'interp', self.best).ns),
+            duration(qemu.ns), percent(qemu.spread), number(ratios['qemu']), number(row.goal_qemu),
+            duration(warm.ns), number(ratios['qemu, TLB warm'] if warm.ns is not None else None), number(row.goal_warm),
+            duration(Figure(row, 'unicorn', self.best).ns), number(ratios['unicorn']),
+            duration(native.ns), percent(native.spread), number(ratios['native']), number(row.goal_native)])
 
     def print_means(self, rows):
-        rows = [row for row in rows if row.kind == 'user']
-        if len(rows) < 2:
-            return
-        print('geometric means of the user-level rows:')
-        for against, goal in (('qemu', '3'), ('qemu, TLB warm', '2.3'), ('unicorn', '1'), ('native', '2.5')):
-            values = [self.ratios(row)[against] for row in rows]
-            values = [value for value in values if value is not None]
-            if values:
-                mean = math.exp(sum(map(math.log, values)) / len(values))
-                print(f'  {against:<16}{mean:>7.2f} times {"slower" if against == "native" else "faster"} '
-                      f'(goal {goal}, {len(values)} rows)')
+        user = [row for row in rows if row.kind == 'user']
+        linux = [row for row in rows if row.kind == 'linux' and row.name != 'linux_boot']
+        if len(user) > 1:
+            print('geometric means of the user-level rows:')
+            for against, goal in (('qemu', '3'), ('qemu, TLB warm', '2.3'), ('unicorn', '1'), ('native', '2.5')):
+                self.print_mean(user, against, goal)
+        if len(linux) > 1:
+            print('geometric mean of the rows of work in Linux:')
+            self.print_mean(linux, 'qemu', '2.5')
+
+    def print_mean(self, rows, against, goal):
+        values = [self.ratios(row)[against] for row in rows]
+        values = [value for value in values if value is not None]
+        if values:
+            mean = math.exp(sum(map(math.log, values)) / len(values))
+            print(f'  {against:<16}{mean:>7.2f} times {"slower" if against == "native" else "faster"} '
+                  f'(goal {goal}, {len(values)} rows)')
 
 
 def print_calls(results):
