@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * From pending interrupts to the lines of a CPU. Nothing is queued: after each change, the CPUs that it may concern look through
- * the pending words anew, some tens of instructions while nothing is pending, and their line changes when the answer does.
+ * the words that have something ready anew, and their line changes when the answer does.
  *
  * An SPI has one target at a time. With GICD_IROUTER.Interrupt_Routing_Mode it is chosen when the interrupt becomes pending, and
  * again when somebody joins or leaves: a CPU that handles nothing comes before one that is busy.
@@ -23,6 +23,16 @@ static bool is_attached(const struct gic_cpu *cpu)
     return cpu->owner != NULL;
 }
 
+/* The change of a word that makes something ready must come here; one that takes something away may come later. */
+static void note_ready(struct gic *gic, unsigned word)
+{
+    if (gic_ready(&gic->spi[word]) != 0) {
+        gic->ready |= 1u << word;
+    } else {
+        gic->ready &= ~(1u << word);
+    }
+}
+
 /* --- The highest priority pending interrupt ---------------------------------------------------------------------------------- */
 
 /* The pending ones that may be forwarded to this CPU, by enable bits of the interrupts and of their groups. */
@@ -32,8 +42,7 @@ static uint32_t forwardable(const struct gic_cpu *cpu, const struct gic_bank *ba
     const bool group0 = (ctlr & 1) != 0 && cpu->icc.group_enabled[0];
     const bool group1 = (ctlr & 2) != 0 && cpu->icc.group_enabled[1];
 
-    return gic_pending(bank) & bank->enabled & ~bank->active &
-           ((group0 ? ~bank->group : 0) | (group1 ? bank->group : 0));
+    return gic_ready(bank) & ((group0 ? ~bank->group : 0) | (group1 ? bank->group : 0));
 }
 
 /* Of equal priorities the lowest INTID comes first. */
@@ -58,7 +67,8 @@ static void find_best(struct gic_cpu *cpu)
     for (uint32_t bits = forwardable(cpu, &cpu->bank); bits != 0; bits &= bits - 1) {
         consider(&cpu->bank, (unsigned)__builtin_ctz(bits), 0, &best);
     }
-    for (unsigned word = 1; word < GIC_WORDS; word++) {
+    for (uint32_t words = gic->ready; words != 0; words &= words - 1) {
+        const unsigned word = (unsigned)__builtin_ctz(words);
         const struct gic_bank *const bank = &gic->spi[word];
         for (uint32_t bits = forwardable(cpu, bank); bits != 0; bits &= bits - 1) {
             const unsigned bit = (unsigned)__builtin_ctz(bits);
@@ -136,11 +146,6 @@ static unsigned find_affinity(const struct gic *gic, uint64_t router)
     return GIC_NO_CPU;
 }
 
-static void retarget(struct gic *gic, unsigned intid, unsigned target)
-{
-    gic->target[intid] = (uint8_t)target;
-}
-
 void gic_route_spi(struct gic *gic, unsigned intid)
 {
     const unsigned word = intid / 32, old = gic->target[intid];
@@ -149,7 +154,7 @@ void gic_route_spi(struct gic *gic, unsigned intid)
 
     gic->any[word] = any ? gic->any[word] | bit : gic->any[word] & ~bit;
     const unsigned target = any ? pick_any(gic, intid) : find_affinity(gic, gic->router[intid]);
-    retarget(gic, intid, target);
+    gic->target[intid] = (uint8_t)target;
     if (old != target && old != GIC_NO_CPU) {
         gic_update_cpu(&gic->cpus[old]);
     }
@@ -160,9 +165,24 @@ void gic_route_spi(struct gic *gic, unsigned intid)
 
 void gic_update_routes(struct gic *gic)
 {
+    for (unsigned word = 1; word < GIC_WORDS; word++) {
+        note_ready(gic, word);
+    }
     for (unsigned intid = GIC_SPI_BASE; intid < GIC_INTIDS; intid++) {
         const bool any = (gic->router[intid] >> 31 & 1) != 0;
-        retarget(gic, intid, any ? pick_any(gic, intid) : find_affinity(gic, gic->router[intid]));
+        gic->target[intid] = (uint8_t)(any ? pick_any(gic, intid)
+                                           : find_affinity(gic, gic->router[intid]));
+    }
+    gic_update_all(gic);
+}
+
+void gic_update_participants(struct gic *gic)
+{
+    for (unsigned word = 1; word < GIC_WORDS; word++) {
+        for (uint32_t bits = gic->any[word]; bits != 0; bits &= bits - 1) {
+            const unsigned intid = 32 * word + (unsigned)__builtin_ctz(bits);
+            gic->target[intid] = (uint8_t)pick_any(gic, intid);
+        }
     }
     gic_update_all(gic);
 }
@@ -171,6 +191,7 @@ void gic_update_spis(struct gic *gic, unsigned word, uint32_t changed)
 {
     uint64_t concerned = 0;
 
+    note_ready(gic, word);
     for (; changed != 0; changed &= changed - 1) {
         const unsigned bit = (unsigned)__builtin_ctz(changed), intid = 32 * word + bit;
         if (gic->target[intid] != GIC_NO_CPU) {
@@ -178,7 +199,7 @@ void gic_update_spis(struct gic *gic, unsigned word, uint32_t changed)
         }
         /* While it is active it stays with the CPU that handles it. */
         if ((gic->any[word] >> bit & 1) != 0 && (gic->spi[word].active >> bit & 1) == 0) {
-            retarget(gic, intid, pick_any(gic, intid));
+            gic->target[intid] = (uint8_t)pick_any(gic, intid);
             if (gic->target[intid] != GIC_NO_CPU) {
                 concerned |= 1ull << gic->target[intid];
             }

@@ -35,7 +35,7 @@ static void write_waker(struct gic *gic, struct gic_cpu *cpu, unsigned n, uint64
     cpu->waker = (value & WAKER_PROCESSOR_SLEEP) != 0
                      ? WAKER_PROCESSOR_SLEEP | WAKER_CHILDREN_ASLEEP
                      : 0;
-    gic_update_routes(gic);
+    gic_update_participants(gic);
 }
 
 // clang-format off

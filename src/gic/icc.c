@@ -232,7 +232,7 @@ static void write_igrpen(struct gic_cpu *cpu, unsigned group, uint64_t value)
 
     if (cpu->icc.group_enabled[group] != enabled) {
         cpu->icc.group_enabled[group] = enabled;
-        gic_update_routes(cpu->gic);
+        gic_update_participants(cpu->gic);
     }
 }
 

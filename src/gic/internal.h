@@ -30,6 +30,12 @@ static inline uint32_t gic_pending(const struct gic_bank *bank)
     return bank->latched | (bank->level & ~bank->edge);
 }
 
+/* What may be forwarded, as far as the interrupts themselves decide. */
+static inline uint32_t gic_ready(const struct gic_bank *bank)
+{
+    return gic_pending(bank) & bank->enabled & ~bank->active;
+}
+
 /* The CPU interface (icc.c). */
 struct gic_icc {
     uint8_t pmr;
@@ -65,6 +71,8 @@ struct gic {
     _Atomic uint32_t n_frames; /* Redistributor frames that the guest sees; changed with the lock */
     uint32_t ctlr;             /* GICD_CTLR.EnableGrp0, EnableGrp1 */
     struct gic_bank spi[GIC_WORDS]; /* [0] is not used */
+    uint32_t
+        ready; /* words of spi[] with something pending, enabled and not active; may have more */
     uint64_t router[GIC_INTIDS];
     uint32_t any[GIC_WORDS];    /* GICD_IROUTER.Interrupt_Routing_Mode: 1 of N */
     uint8_t target[GIC_INTIDS]; /* index of the CPU that gets the SPI; GIC_NO_CPU: none */
@@ -83,7 +91,8 @@ struct gic_bank *gic_bank_of(struct gic *gic, struct gic_cpu *cpu, unsigned inti
 void gic_update_cpu(struct gic_cpu *cpu); /* ... private state or the CPU interface */
 void gic_update_spis(struct gic *gic, unsigned word, uint32_t changed); /* ... these SPIs */
 void gic_update_all(struct gic *gic);                                   /* ... anything */
-void gic_update_routes(struct gic *gic); /* ... affinities, or who takes part in 1 of N */
+void gic_update_participants(struct gic *gic);       /* ... who takes part in 1 of N */
+void gic_update_routes(struct gic *gic);             /* ... affinities, or who is attached */
 void gic_route_spi(struct gic *gic, unsigned intid); /* ... GICD_IROUTER<n> */
 
 void gic_bank_reset(struct gic_bank *bank, bool is_private);

@@ -103,6 +103,9 @@ static void check(unsigned n, unsigned round)
         before[i] = seats[i].changes;
         EXPECT_EQ(seats[i].lines, seats[i].cpu->lines);
     }
+    for (unsigned word = 1; word < GIC_WORDS; word++) {
+        EXPECT(gic_ready(&gic->spi[word]) == 0 || (gic->ready >> word & 1) != 0);
+    }
     pthread_mutex_lock(&gic->lock);
     gic_update_all(gic);
     pthread_mutex_unlock(&gic->lock);
