@@ -32,7 +32,7 @@ MESON_TEST := meson test --print-errorlogs
 # call need,FILE: first line of what depends on another area of the tree.
 need = @test -e $(1) || { echo "make $@: $(1) is not in the tree yet" >&2; exit 1; }
 
-.PHONY: help all run test install asan tsan coverage bench diff blocks smc-long fuzz a64-coverage linux-log warnings check fresh-check clean
+.PHONY: help all run test install asan tsan coverage bench diff blocks smc-long fuzz a64-coverage linux linux-debian linux-log warnings check fresh-check clean
 .DEFAULT_GOAL := all
 
 help: ## list these commands
@@ -122,6 +122,18 @@ a64-coverage: ## which A64 encodings are implemented (tools/gen/a64_coverage.py)
 	$(call need,tools/gen/a64_coverage.py)
 	@$(SETUP) run
 	@tools/gen/a64_coverage.py $(ARGS)
+
+linux: ## fetch Debian's arm64 kernel and boot it to a shell (ARGS="--cpus 4" go to `applevisor boot`)
+	@$(SETUP) run board linux
+	@$(CONFIGURE) $(BUILD) $(if $(wildcard $(BUILD)/build.ninja),,tests=false) $(MESON_OPTIONS)
+	@ninja -C $(BUILD) tools/applevisor/applevisor
+	@tools/dev/linux $(ARGS)
+
+linux-debian: ## the same with a Debian root file system on a virtio disk, and a network
+	@$(SETUP) run board linux
+	@$(CONFIGURE) $(BUILD) $(if $(wildcard $(BUILD)/build.ninja),,tests=false) $(MESON_OPTIONS)
+	@ninja -C $(BUILD) tools/applevisor/applevisor
+	@tools/dev/linux --debian $(ARGS)
 
 linux-log: ## boot the Debian arm64 kernel and show its log (tests/linux/log)
 	$(call need,tests/linux/log)

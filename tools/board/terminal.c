@@ -99,15 +99,20 @@ static void on_stop(int number)
     sigemptyset(&stop);
     sigaddset(&stop, number);
     raise(number);
-    pthread_sigmask(SIG_UNBLOCK, &stop, &before); /* stops here, until SIGCONT */
+    pthread_sigmask(SIG_UNBLOCK, &stop,
+                    &before); /* stops here, until SIGCONT; not in an orphaned process group */
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     sigaction(number, &mine, NULL);
+    if (raw_wanted) {
+        terminal_make_raw();
+    }
     errno = saved;
 }
 
 static void on_continue(int number)
 {
     (void)number;
+    raw_now = 0; /* after SIGSTOP the shell has set its own modes */
     if (raw_wanted) {
         terminal_make_raw();
     }
