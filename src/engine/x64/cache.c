@@ -7,6 +7,7 @@
  */
 #include "engine/x64/cache.h"
 
+#include <cpuid.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,13 +18,20 @@
 
 /* --- Memory ---------------------------------------------------------------------------------------------------------------------- */
 
+/* __builtin_cpu_supports("lzcnt") is unknown to clang 14. */
+static bool has_lzcnt(void)
+{
+    unsigned a, b, c = 0, d;
+
+    return __get_cpuid(0x80000001, &a, &b, &c, &d) != 0 && (c & bit_LZCNT) != 0;
+}
+
 static bool host_can(void)
 {
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
            __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-           __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt") &&
-           __builtin_cpu_supports("lzcnt");
+           __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt") && has_lzcnt();
 }
 
 static bool map_twice(struct x64_cache *cache)
