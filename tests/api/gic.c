@@ -345,9 +345,12 @@ TEST(spi_is_taken_as_irq)
     machine_stop(&m);
 }
 
+static _Atomic uint64_t raised_ns;
+
 static void *raise_later(void *argument)
 {
     usleep(30000);
+    atomic_store(&raised_ns, clock_ns(CLOCK_MONOTONIC));
     OK(hv_gic_set_spi(*(const uint32_t *)argument, true));
     return NULL;
 }
@@ -363,6 +366,8 @@ TEST(set_spi_from_another_thread_wakes_a_parked_vcpu)
     enable_spi(intid, true);
     pthread_create(&thread, NULL, raise_later, &intid);
     OK(hv_vcpu_run(m.vcpu));
+    printf("# %llu us from hv_gic_set_spi to the guest's answer\n",
+           (unsigned long long)(clock_ns(CLOCK_MONOTONIC) - atomic_load(&raised_ns)) / 1000);
     EXPECT_HVC(m);
     EXPECT_EQ(reg(&m, HV_REG_X0), intid);
     pthread_join(thread, NULL);
@@ -382,6 +387,8 @@ TEST(set_spi_from_another_thread_reaches_a_spinning_vcpu)
     enable_spi(intid, false);
     pthread_create(&thread, NULL, raise_later, &intid);
     OK(hv_vcpu_run(m.vcpu));
+    printf("# %llu us from hv_gic_set_spi to the guest's answer\n",
+           (unsigned long long)(clock_ns(CLOCK_MONOTONIC) - atomic_load(&raised_ns)) / 1000);
     EXPECT_HVC(m);
     EXPECT_EQ(reg(&m, HV_REG_X0), intid);
     pthread_join(thread, NULL);

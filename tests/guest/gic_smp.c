@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Four vCPUs and their interrupts: SGIs by list and to all others, SPIs by affinity and 1 of N, each a vCPU's own timer. */
+/* Eight vCPUs and their interrupts: SGIs by list and to all others, SPIs by affinity and 1 of N, each a vCPU's own timer. */
 #include "lib/gic.h"
 
-#define ROUNDS 500u
+#define ROUNDS 200u
 #define SPI    50u
 
 static volatile uint32_t got[GUEST_CPUS][64];

@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 # Images that start more vCPUs than the first.
-CPUS = {'smp': '4', 'ordering': '4', 'broadcast': '4', 'strict': '4', 'gic_smp': '4'}
+CPUS = {'smp': '4', 'ordering': '4', 'broadcast': '4', 'strict': '4', 'gic_smp': '8'}
 # Images that show what QEMU 7.2 does wrong, so that there is nothing to compare.
 QEMU_DIFFERS = {'strict': 'on x86, QEMU 7.2 puts no barrier between STLR and LDAR, and may translate old code again while it is replaced'}
 # Images that need an interrupt controller.

@@ -42,7 +42,9 @@ int64_t psci(uint32_t function, uint64_t a, uint64_t b, uint64_t c);
 
 /* --- smp.c, for programs of several vCPUs --- */
 
+#ifndef GUEST_CPUS
 #define GUEST_CPUS 4
+#endif
 
 #define PSCI_CPU_OFF       0x84000002u
 #define PSCI_CPU_ON        0xc4000003u
