@@ -32,32 +32,23 @@ static bool create(struct cpu *cpu)
     return true;
 }
 
-/* True: PSCI has turned it on, and *power tells where it starts. False: the run has ended. */
-static bool wait_for_power(struct cpu *cpu, struct psci_cpu *power)
+/* True: PSCI has turned it on, and *start tells where it starts. False: the run has ended. */
+static bool wait_for_power(struct cpu *cpu, av_psci_start *start)
 {
-    struct machine *const machine = cpu->machine;
-    struct psci_cpu *const mine = &machine->psci.cpus[cpu->number];
-
-    pthread_mutex_lock(&machine->lock);
-    while (!machine_ended(machine) && !(machine->go && mine->power != PSCI_OFF)) {
-        pthread_cond_wait(&machine->changed, &machine->lock);
-    }
-    psci_started(&machine->psci, cpu->number);
-    *power = *mine;
-    pthread_mutex_unlock(&machine->lock);
-    return !machine_ended(machine);
+    return av_psci_wait(cpu->machine->psci, cpu->number, start) == AV_OK &&
+           start->stop == AV_PSCI_RUNNING;
 }
 
 /* DEN0022D, 6.4: the state that a vCPU starts in. General registers are zero so that nothing of the last time shows. */
-static bool reset(struct cpu *cpu, const struct psci_cpu *power)
+static bool reset(struct cpu *cpu, const av_psci_start *start)
 {
     hv_return_t ret = HV_SUCCESS;
 
     for (unsigned i = 0; i < 31 && ret == HV_SUCCESS; i++) {
-        ret = hv_vcpu_set_reg(cpu->vcpu, (hv_reg_t)(HV_REG_X0 + i), i == 0 ? power->context : 0);
+        ret = hv_vcpu_set_reg(cpu->vcpu, (hv_reg_t)(HV_REG_X0 + i), i == 0 ? start->context : 0);
     }
     if (ret == HV_SUCCESS) {
-        ret = hv_vcpu_set_reg(cpu->vcpu, HV_REG_PC, power->entry);
+        ret = hv_vcpu_set_reg(cpu->vcpu, HV_REG_PC, start->entry);
     }
     if (ret == HV_SUCCESS) {
         ret = hv_vcpu_set_reg(cpu->vcpu, HV_REG_CPSR, EL1H_MASKED);
@@ -88,7 +79,7 @@ static void *cpu_thread(void *opaque)
 {
     struct cpu *const cpu = opaque;
     struct machine *const machine = cpu->machine;
-    struct psci_cpu power;
+    av_psci_start start;
     const bool created = create(cpu);
 
     pthread_mutex_lock(&machine->lock);
@@ -99,9 +90,11 @@ static void *cpu_thread(void *opaque)
     if (!created) {
         return NULL;
     }
-    while (wait_for_power(cpu, &power) && reset(cpu, &power)) {
+    av_psci_attach(machine->psci, cpu->number, cpu->vcpu);
+    while (wait_for_power(cpu, &start) && reset(cpu, &start)) {
         run(cpu);
     }
+    av_psci_detach(machine->psci, cpu->number);
     pthread_mutex_lock(&machine->lock);
     while (!machine->kicked) {
         pthread_cond_wait(&machine->changed, &machine->lock);
@@ -115,9 +108,7 @@ static void *cpu_thread(void *opaque)
 
 bool machine_start_cpus(struct machine *machine)
 {
-    machine->go = machine->kicked = false;
-    machine->psci.cpus[0].entry = machine->entry;
-    machine->psci.cpus[0].context = machine->dtb;
+    machine->kicked = false;
     for (unsigned i = 0; i < machine->config.cpus; i++) {
         struct cpu *const cpu = &machine->cpus[i];
         cpu->created = cpu->answered = false;
@@ -144,20 +135,15 @@ bool machine_start_cpus(struct machine *machine)
 
 void machine_let_go(struct machine *machine)
 {
-    pthread_mutex_lock(&machine->lock);
-    machine->go = true;
-    pthread_cond_broadcast(&machine->changed);
-    pthread_mutex_unlock(&machine->lock);
+    /* Refused where the run has ended already. */
+    av_psci_boot(machine->psci, 0, machine->entry, machine->dtb);
 }
 
 void machine_join_cpus(struct machine *machine)
 {
+    /* Those that are off return from their wait, those that are on from the guest. */
+    av_psci_request_stop(machine->psci);
     pthread_mutex_lock(&machine->lock);
-    for (unsigned i = 0; i < machine->config.cpus; i++) {
-        if (machine->cpus[i].thread_runs && machine->cpus[i].created) {
-            hv_vcpus_exit(&machine->cpus[i].vcpu, 1);
-        }
-    }
     machine->kicked = true;
     pthread_cond_broadcast(&machine->changed);
     pthread_mutex_unlock(&machine->lock);

@@ -36,37 +36,44 @@ static void unexpected(struct cpu *cpu, const av_exit_event *event)
 
 /* --- PSCI --------------------------------------------------------------------------------------------------------------------- */
 
+/* The machine has stopped: by this call, or meanwhile by somebody else, who has set the end. */
+static void stopped(struct machine *machine)
+{
+    switch (av_psci_stopped(machine->psci)) {
+    case AV_PSCI_SYSTEM_OFF:
+        machine_finish(machine, MACHINE_OFF);
+        break;
+    case AV_PSCI_SYSTEM_RESET:
+        machine_finish(machine, MACHINE_RESET);
+        break;
+    case AV_PSCI_ALL_OFF:
+        board_warn("every vCPU is off, and none is left to switch one on");
+        machine_finish(machine, MACHINE_FAULT);
+        break;
+    default:
+        break;
+    }
+}
+
 static void hypercall(struct cpu *cpu, const av_exit_event *event)
 {
     struct machine *const machine = cpu->machine;
-    uint64_t args[4],
-        result =
-            UINT64_MAX; /* NOT_SUPPORTED, which is the answer to an immediate other than 0 too */
-    enum psci_action action = PSCI_RETURN;
-    unsigned other = 0;
+    av_psci_result result = {.action = AV_PSCI_RETURN};
 
-    for (unsigned i = 0; i < 4; i++) {
-        CHECK(cpu, av_exit_get_x(cpu->vcpu, i, &args[i]));
-    }
-    if (event->u.call.immediate == 0) {
-        pthread_mutex_lock(&machine->lock);
-        action = psci_call(&machine->psci, cpu->number, args, &result, &other);
-        pthread_cond_broadcast(&machine->changed);
-        pthread_mutex_unlock(&machine->lock);
-    }
-    switch (action) {
-    case PSCI_RETURN:
-    case PSCI_START_CPU: /* its thread has been told by the broadcast */
-        CHECK(cpu, av_exit_set_x(cpu->vcpu, 0, result));
+    CHECK(cpu, av_psci_exit(machine->psci, cpu->number, cpu->vcpu, event, &result));
+    switch (result.action) {
+    case AV_PSCI_NONE: /* NOT_SUPPORTED of the SMC Calling Convention, also for an immediate other than 0 */
+        CHECK(cpu, av_exit_set_x(cpu->vcpu, 0, UINT64_MAX));
         break;
-    case PSCI_STOP_CPU:
+    case AV_PSCI_RETURN:
+    case AV_PSCI_SUSPEND: /* waking up at once is always allowed; the guest idles with WFI */
+        break;
+    case AV_PSCI_CPU_OFF:
         cpu->powered = false;
         break;
-    case PSCI_SYSTEM_OFF:
-        machine_finish(machine, MACHINE_OFF);
-        break;
-    case PSCI_SYSTEM_RESET:
-        machine_finish(machine, MACHINE_RESET);
+    case AV_PSCI_STOP:
+        cpu->powered = false;
+        stopped(machine);
         break;
     }
 }

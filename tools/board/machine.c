@@ -61,6 +61,7 @@ void machine_finish(struct machine *machine, enum machine_end end)
     }
     pthread_cond_broadcast(&machine->changed);
     pthread_mutex_unlock(&machine->lock);
+    av_psci_request_stop(machine->psci);
 }
 
 /* --- The virtual machine ------------------------------------------------------------------------------------------------------ */
@@ -217,7 +218,9 @@ enum machine_end machine_run(struct machine *machine)
     }
     pthread_mutex_unlock(&machine->lock);
     board_reset_devices(machine->board);
-    psci_reset(&machine->psci);
+    if (av_psci_stopped(machine->psci) != AV_PSCI_RUNNING) {
+        av_psci_reset(machine->psci);
+    }
     if (!load(machine)) {
         machine_finish(machine, MACHINE_FAULT);
     } else if (power_on(machine) && board_start_loop(machine->board)) {
@@ -238,6 +241,40 @@ enum machine_end machine_run(struct machine *machine)
 struct board *machine_board(struct machine *machine)
 {
     return machine->board;
+}
+
+/* A vCPU starts in RAM. */
+static bool entry_is_valid(void *context, uint64_t entry)
+{
+    const struct machine *const machine = context;
+
+    return board_ram(machine->board, entry, 4) != NULL;
+}
+
+static bool create_psci(struct machine *machine)
+{
+    const unsigned n = machine->config.cpus;
+    uint64_t *const mpidrs = calloc(n, sizeof(mpidrs[0]));
+    av_psci_options options;
+
+    if (mpidrs == NULL) {
+        board_warn("no memory for %u vCPUs", n);
+        return false;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        mpidrs[i] = board_mpidr(i);
+    }
+    av_psci_options_init(&options);
+    options.n_cpus = n;
+    options.mpidrs = mpidrs;
+    options.entry_is_valid = entry_is_valid;
+    options.context = machine;
+    const av_error error = av_psci_create(&machine->psci, &options);
+    free(mpidrs);
+    if (error != AV_OK) {
+        board_warn("%s", av_error_message());
+    }
+    return error == AV_OK;
 }
 
 struct machine *machine_create(const struct machine_config *config)
@@ -270,11 +307,12 @@ struct machine *machine_create(const struct machine_config *config)
         machine_destroy(machine);
         return NULL;
     }
-    machine->psci = (struct psci){
-        .n_cpus = config->cpus, .ram_base = RAM_BASE, .ram_size = config->memory};
     for (unsigned i = 0; i < config->cpus; i++) {
-        machine->psci.cpus[i].mpidr = board_mpidr(i);
         machine->cpus[i] = (struct cpu){.machine = machine, .number = i};
+    }
+    if (!create_psci(machine)) {
+        machine_destroy(machine);
+        return NULL;
     }
     return machine;
 }
@@ -285,6 +323,7 @@ void machine_destroy(struct machine *machine)
         return;
     }
     board_destroy(machine->board);
+    av_psci_destroy(machine->psci);
     if (machine->ram != NULL) {
         munmap(machine->ram, machine->config.memory);
     }

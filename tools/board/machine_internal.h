@@ -5,10 +5,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include <applevisor/exit.h>
+#include <applevisor/psci.h>
 
 #include "machine.h"
-#include "psci.h"
 
 struct cpu {
     struct machine *machine;
@@ -31,9 +30,9 @@ struct machine {
     struct cpu *cpus;
     _Atomic int end; /* enum machine_end */
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* end, psci, or a field of a vCPU */
-    struct psci psci;       /* under lock */
-    bool go, kicked;        /* under lock: the vCPUs may run; all have been told to stop */
+    pthread_cond_t changed; /* end, or a field of a vCPU */
+    av_psci *psci;          /* which vCPUs are on; stopped when the run ends */
+    bool kicked;            /* under lock: all vCPUs have been told to stop */
 };
 
 /* cpu.c: starts the vCPUs' threads, in order of their numbers; each waits for the run. False: complained, and the end is set. */
