@@ -37,8 +37,8 @@ struct x64_access {
     const struct ir_block *block;
     uint32_t iss;
     uint8_t op, size, flags;
-    uint8_t align; /* node.d: of an atomic, enum ir_atomic */
-};
+    uint8_t align;         /* node.d: of an atomic, enum ir_atomic */
+} __attribute__((packed)); /* it lies in the code, at no alignment */
 _Static_assert(sizeof(struct x64_access) == 24, "no padding goes into the code");
 
 struct x64_thunks {
