@@ -7,12 +7,14 @@
 #   NO_INSTALL=1        install no packages, name the missing ones and stop
 #   MESON_OPTIONS=...   more options for Meson, as NAME=VALUE
 #   SUITE="unit api"    only these suites of tests
+#   TIMES=20            boots of each kind in linux-long
 #   ARGS=...            arguments for the script behind diff, blocks, smc-long, fuzz, bench, linux-log, a64-coverage, fresh-check
 
 BUILD ?= build
 MESON_OPTIONS ?=
 SUITE ?=
 ARGS ?=
+TIMES ?= 20
 PREFIX ?= /usr/local
 DESTDIR ?=
 
@@ -23,6 +25,8 @@ endif
 export BUILD NO_INSTALL
 
 SETUP := tools/dev/setup
+# A build directory that was configured before the libraries of the board were there does not have it yet.
+WITH_BOARD = @grep -q applevisor/boot.c $(BUILD)/build.ninja || meson setup --reconfigure $(BUILD)
 CONFIGURE := tools/dev/configure
 suites = $(foreach s,$(SUITE),--suite $(s))
 
@@ -32,15 +36,16 @@ MESON_TEST := meson test --print-errorlogs
 # call need,FILE: first line of what depends on another area of the tree.
 need = @test -e $(1) || { echo "make $@: $(1) is not in the tree yet" >&2; exit 1; }
 
-.PHONY: help all run test install asan tsan coverage bench diff blocks smc-long fuzz a64-coverage linux linux-debian linux-log warnings check fresh-check clean
+.PHONY: help all run test install asan tsan coverage bench diff blocks smc-long fuzz a64-coverage linux linux-debian linux-long linux-log warnings check fresh-check clean
 .DEFAULT_GOAL := all
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 all: ## build the libraries and the programs
-	@$(SETUP) run
+	@$(SETUP) run board
 	@$(CONFIGURE) $(BUILD) $(if $(wildcard $(BUILD)/build.ninja),,tests=false) $(MESON_OPTIONS)
+	$(WITH_BOARD)
 	@ninja -C $(BUILD)
 
 run: ## build, then run the example program
@@ -53,12 +58,14 @@ run: ## build, then run the example program
 test: ## build and run all tests (SUITE="unit api": only these)
 	@$(SETUP) run test board linux
 	@$(CONFIGURE) $(BUILD) tests=true $(MESON_OPTIONS)
+	$(WITH_BOARD)
 	@ninja -C $(BUILD)
 	@$(MESON_TEST) -C $(BUILD) $(suites)
 
 install: ## install under PREFIX (/usr/local); DESTDIR is put in front
-	@$(SETUP) run
+	@$(SETUP) run board
 	@$(CONFIGURE) $(BUILD) prefix=$(PREFIX) $(if $(wildcard $(BUILD)/build.ninja),,tests=false) $(MESON_OPTIONS)
+	$(WITH_BOARD)
 	@ninja -C $(BUILD)
 	@tools/dev/install $(BUILD) $(DESTDIR)
 
@@ -126,14 +133,24 @@ a64-coverage: ## which A64 encodings are implemented (tools/gen/a64_coverage.py)
 linux: ## fetch Debian's arm64 kernel and boot it to a shell (ARGS="--cpus 4" go to `applevisor boot`)
 	@$(SETUP) run board linux
 	@$(CONFIGURE) $(BUILD) $(if $(wildcard $(BUILD)/build.ninja),,tests=false) $(MESON_OPTIONS)
+	$(WITH_BOARD)
 	@ninja -C $(BUILD) tools/applevisor/applevisor
 	@tools/dev/linux $(ARGS)
 
 linux-debian: ## the same with a Debian root file system on a virtio disk, and a network
 	@$(SETUP) run board linux
 	@$(CONFIGURE) $(BUILD) $(if $(wildcard $(BUILD)/build.ninja),,tests=false) $(MESON_OPTIONS)
+	$(WITH_BOARD)
 	@ninja -C $(BUILD) tools/applevisor/applevisor
 	@tools/dev/linux --debian $(ARGS)
+
+linux-long: ## boot Debian 20 times with 1, 2, 4 and 8 vCPUs, and work in it (TIMES=20)
+	@$(SETUP) run test board linux
+	@$(CONFIGURE) $(BUILD) tests=true $(MESON_OPTIONS)
+	$(WITH_BOARD)
+	@ninja -C $(BUILD) tools/applevisor/applevisor
+	@tests/linux/boot.py --applevisor $(BUILD)/tools/applevisor/applevisor --build $(BUILD) --times $(TIMES) \
+	    --cpus 1 --cpus 2 --cpus 4 --cpus 8 --debian $(ARGS)
 
 linux-log: ## boot the Debian arm64 kernel and show its log (tests/linux/log)
 	$(call need,tests/linux/log)

@@ -14,7 +14,8 @@ static struct termios cooked, raw;
 static volatile sig_atomic_t raw_now, raw_wanted;
 
 static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
+static const int faults[] = {SIGSEGV, SIGBUS,  SIGILL,  SIGFPE,    SIGABRT, SIGTRAP, SIGSYS,
+                             SIGALRM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGPROF, SIGXCPU, SIGXFSZ};
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 static struct sigaction old_ending[N(ending)], old_faults[N(faults)], old_stop, old_continue,
     old_size;
@@ -80,7 +81,7 @@ static void on_size(int number)
     }
 }
 
-/* Our own fault: what would have happened happens, with the terminal in order. The handler was reset by SA_RESETHAND, so that the
+/* A fault of ours, or a signal that nobody expects: what would have happened happens, with the terminal in order. The handler was reset by SA_RESETHAND, so that the
  * instruction faults again, or the raise() ends the process. */
 static void on_fault(int number)
 {
