@@ -17,7 +17,7 @@
 #define PAGE       0x4000u
 #define ROUNDTRIPS 1000 /* of one sample: reading the clock takes as long as one of them */
 #define SAMPLES    51
-#define VCPUS      8
+#define VCPUS      64
 
 static uint64_t samples[SAMPLES];
 

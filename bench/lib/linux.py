@@ -5,6 +5,7 @@ The guest is that of the suite linux (BUILD/linux, made by tools/dev/linux-guest
 the bytes of a second disk, so that no image has to be made for it.
 """
 import os
+import re
 import subprocess
 import threading
 import time
@@ -17,6 +18,7 @@ READY = 'linux-guest: ready'
 EXIT = 'linux-guest: exit'
 SECONDS = 1800
 SECTOR = 4096
+RESULT = re.compile(r'bench (linux_\w+) (\d+) (\d+)$')
 
 
 class Measurement:
@@ -78,14 +80,15 @@ def boot(command, environment):
         watchdog = threading.Timer(SECONDS, guest.kill)
         watchdog.start()
         for line in guest.stdout:
-            words = line.split()
-            tail = [*tail[-3:], line.strip()]
+            line = line.rstrip()
+            tail = [*tail[-3:], line]
+            result = RESULT.search(line)  # not at its start where the kernel has printed something without a newline
             if line.startswith(READY):
-                results['linux_boot'] = Measurement(time.monotonic_ns() - start, words[2])
+                results['linux_boot'] = Measurement(time.monotonic_ns() - start, line.split()[2])
             elif line.startswith(EXIT):
-                exited = words[2]
-            elif len(words) == 4 and words[0] == 'bench':
-                results[words[1]] = Measurement(int(words[2]), words[3])
+                exited = line.split()[2]
+            elif result:
+                results[result[1]] = Measurement(int(result[2]), result[3])
         watchdog.cancel()
     if exited != '0':
         raise machines.Failed(f'the guest did not come to its end: {" | ".join(tail)}')
@@ -116,3 +119,5 @@ def measure(rows, kinds, options, build, folder):
             for row in rows:
                 if row.name in results:
                     row.add(kind.name, results[row.name])
+                else:
+                    row.failures.append(f'{row.name} on {kind.name}: the guest printed no result')
