@@ -387,7 +387,7 @@ struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next)
 
 /* --- Running ----------------------------------------------------------------------------------------------------------------- */
 
-enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block)
+enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block, unsigned btype)
 {
     struct code_cache *const cache = cpu->code;
 
@@ -402,7 +402,7 @@ enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block)
         pthread_mutex_unlock(&cache->lock);
         cpu->x64.from = NULL;
     } else {
-        x64_remember(cpu, block, 0, mmu_fetch_is_global(cpu, block->pc));
+        x64_remember(cpu, block, btype, mmu_fetch_is_global(cpu, block->pc));
     }
     return x64_run(cache->x64, cpu, block);
 }

@@ -14,8 +14,9 @@ void code_destroy(struct code_cache *cache);
 void code_join(struct code_cache *cache, struct a64_cpu *cpu);
 void code_leave(struct code_cache *cache, struct a64_cpu *cpu);
 
-/* Runs a block that code_find() has just given, and those that it goes on with. Never IR_NEXT or IR_END. */
-enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block);
+/* Runs a block that code_find() has just given, and those that it goes on with. btype: PSTATE.BTYPE with which it was reached, and
+ * which it accepts. Never IR_NEXT or IR_END. */
+enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block, unsigned btype);
 
 /* The block for the present pc and mode; translates when needed. NULL: *next says what happened instead (fetch fault). */
 struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next);

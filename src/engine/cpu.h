@@ -97,6 +97,29 @@ struct fault {
     uint64_t ipa; /* HPFAR / physical_address, with page offset, when stage > 1 */
 };
 
+/* Constants that emitted code reads from the vCPU: for single (S) and double (D) precision, in all lanes or in one (1). */
+enum {
+    X64_K_ABS_S,
+    X64_K_ABS_D,
+    X64_K_ABS1_S,
+    X64_K_ABS1_D,
+    X64_K_SIGN_S,
+    X64_K_SIGN_D,
+    X64_K_SIGN1_S,
+    X64_K_SIGN1_D,
+    X64_K_TINY_S, /* the least normal number */
+    X64_K_TINY_D,
+    X64_K_TINY2_S, /* its bits, and those of infinity, shifted left by one */
+    X64_K_TINY2_D,
+    X64_K_INF2_S,
+    X64_K_INF2_D,
+    X64_K_2P32_S,
+    X64_K_2P63_S,
+    X64_K_2P32_D,
+    X64_K_2P63_D,
+    X64_K_COUNT
+};
+
 #define CPU_MMU_INDEX_COUNT    8
 #define CPU_JUMP_CACHE_ENTRIES 4096
 
@@ -149,6 +172,7 @@ struct a64_cpu {
         uint32_t from_exit;
         struct x64_emit *emit; /* scratch of the emitter */
         struct x64_contexts *contexts;
+        v128 k[X64_K_COUNT];
     } x64;
     struct a64_cpu *code_next;    /* guarded by the code cache's lock */
     struct ir_block **jump_cache; /* CPU_JUMP_CACHE_ENTRIES */
@@ -168,7 +192,7 @@ static inline void cpu_request(struct a64_cpu *cpu, uint32_t bits)
     atomic_fetch_or_explicit(&cpu->requests, bits, memory_order_release);
 }
 
-/* After any change of PSTATE.EL/SP/PAN/UAO, SCTLR, HCR, CPACR, CPTR, MDSCR, TCR: recompute mode_key and the MMU indices. */
+/* After any change of PSTATE.EL/SP/PAN/UAO, FPCR, SCTLR, HCR, CPACR, CPTR, MDSCR, TCR: recompute mode_key and the MMU indices. */
 void cpu_update_mode(struct a64_cpu *cpu);
 
 /* Sets PSTATE (not NZCV, not BTYPE) and switches the banked SP; calls cpu_update_mode(). */

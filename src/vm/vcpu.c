@@ -5,6 +5,7 @@
 
 #include "engine/a64/translator.h"
 #include "engine/code.h"
+#include "engine/fp/fp_flags.h"
 #include "engine/mmu/mmu.h"
 #include "engine/sys/exception.h"
 #include "engine/x64/x64.h"
@@ -164,13 +165,14 @@ static void run_until_exit(struct vcpu *vcpu)
             cpu->x64.from = NULL;
             continue;
         }
-        if (__builtin_expect(cpu->btype != 0, 0)) {
+        const unsigned btype = cpu->btype;
+        if (__builtin_expect(btype != 0, 0)) {
             next = exc_before_block(cpu, block);
             if (next != IR_NEXT) {
                 continue;
             }
         }
-        next = code_run(cpu, block);
+        next = code_run(cpu, block, btype);
     }
 }
 
@@ -183,12 +185,15 @@ void vm_vcpu_run(struct vcpu *vcpu)
     atomic_store_explicit(&vcpu->running, true, memory_order_relaxed);
     cpu->exit = (struct cpu_exit){0};
     cpu->run_epoch = atomic_fetch_add_explicit(&vcpu->vm->run_epoch, 1, memory_order_relaxed) + 1;
+    cpu_update_mode(cpu);
     x64_drop_contexts(cpu, -1, true); /* code is compared with memory again in each run */
+    const uint32_t client_mxcsr = fp_flags_enter();
     vm_enter_guest(vcpu);
     cpu->in_guest = true;
     /* What the client changed between the runs is looked at once, by the first poll. */
     cpu_request(cpu, CPU_REQUEST_TIMER | CPU_REQUEST_IRQ);
     run_until_exit(vcpu);
+    fp_flags_leave(cpu, client_mxcsr);
     cpu->in_guest = false;
     vm_leave_guest(vcpu);
     cpu->irq_pending = false;

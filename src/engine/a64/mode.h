@@ -19,7 +19,10 @@
 
 #define MODE_BREAKPOINTS \
     (1u << 14) /* breakpoints are enabled and may match: one instruction per block */
-#define MODE_ALIGNED (1u << 15) /* alignment is checked: SCTLR_ELx.A, or stage 1 off (Device memory) */
+#define MODE_ALIGNED \
+    (1u << 15) /* alignment is checked: SCTLR_ELx.A, or stage 1 off (Device memory) */
+#define MODE_FPCR \
+    (1u << 16) /* FPCR is not 0: floating point is left to functions that look at it */
 #define MODE_ONE_INSN (MODE_STEP | MODE_BREAKPOINTS)
 
 #endif

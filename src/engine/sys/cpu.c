@@ -83,6 +83,9 @@ void cpu_update_mode(struct a64_cpu *cpu)
     if ((sctlr & SCTLR_A) != 0 || ((sctlr & SCTLR_M) == 0 && (hcr & HCR_DC) == 0)) {
         mode |= MODE_ALIGNED;
     }
+    if (cpu->fpcr != 0) {
+        mode |= MODE_FPCR;
+    }
     mode |= debug_mode(cpu);
     cpu->mode_key = mode;
     update_mmu_indices(cpu);

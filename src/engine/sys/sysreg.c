@@ -8,6 +8,7 @@
 #include "engine/sys/sysreg.h"
 
 #include "engine/a64/mode.h"
+#include "engine/fp/fp_flags.h"
 #include "engine/ir/functions.h"
 #include "engine/mmu/mmu.h"
 #include "engine/sys/exception.h"
@@ -404,18 +405,21 @@ WRITE(fpcr)
     mask |= cpu_id_field(cpu, SR_ID_AA64PFR0_EL1, 16) == 1 ? 1u << 19 : 0;
     mask |= cpu_id_field(cpu, SR_ID_AA64MMFR1_EL1, 44) != 0 ? 7u : 0;
     cpu->fpcr = (uint32_t)value & mask;
+    cpu_update_mode(cpu);
     return IR_END;
 }
 
 READ(fpsr)
 {
     (void)reg;
+    fp_flags_take(cpu);
     return cpu->fpsr;
 }
 
 WRITE(fpsr)
 {
     (void)reg;
+    fp_flags_take(cpu);
     cpu->fpsr = (uint32_t)value & 0x0800009f;
     return IR_NEXT;
 }

@@ -253,6 +253,34 @@ void x64_free_code(struct ir_block *block)
     block->x64 = NULL;
 }
 
+/* --- vCPUs ----------------------------------------------------------------------------------------------------------------------- */
+
+bool x64_cpu_create(struct a64_cpu *cpu)
+{
+    /* Only what is used becomes resident. */
+    void *const emit = mmap(NULL, sizeof(struct x64_emit), PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    cpu->x64.emit = emit == MAP_FAILED ? NULL : emit;
+    cpu->x64.contexts = x64_contexts_create();
+    if (cpu->x64.emit == NULL || cpu->x64.contexts == NULL) {
+        x64_cpu_destroy(cpu);
+        return false;
+    }
+    x64_fp_constants(cpu);
+    return true;
+}
+
+void x64_cpu_destroy(struct a64_cpu *cpu)
+{
+    if (cpu->x64.emit != NULL) {
+        munmap(cpu->x64.emit, sizeof(struct x64_emit));
+    }
+    x64_contexts_destroy(cpu->x64.contexts);
+    cpu->x64.emit = NULL;
+    cpu->x64.contexts = NULL;
+}
+
 /* --- Running --------------------------------------------------------------------------------------------------------------------- */
 
 enum ir_next x64_run(struct x64_cache *cache, struct a64_cpu *cpu, const struct ir_block *block)

@@ -40,6 +40,7 @@ struct x64_cache {
 
 #define X64_CODE_BYTES ((size_t)96 << 20)
 
-struct x64_emit;
+struct x64_contexts *x64_contexts_create(void);
+void x64_contexts_destroy(struct x64_contexts *contexts);
 
 #endif

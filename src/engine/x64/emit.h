@@ -40,7 +40,15 @@ struct x64_val {
 };
 
 /* A place to leave or to go slow, behind the block. */
-enum x64_stub_kind { STUB_EXIT, STUB_POLL, STUB_INDIRECT, STUB_LOAD, STUB_STORE, STUB_SP };
+enum x64_stub_kind {
+    STUB_EXIT,
+    STUB_POLL,
+    STUB_INDIRECT,
+    STUB_LOAD,
+    STUB_STORE,
+    STUB_SP,
+    STUB_VOP
+};
 
 struct x64_where {
     int8_t reg;   /* NOREG: */
@@ -64,6 +72,7 @@ struct x64_stub {
     uint64_t target;             /* of STUB_EXIT */
     int8_t reg, value_reg, base; /* operands in registers */
     bool value_is_vector;
+    int8_t operands[3]; /* of STUB_VOP: registers; NOREG: none */
     int32_t disp;
     uint16_t first_saved, n_saved;
     bool flags_dirty;
@@ -202,9 +211,18 @@ void x64_materialize(struct x64_emit *e, ir_ref ref, int reg); /* a lazy integer
 /* --- mem.c */
 void x64_emit_mem(struct x64_emit *e, ir_ref node);
 void x64_stub_mem(struct x64_emit *e, struct x64_stub *stub);
+void x64_stub_vop(struct x64_emit *e, const struct x64_stub *stub);
 
 /* --- vec.c */
 void x64_emit_vec(struct x64_emit *e, ir_ref node);
+
+/* --- vop_fp.c: comparisons whose flags are computed where they are used */
+bool x64_is_fcmp(const struct x64_emit *e, const struct ir_node *n);
+void x64_fcmp(struct x64_emit *e, const struct ir_node *n, int ra, int rb);
+void x64_pack_fcmp(struct x64_emit *e); /* EAX = NZCV of the host's flags */
+enum x64_cc x64_fcmp_cc(struct x64_emit *e, const struct ir_node *n, unsigned cond);
+bool x64_fp_is_fast(const struct x64_emit *e, const struct ir_node *n);
+void x64_fp_constants(struct a64_cpu *cpu);
 
 /* --- flow.c */
 void x64_emit_flow(struct x64_emit *e, ir_ref node);

@@ -5,6 +5,7 @@
 #include "engine/sys/exception.h"
 #include "engine/x64/cache.h"
 #include "engine/x64/emit.h"
+#include "engine/x64/vop.h"
 
 #define INT CLASS_INT
 #define VEC CLASS_VEC
@@ -47,7 +48,9 @@ struct x64_stub *x64_new_stub(struct x64_emit *e, enum x64_stub_kind kind, ir_re
                               .insn = e->nodes[node].insn,
                               .reg = NOREG,
                               .value_reg = NOREG};
-    x64_snapshot(e, stub);
+    if (kind != STUB_VOP) { /* which leaves nothing, so that guest registers need not be there */
+        x64_snapshot(e, stub);
+    }
     return stub;
 }
 
@@ -69,6 +72,21 @@ static void load_where(struct x64_emit *e, int reg, const struct x64_where *w)
     }
 }
 
+static int load_where_vector(struct x64_emit *e, int scratch, const struct x64_where *w)
+{
+    if (w->reg != NOREG && e->val[w->value].cls == VEC) {
+        return w->reg;
+    }
+    if (w->slot >= 0) {
+        x64_vm(&e->a, X64_VMOVDQU_LOAD, scratch, NOREG, FRAME_SLOT(w->slot));
+    } else if (w->guest >= 0) {
+        x64_vm(&e->a, X64_VMOVDQU_LOAD, scratch, NOREG, CPU_V(w->guest));
+    } else {
+        x64_load_value(e, VEC, scratch, w->value);
+    }
+    return scratch;
+}
+
 static void store_flags(struct x64_emit *e, const struct x64_stub *stub)
 {
     struct x64_asm *const a = &e->a;
@@ -77,6 +95,14 @@ static void store_flags(struct x64_emit *e, const struct x64_stub *stub)
 
     if (fa->value == stub->flags || stub->flags == IR_REF_NONE) { /* packed, or a constant */
         load_where(e, RAX, fa);
+        x64_store(a, 0, RAX, CPU_FIELD(nzcv));
+        return;
+    }
+    if (n->op == IR_VOP) {
+        const int ra = load_where_vector(e, XMM_SCRATCH0, fa),
+                  rb = load_where_vector(e, XMM_SCRATCH1, fb);
+        x64_fcmp(e, n, ra, rb);
+        x64_pack_fcmp(e);
         x64_store(a, 0, RAX, CPU_FIELD(nzcv));
         return;
     }
@@ -348,6 +374,9 @@ void x64_emit_stubs(struct x64_emit *e)
             break;
         case STUB_SP:
             stub_sp(e, stub);
+            break;
+        case STUB_VOP:
+            x64_stub_vop(e, stub);
             break;
         }
     }

@@ -135,6 +135,9 @@ enum x64_cc x64_flags_cc(struct x64_emit *e, ir_ref flags, unsigned cond)
     const ir_ref ref = x64_resolve(e, flags);
     const struct ir_node *const n = &e->nodes[ref];
 
+    if (e->val[ref].lazy && x64_is_fcmp(e, n)) {
+        return x64_fcmp_cc(e, n, cond);
+    }
     if (!is_lazy_flags(e, ref) || (n->op != IR_FLAGS_SUB && cond >> 1 == 4)) {
         return packed_cc(e, x64_use(e, INT, ref), cond);
     }
@@ -204,6 +207,12 @@ void x64_materialize(struct x64_emit *e, ir_ref ref, int reg)
     if (is_lazy_flags(e, ref)) {
         compute_flags(e, n);
         x64_pack_flags(e, n->op == IR_FLAGS_SUB);
+        x64_mov_rr(a, 1, reg, RAX);
+        return;
+    }
+    if (x64_is_fcmp(e, n)) {
+        x64_fcmp(e, n, x64_use(e, CLASS_VEC, n->a), x64_use(e, CLASS_VEC, n->b));
+        x64_pack_fcmp(e);
         x64_mov_rr(a, 1, reg, RAX);
         return;
     }

@@ -52,27 +52,16 @@ static void *lazy_alloc(size_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
-bool x64_cpu_create(struct a64_cpu *cpu)
+struct x64_contexts *x64_contexts_create(void)
 {
-    cpu->x64.emit = lazy_alloc(sizeof(struct x64_emit));
-    cpu->x64.contexts = lazy_alloc(sizeof(struct x64_contexts));
-    if (cpu->x64.emit == NULL || cpu->x64.contexts == NULL) {
-        x64_cpu_destroy(cpu);
-        return false;
-    }
-    return true;
+    return lazy_alloc(sizeof(struct x64_contexts));
 }
 
-void x64_cpu_destroy(struct a64_cpu *cpu)
+void x64_contexts_destroy(struct x64_contexts *contexts)
 {
-    if (cpu->x64.emit != NULL) {
-        munmap(cpu->x64.emit, sizeof(struct x64_emit));
+    if (contexts != NULL) {
+        munmap(contexts, sizeof(*contexts));
     }
-    if (cpu->x64.contexts != NULL) {
-        munmap(cpu->x64.contexts, sizeof(struct x64_contexts));
-    }
-    cpu->x64.emit = NULL;
-    cpu->x64.contexts = NULL;
 }
 
 static struct x64_jump *table_of(struct x64_contexts *contexts, const struct context *c)

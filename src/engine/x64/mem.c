@@ -214,6 +214,19 @@ static void emit_store(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 
 /* --- Slow paths ------------------------------------------------------------------------------------------------------------------ */
 
+static void call_thunk(struct x64_emit *e, const struct x64_access *access)
+{
+    struct x64_asm *const a = &e->a;
+    const uint8_t *const bytes = (const uint8_t *)access;
+
+    x64_byte(a, 0xe8);
+    x64_u32(a, 0);
+    x64_reloc(e, x64_here(a) - 4, e->thunks->slow_access);
+    for (unsigned i = 0; i < sizeof(*access); i++) {
+        x64_byte(a, bytes[i]);
+    }
+}
+
 /* Calls the thunk; the operands are in the frame but for the address, which is base + disp. The result is in FRAME_ARGS[3]. */
 static void call_slow(struct x64_emit *e, ir_ref node, int base, int32_t disp)
 {
@@ -223,10 +236,6 @@ static void call_slow(struct x64_emit *e, ir_ref node, int base, int32_t disp)
         x64_lea(a, 1, RAX, x64_at(base, disp));
     }
     x64_store(a, 1, RAX, FRAME(FRAME_VA));
-    /* The description follows the call, behind a jump that is never taken: its address is what the call pushes. */
-    x64_byte(a, 0xe8);
-    x64_u32(a, 0);
-    x64_reloc(e, x64_here(a) - 4, e->thunks->slow_access);
     const struct ir_node *const n = &e->nodes[node];
     const struct x64_access access = {
         .pc = e->block->pc + 4ull * n->insn,
@@ -237,10 +246,7 @@ static void call_slow(struct x64_emit *e, ir_ref node, int base, int32_t disp)
         .align = (uint8_t)n->d,
         .block = e->block,
     };
-    const uint8_t *const bytes = (const uint8_t *)&access;
-    for (unsigned i = 0; i < sizeof(access); i++) {
-        x64_byte(a, bytes[i]);
-    }
+    call_thunk(e, &access);
 }
 
 static void take_result(struct x64_emit *e, enum x64_class cls, int reg)
@@ -272,6 +278,22 @@ void x64_stub_mem(struct x64_emit *e, struct x64_stub *stub)
         take_result(e, (enum x64_class)e->val[stub->node].cls, stub->reg);
     }
     x64_jmp_to(a, stub->resume);
+}
+
+/* The operation again, in C: its operands are in the registers that it had them in. */
+void x64_stub_vop(struct x64_emit *e, const struct x64_stub *stub)
+{
+    const struct ir_node *const n = &e->nodes[stub->node];
+    const struct x64_access access = {.op = IR_VOP, .iss = n->imm, .pc = n->d};
+
+    for (unsigned i = 0; i < 3; i++) {
+        if (stub->operands[i] != NOREG) {
+            x64_vm(&e->a, X64_VMOVDQU_STORE, stub->operands[i], NOREG, FRAME(FRAME_ARGS + 16 * i));
+        }
+    }
+    call_thunk(e, &access);
+    take_result(e, (enum x64_class)e->val[stub->node].cls, stub->reg);
+    x64_jmp_to(&e->a, stub->resume);
 }
 
 static void operand_to_frame(struct x64_emit *e, ir_ref ref, bool vector, unsigned n)

@@ -53,7 +53,11 @@ void x64_emit_node(struct x64_emit *e, ir_ref node)
 {
     const struct ir_node *const n = &e->nodes[node];
 
-    if (e->val[node].lazy || e->alias[node] != 0 || x64_is_dead(e, node)) {
+    if (e->alias[node] != 0 || x64_is_dead(e, node)) {
+        return;
+    }
+    /* A comparison whose flags nobody reads in this block may still signal. */
+    if (e->val[node].lazy && (n->op != IR_VOP || e->val[node].n_uses != 0)) {
         return;
     }
     if (table[n->op] == NULL) {

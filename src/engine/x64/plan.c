@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The backward pass: liveness, dead nodes, and which values are computed at their use. */
+#include "engine/fp/fp_vops.h"
 #include "engine/x64/emit.h"
 
 bool x64_const(const struct x64_emit *e, ir_ref ref, uint64_t *value)
@@ -63,9 +64,11 @@ bool x64_lane_of(const struct x64_emit *e, ir_ref ref, unsigned size, unsigned *
 }
 
 /* Operations whose code is emitted where the value is used: they cost nothing, or become part of the user's. */
-static bool is_lazy(const struct ir_node *n)
+static bool is_lazy(const struct x64_emit *e, const struct ir_node *n)
 {
     switch (n->op) {
+    case IR_VOP:
+        return x64_is_fcmp(e, n);
     case IR_CONST:
     case IR_FLAGS_ADD:
     case IR_FLAGS_SUB:
@@ -75,6 +78,20 @@ static bool is_lazy(const struct ir_node *n)
     case IR_NEZ:
     case IR_BIT:
         return true;
+    default:
+        return false;
+    }
+}
+
+static bool vop_gives_integer(const struct ir_node *n)
+{
+    switch (n->d) {
+    case VOP_fcmp:
+    case VOP_fccmp:
+    case VOP_fjcvtzs:
+        return true;
+    case VOP_fcvt_int: /* to a general-purpose register */
+        return (n->imm & IR_VIMM_SCALAR) != 0 && (n->imm & FP_VINT(7)) != 0;
     default:
         return false;
     }
@@ -96,8 +113,9 @@ static enum x64_class class_of(const struct x64_emit *e, const struct ir_node *n
     case IR_VNOT:
     case IR_VBSL:
     case IR_VDUP:
-    case IR_VOP:
         return CLASS_VEC;
+    case IR_VOP:
+        return vop_gives_integer(n) ? CLASS_INT : CLASS_VEC;
     case IR_LOAD:
     case IR_LDX:
     case IR_CAS:
@@ -260,7 +278,7 @@ static void forward(struct x64_emit *e)
                               .slot = -1,
                               .guest = -1,
                               .cls = (uint8_t)class_of(e, n),
-                              .lazy = is_lazy(n)};
+                              .lazy = is_lazy(e, n)};
         if (n->op == IR_ZEXT32 && is_zero_extended(x64_node(e, n->a))) {
             e->alias[i] = x64_resolve(e, n->a);
         }
@@ -312,7 +330,7 @@ void x64_plan(struct x64_emit *e)
             }
             break;
         }
-        if (!e->val[i].lazy) {
+        if (!e->val[i].lazy || n->op == IR_VOP) {
             use_operands(e, i);
         }
     }

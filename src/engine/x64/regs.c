@@ -290,6 +290,7 @@ static void release(struct x64_emit *e, ir_ref ref)
     switch (e->nodes[r].op) { /* the operands of what is lazy, or was */
     case IR_FLAGS_ADD:
     case IR_FLAGS_SUB:
+    case IR_VOP: /* a comparison */
     case IR_ADD: /* of an address */
     case IR_SUB:
     case IR_SHL:
@@ -385,9 +386,10 @@ void x64_put_flags(struct x64_emit *e, ir_ref value)
 
     e->flags = ref;
     e->dirty_flags = e->val[ref].last > e->now;
-    const bool stays_lazy = (op == IR_FLAGS_ADD || op == IR_FLAGS_SUB || op == IR_FLAGS_LOGIC) &&
-                            x64_val(e, e->nodes[ref].a)->cls == CLASS_INT &&
-                            x64_val(e, e->nodes[ref].b)->cls == CLASS_INT;
+    const bool stays_lazy = (e->val[ref].lazy && x64_is_fcmp(e, &e->nodes[ref])) ||
+                            ((op == IR_FLAGS_ADD || op == IR_FLAGS_SUB || op == IR_FLAGS_LOGIC) &&
+                             x64_val(e, e->nodes[ref].a)->cls == CLASS_INT &&
+                             x64_val(e, e->nodes[ref].b)->cls == CLASS_INT);
     if (e->dirty_flags && op != IR_CONST && !stays_lazy &&
         (e->val[ref].reg == NOREG || e->val[ref].cls != CLASS_INT) &&
         (e->val[ref].slot < 0 || e->val[ref].cls != CLASS_INT)) {
@@ -438,7 +440,8 @@ void x64_snapshot(struct x64_emit *e, struct x64_stub *stub)
     case IR_FLAGS_ADD:
     case IR_FLAGS_SUB:
     case IR_FLAGS_LOGIC:
-        if (e->val[e->flags].reg == NOREG && e->val[e->flags].slot < 0) {
+    case IR_VOP:
+        if (e->val[e->flags].lazy && e->val[e->flags].reg == NOREG && e->val[e->flags].slot < 0) {
             stub->flags_at[0] = where(e, e->nodes[e->flags].a);
             stub->flags_at[1] = where(e, e->nodes[e->flags].b);
             break;

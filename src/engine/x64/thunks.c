@@ -74,6 +74,11 @@ static int slow_access(struct a64_cpu *cpu, struct frame_view *frame,
     v128 *const result = &frame->args[3];
     bool ok;
 
+    if (access->op == IR_VOP) { /* pc is the function's number */
+        ir_vops[access->pc].fn(cpu, result, &frame->args[0], &frame->args[1], &frame->args[2],
+                               access->iss);
+        return IR_NEXT;
+    }
     cpu->pc = access->pc;
     if (access->op != IR_LOAD && access->op != IR_LDX && hits_block(cpu, va, 1u << size, access)) {
         return (int)interpret_one(cpu);

@@ -249,7 +249,9 @@ static void call_vop(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     x64_call_r(a, RAX);
     e->locked[INT] = 0;
     e->locked[VEC] = 0;
-    if (e->val[node].last > e->now) {
+    if (e->val[node].last > e->now && e->val[node].cls == CLASS_INT) {
+        x64_load(a, 1, x64_def(e, INT, node), FRAME(FRAME_ARGS + 48));
+    } else if (e->val[node].last > e->now) {
         x64_vm(a, X64_VMOVDQU_LOAD, x64_def(e, VEC, node), NOREG, FRAME(FRAME_ARGS + 48));
     }
 }

@@ -2,7 +2,18 @@
 #include "engine/x64/vop.h"
 
 static x64_vop_fn *const table[VOP_COUNT] = {
-    [0] = NULL,
+    [VOP_fadd] = x64_vop_fadd,         [VOP_fsub] = x64_vop_fsub,
+    [VOP_fabd] = x64_vop_fsub,         [VOP_fmul] = x64_vop_fmul,
+    [VOP_fdiv] = x64_vop_fdiv,         [VOP_fmla] = x64_vop_fmla,
+    [VOP_fsqrt] = x64_vop_fsqrt,       [VOP_fmax] = x64_vop_fmax,
+    [VOP_fmaxnm] = x64_vop_fmax,       [VOP_fmin] = x64_vop_fmin,
+    [VOP_fminnm] = x64_vop_fmin,       [VOP_fabs] = x64_vop_fabs,
+    [VOP_fneg] = x64_vop_fneg,         [VOP_fcmeq] = x64_vop_fcmeq,
+    [VOP_fcmge] = x64_vop_fcmge,       [VOP_facge] = x64_vop_fcmge,
+    [VOP_fcmgt] = x64_vop_fcmgt,       [VOP_facgt] = x64_vop_fcmgt,
+    [VOP_fcmp] = x64_vop_fcmp,         [VOP_fccmp] = x64_vop_fccmp,
+    [VOP_fcvt] = x64_vop_fcvt,         [VOP_fcvt_int] = x64_vop_fcvt_int,
+    [VOP_cvtf_int] = x64_vop_cvtf_int, [VOP_frint] = x64_vop_frint,
 };
 
 bool x64_emit_vop(struct x64_emit *e, ir_ref node)

@@ -1,0 +1,679 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Floating point of single and double precision with the host's instructions.
+ *
+ * Only while FPCR is 0 (MODE_FPCR is clear): round to nearest, no flushing, which is how MXCSR stands while a guest runs. MXCSR also
+ * collects the cumulative flags; fp_take_host_flags() moves them to FPSR. Where the architectures differ, the result is looked at,
+ * and the function in C does the operation again from its operands (a stub), which adds the flags that are missing:
+ *   - a NaN: which one, its sign, and signs of default NaNs;
+ *   - the least normal number, from products and narrowings: A64 finds out before rounding that a result is tiny, the host after it.
+ * Operations whose flags would be wrong before anyone can look (MAX of a quiet NaN, conversions out of range) look first.
+ */
+#include "engine/fp/fp.h"
+#include "engine/fp/fp_vops.h"
+#include "engine/x64/vop.h"
+
+#define INT CLASS_INT
+#define VEC CLASS_VEC
+#define X0  XMM_SCRATCH0
+#define X1  XMM_SCRATCH1
+
+static bool is_double(const struct ir_node *n)
+{
+    return IR_VIMM_LANE(n->imm) == 3;
+}
+
+static bool is_scalar(const struct ir_node *n)
+{
+    return (n->imm & IR_VIMM_SCALAR) != 0;
+}
+
+static bool is_half_vector(const struct ir_node *n)
+{
+    return !is_scalar(n) && IR_VIMM_Q(n->imm) == 0;
+}
+
+bool x64_fp_is_fast(const struct x64_emit *e, const struct ir_node *n)
+{
+    return (e->block->mode & MODE_FPCR) == 0 && IR_VIMM_LANE(n->imm) >= 2;
+}
+
+bool x64_is_fcmp(const struct x64_emit *e, const struct ir_node *n)
+{
+    return n->op == IR_VOP && n->d == VOP_fcmp && x64_fp_is_fast(e, n);
+}
+
+/* The opcode of the form: PS, PD, SS or SD. */
+static uint32_t form(const struct ir_node *n, unsigned byte)
+{
+    static const uint8_t prefixes[2][2] = {{PP_NONE, PP_66}, {PP_F3, PP_F2}};
+
+    return X64_OP((uint32_t)prefixes[is_scalar(n)][is_double(n)], MAP_0F, byte);
+}
+
+static uint32_t packed(const struct ir_node *n, unsigned byte)
+{
+    return X64_OP(is_double(n) ? (uint32_t)PP_66 : (uint32_t)PP_NONE, MAP_0F, byte);
+}
+
+#define VPXOR      X64_OP(PP_66, MAP_0F, 0xef)
+#define VPAND      X64_OP(PP_66, MAP_0F, 0xdb)
+#define VPOR       X64_OP(PP_66, MAP_0F, 0xeb)
+#define VPSRLDQ    X64_OP(PP_66, MAP_0F, 0x73)
+#define VPSHUFD    X64_OP(PP_66, MAP_0F, 0x70)
+#define VPTEST     X64_OP(PP_66, MAP_0F38, 0x17)
+#define VPCMPEQ(n) (is_double(n) ? X64_OP(PP_66, MAP_0F38, 0x29) : X64_OP(PP_66, MAP_0F, 0x76))
+enum {
+    B_ADD = 0x58,
+    B_MUL = 0x59,
+    B_SUB = 0x5c,
+    B_MIN = 0x5d,
+    B_DIV = 0x5e,
+    B_MAX = 0x5f,
+    B_SQRT = 0x51,
+    B_CMP = 0xc2
+};
+
+static struct x64_mem constant(unsigned which)
+{
+    return CPU_OFFSET(offsetof(struct a64_cpu, x64.k) + 16 * which);
+}
+
+static void zero(struct x64_emit *e, int reg)
+{
+    x64_v(&e->a, VPXOR, reg, reg, reg);
+}
+
+/* The bits above the scalar are known to be zero. */
+static bool is_clean(const struct x64_emit *e, ir_ref ref, unsigned lane)
+{
+    const struct ir_node *const n = x64_node(e, ref);
+
+    switch (n->op) {
+    case IR_LOAD:
+        return n->type <= lane;
+    case IR_VFROM64:
+    case IR_VZEXT:
+        return n->type <= lane;
+    case IR_VOP:
+        return (n->imm & IR_VIMM_SCALAR) != 0 && IR_VIMM_LANE(n->imm) <= lane;
+    default:
+        return false;
+    }
+}
+
+/* --- The way back to C ----------------------------------------------------------------------------------------------------------- */
+
+static struct x64_stub *new_stub(struct x64_emit *e, ir_ref node, int ra, int rb, int rc, int rd)
+{
+    struct x64_stub *const stub = x64_new_stub(e, STUB_VOP, node);
+
+    stub->operands[0] = (int8_t)ra;
+    stub->operands[1] = (int8_t)rb;
+    stub->operands[2] = (int8_t)rc;
+    stub->reg = (int8_t)rd;
+    return stub;
+}
+
+static void also_from(struct x64_emit *e, struct x64_stub *stub, enum x64_cc cc)
+{
+    if (stub->jump == 0) {
+        stub->jump = x64_jcc(&e->a, cc);
+    } else {
+        stub->jump2 = x64_jcc(&e->a, cc);
+    }
+}
+
+static void resume_here(struct x64_emit *e, struct x64_stub *stub)
+{
+    stub->resume = x64_here(&e->a);
+}
+
+/* Goes to the stub when rd is a NaN, or where that matters the least normal number. */
+static void check_result(struct x64_emit *e, const struct ir_node *n, int rd, bool tiny,
+                         struct x64_stub *stub)
+{
+    struct x64_asm *const a = &e->a;
+
+    if (!is_scalar(n)) {
+        x64_vi(a, packed(n, B_CMP), X0, rd, rd, 3); /* UNORD */
+        if (tiny) {
+            x64_vm(a, VPAND, X1, rd, constant(is_double(n) ? X64_K_ABS_D : X64_K_ABS_S));
+            x64_vm(a, VPCMPEQ(n), X1, X1, constant(is_double(n) ? X64_K_TINY_D : X64_K_TINY_S));
+            x64_v(a, VPOR, X0, X0, X1);
+        }
+        x64_v(a, VPTEST, X0, NOREG, X0);
+        also_from(e, stub, CC_NE);
+    } else if (!tiny) {
+        x64_v(a, packed(n, 0x2e), rd, NOREG, rd); /* UCOMIS */
+        also_from(e, stub, CC_P);
+    } else {
+        const unsigned w = is_double(n);
+        x64_vw(a, w, X64_VMOVD_STORE, rd, NOREG, RAX);
+        x64_alu_rr(a, w, ALU_ADD, RAX, RAX);
+        x64_alu_rm(a, w, ALU_CMP, RAX, constant(w != 0 ? X64_K_TINY2_D : X64_K_TINY2_S));
+        also_from(e, stub, CC_E);
+        x64_alu_rm(a, w, ALU_CMP, RAX, constant(w != 0 ? X64_K_INF2_D : X64_K_INF2_S));
+        also_from(e, stub, CC_A);
+    }
+}
+
+/* --- Operands -------------------------------------------------------------------------------------------------------------------- */
+
+/* Lane `index` of `from` to all lanes. */
+static void broadcast(struct x64_emit *e, const struct ir_node *n, int to, int from, unsigned index)
+{
+    const unsigned imm = is_double(n) ? (index & 1 ? 0xeeu : 0x44u) : (index & 3) * 0x55u;
+
+    x64_vi(&e->a, VPSHUFD, to, NOREG, from, imm);
+}
+
+/* The operands of a two-operand form, as the mode (FP_VMODE) wants them: in *ra and *rb themselves, or copies in scratch. */
+static bool prepare(struct x64_emit *e, const struct ir_node *n, int *ra, int *rb)
+{
+    struct x64_asm *const a = &e->a;
+    const int a0 = *ra, b0 = *rb;
+
+    switch (FP_VMODE(n->imm)) {
+    case FP_VMODE_PLAIN:
+        break;
+    case FP_VMODE_ELEM:
+        broadcast(e, n, X1, b0, FP_VELEM_INDEX(n->imm));
+        *rb = X1;
+        break;
+    case FP_VMODE_PAIR:
+        if (is_scalar(n)) {
+            x64_vi(a, VPSRLDQ, 3, X1, a0, is_double(n) ? 8 : 4);
+            if (is_double(n)) {
+                x64_v(a, X64_VMOVQ_LOAD, X0, NOREG, a0);
+            } else {
+                x64_keep_low(e, X0, a0, 2);
+            }
+        } else if (is_double(n)) {
+            x64_v(a, packed(n, 0x14), X0, a0, b0); /* UNPCKL */
+            x64_v(a, packed(n, 0x15), X1, a0, b0);
+        } else if (is_half_vector(n)) {
+            x64_v(a, packed(n, 0x14), X0, a0, b0);
+            x64_vi(a, VPSRLDQ, 3, X1, X0, 8);
+            x64_v(a, X64_VMOVQ_LOAD, X0, NOREG, X0);
+        } else {
+            x64_vi(a, packed(n, 0xc6), X0, a0, b0, 0x88); /* SHUFPS */
+            x64_vi(a, packed(n, 0xc6), X1, a0, b0, 0xdd);
+        }
+        *ra = X0;
+        *rb = X1;
+        return true;
+    default:
+        return false;
+    }
+    if (is_half_vector(n)) { /* lanes that are not there raise no flags */
+        x64_v(a, X64_VMOVQ_LOAD, X0, NOREG, *ra);
+        x64_v(a, X64_VMOVQ_LOAD, X1, NOREG, *rb);
+        *ra = X0;
+        *rb = X1;
+    }
+    return true;
+}
+
+static bool may_prepare(const struct ir_node *n)
+{
+    return FP_VMODE(n->imm) != FP_VMODE_REDUCE;
+}
+
+/* --- Arithmetic ------------------------------------------------------------------------------------------------------------------ */
+
+static bool arithmetic(struct x64_emit *e, ir_ref node, const struct ir_node *n, unsigned byte,
+                       bool tiny)
+{
+    if (!x64_fp_is_fast(e, n) || !may_prepare(n) || (byte == B_DIV && is_half_vector(n))) {
+        return false;
+    }
+    int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b);
+    const int rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = new_stub(e, node, ra, rb, NOREG, rd);
+
+    prepare(e, n, &ra, &rb);
+    x64_v(&e->a, form(n, byte), rd, ra, rb);
+    if (is_scalar(n) && ra != X0 && !is_clean(e, n->a, IR_VIMM_LANE(n->imm))) {
+        x64_keep_low(e, rd, rd, IR_VIMM_LANE(n->imm));
+    }
+    check_result(e, n, rd, tiny, stub);
+    if (n->d == VOP_fabd) {
+        x64_vm(&e->a, VPAND, rd, rd, constant(is_double(n) ? X64_K_ABS_D : X64_K_ABS_S));
+    } else if (n->d == VOP_fnmul) { /* scalar only */
+        x64_vm(&e->a, VPXOR, rd, rd, constant(is_double(n) ? X64_K_SIGN1_D : X64_K_SIGN1_S));
+    }
+    resume_here(e, stub);
+    return true;
+}
+
+bool x64_vop_fadd(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return arithmetic(e, node, n, B_ADD, false);
+}
+
+bool x64_vop_fsub(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return arithmetic(e, node, n, B_SUB, false);
+}
+
+/* Also FNMUL; not FMULX, which does not signal where the host does. */
+bool x64_vop_fmul(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return arithmetic(e, node, n, B_MUL, true);
+}
+
+bool x64_vop_fdiv(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return arithmetic(e, node, n, B_DIV, true);
+}
+
+bool x64_vop_fmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+    const unsigned kind = ((n->imm & FP_VNEG_PRODUCT) != 0 ? 2u : 0) +
+                          ((n->imm & FP_VNEG_ADDEND) != 0 ? 1u : 0);
+
+    if (!x64_fp_is_fast(e, n) ||
+        (FP_VMODE(n->imm) != FP_VMODE_PLAIN && FP_VMODE(n->imm) != FP_VMODE_ELEM)) {
+        return false;
+    }
+    int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b);
+    const int rc = x64_use(e, VEC, n->c), rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = new_stub(e, node, ra, rb, rc, rd);
+
+    prepare(e, n, &ra, &rb);
+    if (is_half_vector(n)) {
+        x64_v(a, X64_VMOVQ_LOAD, rd, NOREG, rc);
+    } else {
+        x64_v(a, X64_VMOVDQA_RR, rd, NOREG, rc);
+    }
+    /* VFMADD231, VFMSUB231, VFNMADD231, VFNMSUB231 */
+    x64_vw(a, is_double(n), X64_OP(PP_66, MAP_0F38, 0xb8u + 2 * kind + is_scalar(n)), rd, ra, rb);
+    if (is_scalar(n) && !is_clean(e, n->c, IR_VIMM_LANE(n->imm))) {
+        x64_keep_low(e, rd, rd, IR_VIMM_LANE(n->imm));
+    }
+    check_result(e, n, rd, true, stub);
+    resume_here(e, stub);
+    return true;
+}
+
+bool x64_vop_fsqrt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    if (!x64_fp_is_fast(e, n)) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = new_stub(e, node, ra, NOREG, NOREG, rd);
+
+    if (is_scalar(n)) {
+        zero(e, X0);
+        x64_v(&e->a, form(n, B_SQRT), rd, X0, ra);
+    } else if (is_half_vector(n)) {
+        x64_v(&e->a, X64_VMOVQ_LOAD, X0, NOREG, ra);
+        x64_v(&e->a, form(n, B_SQRT), rd, NOREG, X0);
+    } else {
+        x64_v(&e->a, form(n, B_SQRT), rd, NOREG, ra);
+    }
+    check_result(e, n, rd, false, stub);
+    resume_here(e, stub);
+    return true;
+}
+
+/* The host's MAX and MIN give the second operand for a NaN and for zeros of either sign, and signal for quiet NaNs. */
+static bool max_min(struct x64_emit *e, ir_ref node, const struct ir_node *n, bool is_max)
+{
+    struct x64_asm *const a = &e->a;
+
+    if (!x64_fp_is_fast(e, n) || FP_VMODE(n->imm) != FP_VMODE_PLAIN || is_half_vector(n)) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = new_stub(e, node, ra, rb, NOREG, rd);
+
+    if (is_scalar(n)) {
+        x64_v(a, packed(n, 0x2e), ra, NOREG, rb);
+        also_from(e, stub, CC_P);
+    } else {
+        x64_vi(a, packed(n, B_CMP), X0, ra, rb, 3);
+        x64_v(a, VPTEST, X0, NOREG, X0);
+        also_from(e, stub, CC_NE);
+    }
+    x64_v(a, form(n, is_max ? B_MAX : B_MIN), X0, ra, rb);
+    x64_v(a, form(n, is_max ? B_MAX : B_MIN), X1, rb, ra);
+    x64_v(a, is_max ? VPAND : VPOR, rd, X0, X1);
+    if (is_scalar(n)) {
+        x64_keep_low(e, rd, rd, IR_VIMM_LANE(n->imm));
+    }
+    resume_here(e, stub);
+    return true;
+}
+
+bool x64_vop_fmax(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return max_min(e, node, n, true);
+}
+
+bool x64_vop_fmin(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return max_min(e, node, n, false);
+}
+
+bool x64_vop_fabs(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    if (!x64_fp_is_fast(e, n) || is_half_vector(n)) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
+    const unsigned scalar = is_double(n) ? X64_K_ABS1_D : X64_K_ABS1_S,
+                   vector = is_double(n) ? X64_K_ABS_D : X64_K_ABS_S;
+
+    x64_vm(&e->a, VPAND, rd, ra, constant(is_scalar(n) ? scalar : vector));
+    return true;
+}
+
+bool x64_vop_fneg(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    if (!x64_fp_is_fast(e, n) || is_half_vector(n)) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
+    const unsigned scalar = is_double(n) ? X64_K_SIGN1_D : X64_K_SIGN1_S,
+                   vector = is_double(n) ? X64_K_SIGN_D : X64_K_SIGN_S;
+
+    if (is_scalar(n) && !is_clean(e, n->a, IR_VIMM_LANE(n->imm))) {
+        x64_keep_low(e, rd, ra, IR_VIMM_LANE(n->imm));
+        x64_vm(&e->a, VPXOR, rd, rd, constant(scalar));
+    } else {
+        x64_vm(&e->a, VPXOR, rd, ra, constant(is_scalar(n) ? scalar : vector));
+    }
+    return true;
+}
+
+/* --- Comparisons ----------------------------------------------------------------------------------------------------------------- */
+
+/* Masks: the predicates EQ_OQ, GE_OS and GT_OS signal as FCMEQ, FCMGE and FCMGT do. */
+static bool compare(struct x64_emit *e, ir_ref node, const struct ir_node *n, unsigned predicate,
+                    bool absolute)
+{
+    struct x64_asm *const a = &e->a;
+
+    if (!x64_fp_is_fast(e, n) || is_half_vector(n)) {
+        return false;
+    }
+    int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b);
+    const int rd = x64_def(e, VEC, node);
+    if (absolute) {
+        x64_vm(a, VPAND, X0, ra, constant(is_double(n) ? X64_K_ABS_D : X64_K_ABS_S));
+        x64_vm(a, VPAND, X1, rb, constant(is_double(n) ? X64_K_ABS_D : X64_K_ABS_S));
+        ra = X0;
+        rb = X1;
+    }
+    x64_vi(a, form(n, B_CMP), rd, ra, rb, predicate);
+    if (is_scalar(n)) {
+        x64_keep_low(e, rd, rd, IR_VIMM_LANE(n->imm));
+    }
+    return true;
+}
+
+bool x64_vop_fcmeq(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return compare(e, node, n, 0x00, false);
+}
+
+bool x64_vop_fcmge(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return compare(e, node, n, 0x0d, n->d == VOP_facge);
+}
+
+bool x64_vop_fcmgt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return compare(e, node, n, 0x0e, n->d == VOP_facgt);
+}
+
+/* UCOMIS, or COMIS for FCMPE. */
+void x64_fcmp(struct x64_emit *e, const struct ir_node *n, int ra, int rb)
+{
+    x64_v(&e->a, packed(n, (n->imm & FP_VSIGNAL) != 0 ? 0x2f : 0x2e), ra, NOREG, rb);
+}
+
+void x64_pack_fcmp(struct x64_emit *e)
+{
+    static const struct {
+        enum x64_cc cc;
+        uint32_t nzcv;
+    } results[] = {{CC_E, 0x60000000}, {CC_B, 0x80000000}, {CC_P, 0x30000000}};
+    struct x64_asm *const a = &e->a;
+
+    x64_mov_ri(a, RAX, 0x20000000); /* greater */
+    for (unsigned i = 0; i < 3; i++) {
+        /* less and equal, unless it is unordered, which comes last */
+        x64_mov_ri(a, RCX, results[i].nzcv);
+        x64_cmov(a, 0, results[i].cc, RAX, RCX);
+    }
+}
+
+enum x64_cc x64_fcmp_cc(struct x64_emit *e, const struct ir_node *n, unsigned cond)
+{
+    /* By cond / 2, with the operands swapped or not; odd conditions are the inverse. EQ needs two flags. */
+    static const struct {
+        bool swapped;
+        uint8_t cc;
+    } codes[7] = {{false, 0},   {true, CC_BE},  {true, CC_A}, {false, CC_P},
+                  {true, CC_B}, {false, CC_AE}, {false, CC_A}};
+    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b);
+
+    if (cond >> 1 == 0) {
+        x64_fcmp(e, n, ra, rb);
+        x64_setcc(&e->a, CC_NP, RAX);
+        x64_setcc(&e->a, CC_E, RCX);
+        x64_rr8(&e->a, 0x84, RCX, RAX); /* TEST */
+        return (enum x64_cc)(CC_NE ^ (cond & 1));
+    }
+    if (codes[cond >> 1].swapped) {
+        x64_fcmp(e, n, rb, ra);
+    } else {
+        x64_fcmp(e, n, ra, rb);
+    }
+    return (enum x64_cc)(codes[cond >> 1].cc ^ (cond & 1));
+}
+
+/* As a node of its own: nobody asks for its result, but it may signal. */
+bool x64_vop_fcmp(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    (void)node;
+    if (!x64_is_fcmp(e, n)) {
+        return false;
+    }
+    x64_fcmp(e, n, x64_use(e, VEC, n->a), x64_use(e, VEC, n->b));
+    return true;
+}
+
+bool x64_vop_fccmp(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+
+    if (!x64_fp_is_fast(e, n)) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, INT, node);
+    uint64_t always;
+    uint32_t skip = 0;
+    const uint32_t otherwise = FP_VNZCV_OF(n->imm) << 28;
+
+    if (!x64_const(e, n->c, &always)) {
+        const enum x64_cc cc = x64_condition(e, n->c);
+        x64_mov_ri(a, rd, otherwise);
+        skip = x64_jcc(a, (enum x64_cc)(cc ^ 1));
+    } else if (always == 0) {
+        x64_mov_ri(a, rd, otherwise);
+        return true;
+    }
+    x64_fcmp(e, n, ra, rb);
+    x64_pack_fcmp(e);
+    x64_mov_rr(a, 1, rd, RAX);
+    if (skip != 0) {
+        x64_patch_here(a, skip);
+    }
+    return true;
+}
+
+/* --- Conversions ----------------------------------------------------------------------------------------------------------------- */
+
+bool x64_vop_fcvt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    const unsigned source = FP_VSOURCE_OF(n->imm);
+
+    if (!x64_fp_is_fast(e, n) || source < 2 || !is_scalar(n) ||
+        FP_VROUND_OF(n->imm) != FP_FROM_FPCR) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = new_stub(e, node, ra, NOREG, NOREG, rd);
+
+    zero(e, X0);
+    x64_v(&e->a, X64_OP(source == 3 ? (uint32_t)PP_F2 : (uint32_t)PP_F3, MAP_0F, 0x5a), rd, X0, ra);
+    check_result(e, n, rd, source == 3, stub);
+    resume_here(e, stub);
+    return true;
+}
+
+/* To a general-purpose register. */
+static bool to_integer(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+    const unsigned rounding = FP_VROUND_OF(n->imm), w = FP_VINT_OF(n->imm) == 3;
+    const bool is_unsigned = (n->imm & FP_VUNSIGNED) != 0;
+    /* ROUNDSD's immediate: nearest, up, down, towards zero. */
+    static const uint8_t modes[4] = {0, 2, 1, 3};
+
+    if (FP_VFBITS_OF(n->imm) != 0 || rounding > FP_TOZERO ||
+        (rounding != FP_TOZERO && (is_unsigned || (is_double(n) && w == 0)))) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, INT, node);
+    struct x64_stub *const stub = new_stub(e, node, ra, NOREG, NOREG, rd);
+    int from = ra;
+
+    if (is_unsigned) { /* from 0 to below the least number that is out of range */
+        x64_vm(a, X64_VMOVQ_LOAD, X0, NOREG,
+               constant(is_double(n) ? (w != 0 ? X64_K_2P63_D : X64_K_2P32_D)
+                                     : (w != 0 ? X64_K_2P63_S : X64_K_2P32_S)));
+        x64_v(a, packed(n, 0x2e), X0, NOREG, ra);
+        also_from(e, stub, CC_BE);
+        x64_v(a, packed(n, 0x50), RAX, NOREG, ra); /* MOVMSK */
+        x64_test_ri(a, 0, RAX, 1);
+        also_from(e, stub, CC_NE);
+    } else if (rounding != FP_TOZERO) {
+        zero(e, X0);
+        x64_vi(a, X64_OP(PP_66, MAP_0F3A, is_double(n) ? 0x0b : 0x0a), X0, X0, ra, modes[rounding]);
+        from = X0;
+    }
+    const unsigned wide = is_unsigned ? 1 : w;
+    x64_vw(a, wide, form(n, 0x2c), rd, NOREG, from); /* CVTTSD2SI */
+    if (!is_unsigned) {
+        x64_alu_ri(a, wide, ALU_CMP, rd, 1);
+        also_from(e, stub, CC_O);
+    }
+    resume_here(e, stub);
+    return true;
+}
+
+bool x64_vop_fcvt_int(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    if (!x64_fp_is_fast(e, n) || !is_scalar(n) || e->val[node].cls != CLASS_INT) {
+        return false;
+    }
+    return to_integer(e, node, n);
+}
+
+bool x64_vop_cvtf_int(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+    const bool is_unsigned = (n->imm & FP_VUNSIGNED) != 0;
+
+    if (!x64_fp_is_fast(e, n) || FP_VFBITS_OF(n->imm) != 0) {
+        return false;
+    }
+    if (!is_scalar(n)) {
+        if (is_double(n) || is_unsigned || IR_VIMM_Q(n->imm) == 0) {
+            return false;
+        }
+        const int ra = x64_use(e, VEC, n->a);
+        x64_v(a, X64_OP(PP_NONE, MAP_0F, 0x5b), x64_def(e, VEC, node), NOREG, ra); /* CVTDQ2PS */
+        return true;
+    }
+    if (x64_val(e, n->a)->cls != CLASS_INT || (is_unsigned && FP_VINT_OF(n->imm) == 3)) {
+        return false;
+    }
+    const int ra = x64_use(e, INT, n->a), rd = x64_def(e, VEC, node);
+    zero(e, X0);
+    if (is_unsigned) {
+        x64_mov_rr(a, 0, RAX, ra);
+        x64_vw(a, 1, form(n, 0x2a), rd, X0, RAX);
+    } else {
+        x64_vw(a, FP_VINT_OF(n->imm) == 3, form(n, 0x2a), rd, X0, ra);
+    }
+    return true;
+}
+
+bool x64_vop_frint(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+    static const uint8_t modes[8] = {0 | 8, 2 | 8, 1 | 8, 3 | 8, 0xff, 0xff, 0xff, 4 | 8};
+    unsigned mode = modes[FP_VROUND_OF(n->imm)];
+
+    if (!x64_fp_is_fast(e, n) || mode == 0xff) {
+        return false;
+    }
+    if ((n->imm & FP_VEXACT) != 0) {
+        mode &= ~8u; /* signals Inexact */
+    }
+    int ra = x64_use(e, VEC, n->a);
+    const int rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = new_stub(e, node, ra, NOREG, NOREG, rd);
+    if (is_scalar(n)) {
+        zero(e, X0);
+        x64_vi(a, X64_OP(PP_66, MAP_0F3A, is_double(n) ? 0x0b : 0x0a), rd, X0, ra, mode);
+    } else {
+        if (is_half_vector(n)) {
+            x64_v(a, X64_VMOVQ_LOAD, X0, NOREG, ra);
+            ra = X0;
+        }
+        x64_vi(a, X64_OP(PP_66, MAP_0F3A, is_double(n) ? 0x09 : 0x08), rd, NOREG, ra, mode);
+    }
+    check_result(e, n, rd, false, stub);
+    resume_here(e, stub);
+    return true;
+}
+
+/* --- Constants ------------------------------------------------------------------------------------------------------------------- */
+
+void x64_fp_constants(struct a64_cpu *cpu)
+{
+    const uint64_t s = 0x8000000080000000ull, d = 1ull << 63;
+    const v128 k[X64_K_COUNT] = {
+        [X64_K_ABS_S] = {.d = {~s, ~s}},
+        [X64_K_ABS_D] = {.d = {~d, ~d}},
+        [X64_K_ABS1_S] = {.d = {0x7fffffff, 0}},
+        [X64_K_ABS1_D] = {.d = {~d, 0}},
+        [X64_K_SIGN_S] = {.d = {s, s}},
+        [X64_K_SIGN_D] = {.d = {d, d}},
+        [X64_K_SIGN1_S] = {.d = {0x80000000, 0}},
+        [X64_K_SIGN1_D] = {.d = {d, 0}},
+        [X64_K_TINY_S] = {.d = {0x0080000000800000ull, 0x0080000000800000ull}},
+        [X64_K_TINY_D] = {.d = {1ull << 52, 1ull << 52}},
+        [X64_K_TINY2_S] = {.d = {0x01000000, 0}},
+        [X64_K_TINY2_D] = {.d = {1ull << 53, 0}},
+        [X64_K_INF2_S] = {.d = {0xff000000, 0}},
+        [X64_K_INF2_D] = {.d = {0x7ffull << 53, 0}},
+        [X64_K_2P32_S] = {.d = {0x4f800000, 0}},
+        [X64_K_2P63_S] = {.d = {0x5f000000, 0}},
+        [X64_K_2P32_D] = {.d = {0x41f0000000000000ull, 0}},
+        [X64_K_2P63_D] = {.d = {0x43e0000000000000ull, 0}},
+    };
+
+    for (unsigned i = 0; i < X64_K_COUNT; i++) {
+        cpu->x64.k[i] = k[i];
+    }
+}
