@@ -89,8 +89,9 @@ typedef struct av_access {
     bool acquire_release; /**< AR */
 } av_access;
 
+/** A Data or Instruction Abort. */
 typedef struct av_abort {
-    av_fault fault;
+    av_fault fault; /**< what was wrong */
     int8_t level;   /**< of the table walk, -1 to 3, or AV_NO_LEVEL */
     uint8_t status; /**< DFSC or IFSC as it stands */
     bool is_write;  /**< WnR; true for cache maintenance too, false for a fetch */
@@ -101,11 +102,12 @@ typedef struct av_abort {
     bool far_valid;   /**< not FnV: event.virtual_address is one */
     bool
         has_access; /**< ISV: access is valid. Otherwise <applevisor/mmio.h> decodes the instruction */
-    av_access access;
+    av_access access; /**< if has_access */
 } av_abort;
 
+/** An exit, decoded. */
 typedef struct av_exit_event {
-    av_exit_kind kind;
+    av_exit_kind kind;         /**< which member of u is valid */
     uint8_t ec;                /**< exception class */
     bool same_el;              /**< the class for an exception from the same EL */
     uint8_t instruction_bytes; /**< IL: 4, or 2 */
@@ -138,7 +140,7 @@ typedef struct av_exit_event {
             uint8_t
                 reason; /**< SMTC: 0 CPACR or CPTR, 1 illegal in streaming mode, 2 not in streaming mode, 3 ZA is off, 4 ZT0 */
         } sme;
-    } u;
+    } u; /**< members other than the kind's are zero */
 } av_exit_event;
 
 /**
@@ -178,14 +180,17 @@ AV_API uint64_t av_access_extend(const av_access *access, uint64_t value);
 
 /** A stable lower-case name: "data abort", "wfi". "?" for a value out of range. Threads: any. Since: 0.1. */
 AV_API const char *av_exit_kind_name(av_exit_kind kind);
+/** As av_exit_kind_name(): "wfi". */
 AV_API const char *av_wait_kind_name(av_wait_kind kind);
+/** As av_exit_kind_name(): "translation fault". */
 AV_API const char *av_fault_name(av_fault fault);
 
 /**
  * Writes one line about an event, as for a trace: "data abort, translation fault level 3: write of 4 bytes from W5 at IPA 0x9000000".
  *
  * @param event   A decoded event; NULL writes an empty string.
- * @param buffer  Out: always ends in a \0 when size is not 0.
+ * @param buffer  Out: always ends in a \0 when size is not 0. Can be NULL when it is.
+ * @param size    Of buffer, in bytes.
  * @return the length of the whole line, as snprintf() does.
  * Threads: any. Since: 0.1.
  */
@@ -239,6 +244,7 @@ AV_API av_error av_exit_inject_undefined(hv_vcpu_t vcpu);
 /**
  * Makes the guest's EL1 take a synchronous External abort for the access of an abort event: nothing answers at that address.
  *
+ * @param vcpu The vCPU of the event.
  * @param event  AV_EXIT_DATA_ABORT or AV_EXIT_INSTRUCTION_ABORT; its virtual address becomes FAR_EL1.
  * @retval AV_ERROR_BAD_ARGUMENT         event is NULL or of another kind.
  * @retval AV_ERROR_ILLEGAL_GUEST_STATE  The guest is at EL2.

@@ -17,6 +17,7 @@
 
 AV_BEGIN_DECLS
 
+/** What an instruction is, as far as memory goes. */
 typedef enum av_insn_kind {
     AV_INSN_NOT_MEMORY,       /**< no load or store, or UNDEFINED, or of SVE or SME */
     AV_INSN_LOAD,             /**< described */
@@ -43,21 +44,23 @@ typedef enum av_insn_addressing {
     AV_INSN_AUTHENTICATED, /**< LDRAA, LDRAB: the authenticated base + offset, written back if writeback is set */
 } av_insn_addressing;
 
+/** There is none. */
 #define AV_INSN_NO_REGISTER 255
 
+/** An instruction, decoded. */
 typedef struct av_insn {
-    const char *name; /**< mnemonic, static: "LDP", "LDADD"; "" for AV_INSN_NOT_MEMORY */
-    uint32_t word;
-    av_insn_kind kind;
+    const char *name;  /**< mnemonic, static: "LDP", "LDADD"; "" for AV_INSN_NOT_MEMORY */
+    uint32_t word;     /**< the instruction */
+    av_insn_kind kind; /**< whether the rest is filled */
 
     /* The rest is filled for AV_INSN_LOAD and AV_INSN_STORE, and 0 otherwise. */
-    av_insn_addressing addressing;
-    bool writeback;
-    uint8_t base;         /**< Rn: 0 to 30; 31 is SP. AV_INSN_NO_REGISTER for a literal */
-    uint8_t index;        /**< Rm, 31 is XZR; AV_INSN_NO_REGISTER where offset counts */
-    uint8_t index_extend; /**< option: 2 UXTW, 3 LSL, 6 SXTW, 7 SXTX */
-    uint8_t index_shift;  /**< 0 to 4 */
-    int64_t offset;       /**< bytes, signed */
+    av_insn_addressing addressing; /**< how the address is made */
+    bool writeback;                /**< the base changes */
+    uint8_t base;                  /**< Rn: 0 to 30; 31 is SP. AV_INSN_NO_REGISTER for a literal */
+    uint8_t index;                 /**< Rm, 31 is XZR; AV_INSN_NO_REGISTER where offset counts */
+    uint8_t index_extend;          /**< option: 2 UXTW, 3 LSL, 6 SXTW, 7 SXTX */
+    uint8_t index_shift;           /**< 0 to 4 */
+    int64_t offset;                /**< bytes, signed */
 
     bool is_vector;     /**< the registers are V registers */
     uint8_t n_regs;     /**< 1 to 4 */

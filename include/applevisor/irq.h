@@ -48,6 +48,7 @@ AV_API bool av_vtimer_is_asserted(const av_vtimer *timer, uint64_t now);
 /**
  * The host time at which the timer asserts its interrupt next.
  *
+ * @param timer Its registers.
  * @param now  av_host_ticks()
  * @return now if it does already; AV_NEVER if it is disabled or masked by IMASK, or expires after the end of time.
  * Threads: any. Since: 0.1.
@@ -57,6 +58,7 @@ AV_API uint64_t av_vtimer_deadline(const av_vtimer *timer, uint64_t now);
 /**
  * Reads the virtual timer of a vCPU.
  *
+ * @param vcpu The vCPU.
  * @param timer  Out. Written on AV_OK only.
  * @retval AV_ERROR_NULL_ARGUMENT  timer is NULL.
  * Threads: the vCPU's. Since: 0.1.
@@ -67,6 +69,7 @@ AV_API av_error av_vtimer_read(hv_vcpu_t vcpu, av_vtimer *timer);
  * The level of the timer's interrupt before a run. While it is low the timer's mask is taken off, so that the next expiry exits;
  * while it is high the mask stays, or the timer would exit at once.
  *
+ * @param vcpu The vCPU.
  * @param level  Out: true while the guest has an expired timer that it has not stopped, moved or masked. Written on AV_OK only.
  * @retval AV_ERROR_NULL_ARGUMENT  level is NULL.
  * Threads: the vCPU's. Since: 0.1.
@@ -101,7 +104,9 @@ static inline void av_irq_auto(av_irq **irq)
 /**
  * Sets the level of a line. A line that rises ends the vCPU's sleep, or takes it out of the guest to be told.
  *
- * @param type  HV_INTERRUPT_TYPE_IRQ or HV_INTERRUPT_TYPE_FIQ.
+ * @param irq The lines of a vCPU.
+ * @param type HV_INTERRUPT_TYPE_IRQ or HV_INTERRUPT_TYPE_FIQ.
+ * @param level True: asserted.
  * @retval AV_ERROR_NULL_ARGUMENT  irq is NULL.
  * @retval AV_ERROR_BAD_ARGUMENT   type is neither.
  * Threads: any. Since: 0.1.
@@ -127,6 +132,7 @@ AV_API av_error av_irq_enter(av_irq *irq);
 /**
  * Sleeps until a line is high, somebody kicks, or a time comes.
  *
+ * @param irq The lines of a vCPU.
  * @param deadline  Host ticks; AV_NEVER.
  * @retval AV_OK                   For whatever reason; also for none.
  * @retval AV_ERROR_NULL_ARGUMENT  irq is NULL.
@@ -138,6 +144,7 @@ AV_API av_error av_irq_sleep(av_irq *irq, uint64_t deadline);
  * Waits as the guest asked to, and goes on behind the instruction: WFI and WFIT sleep, with the expiry of the virtual timer and, for
  * WFIT, its own as deadline. WFE and WFET give another thread a turn, as the events they wait for cannot be seen from here.
  *
+ * @param irq The lines of a vCPU.
  * @param event  AV_EXIT_WAIT.
  * @retval AV_ERROR_NULL_ARGUMENT  irq or event is NULL.
  * @retval AV_ERROR_BAD_ARGUMENT   The event is of another kind.

@@ -38,18 +38,20 @@ typedef struct av_mmio_access {
 
 /** An instruction that waits for its devices. Read n_accesses, is_write and accesses; write the value of reads; no more. */
 typedef struct av_mmio {
-    bool is_write;
+    bool is_write;       /**< a store */
     unsigned n_accesses; /**< 0 for cache maintenance, which has only to be completed */
-    av_mmio_access accesses[AV_INSN_MAX_TRANSFERS];
+    av_mmio_access accesses[AV_INSN_MAX_TRANSFERS]; /**< in the order to answer them */
 
     av_insn insn;          /**< as decoded; of a described access, made up from the syndrome */
     uint64_t written_back; /**< the base's new value, where insn.writeback is set */
-    av_insn_transfer transfers[AV_INSN_MAX_TRANSFERS];
+    av_insn_transfer
+        transfers[AV_INSN_MAX_TRANSFERS]; /**< where each access comes from or goes to */
 } av_mmio;
 
 /**
  * Finds out which accesses a Data Abort asks for. Changes nothing.
  *
+ * @param vcpu The vCPU of the event.
  * @param event   AV_EXIT_DATA_ABORT.
  * @param memory  Reads the instruction and the guest's tables. NULL: only what the syndrome describes.
  * @param mmio    Out. Written on AV_OK only.
@@ -67,6 +69,7 @@ AV_API av_error av_mmio_begin(hv_vcpu_t vcpu, const av_exit_event *event,
 /**
  * Ends the instruction: loaded values go to the registers, extended as it says, the base is written back, and the PC moves on.
  *
+ * @param vcpu The one of av_mmio_begin().
  * @param mmio  Of av_mmio_begin(), with the values of reads filled in.
  * @retval AV_ERROR_NULL_ARGUMENT  mmio is NULL.
  * Threads: the vCPU's. Since: 0.1.
@@ -78,6 +81,7 @@ AV_API av_error av_mmio_complete(hv_vcpu_t vcpu, const av_mmio *mmio);
  *
  * @param context   Of av_mmio_run().
  * @param is_write  access->value is to be written; otherwise fill it in.
+ * @param access    Address and size; of a read, the value is Out.
  * @return false if nothing is at that address.
  */
 typedef bool av_mmio_handler(void *context, bool is_write, av_mmio_access *access);
@@ -85,6 +89,11 @@ typedef bool av_mmio_handler(void *context, bool is_write, av_mmio_access *acces
 /**
  * Begins, calls the handler for each access, and completes.
  *
+ * @param vcpu The vCPU of the event.
+ * @param event As for av_mmio_begin().
+ * @param memory As for av_mmio_begin().
+ * @param handler Answers an access.
+ * @param context Passed on to it.
  * @retval AV_ERROR_NOT_MAPPED  The handler knows nothing there; accesses before it have been made, no register has changed and the PC
  *                              has not moved. av_exit_inject_external_abort() is what hardware would do.
  * Further errors as for av_mmio_begin(). Threads: the vCPU's. Since: 0.1.

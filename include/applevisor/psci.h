@@ -66,15 +66,17 @@ typedef enum av_psci_action {
     AV_PSCI_STOP,    /**< the machine does not run any more: av_psci_stopped() says why */
 } av_psci_action;
 
+/** The answer to a call. */
 typedef struct av_psci_result {
-    av_psci_action action;
-    uint64_t x0; /**< for AV_PSCI_RETURN and AV_PSCI_SUSPEND */
+    av_psci_action action; /**< what to do */
+    uint64_t x0;           /**< for AV_PSCI_RETURN and AV_PSCI_SUSPEND */
 } av_psci_result;
 
 /** What av_psci_wait() waited for. */
 typedef struct av_psci_start {
     av_psci_stop stop; /**< AV_PSCI_RUNNING: start at entry with context in X0 */
-    uint64_t entry, context;
+    uint64_t entry;    /**< for the PC */
+    uint64_t context;  /**< for X0 */
 } av_psci_start;
 
 /** Fills in the defaults. Threads: any. Since: 0.1. */
@@ -105,6 +107,7 @@ static inline void av_psci_auto(av_psci **psci)
 /**
  * Switches a vCPU on from outside, as CPU_ON would.
  *
+ * @param psci The machine.
  * @param cpu      Number of the vCPU, from 0.
  * @param entry    Where it starts, a multiple of 4. entry_is_valid is not asked.
  * @param context  For its X0.
@@ -119,6 +122,8 @@ AV_API av_error av_psci_boot(av_psci *psci, unsigned cpu, uint64_t entry, uint64
 /**
  * Waits until a vCPU is switched on, or the machine stops. The vCPU is then AV_PSCI_ON.
  *
+ * @param psci The machine.
+ * @param cpu Number of the vCPU, from 0.
  * @param start  Out. Written on AV_OK only.
  * @retval AV_ERROR_NULL_ARGUMENT  psci or start is NULL.
  * @retval AV_ERROR_OUT_OF_RANGE   There is no such vCPU.
@@ -130,6 +135,7 @@ AV_API av_error av_psci_wait(av_psci *psci, unsigned cpu, av_psci_start *start);
 /**
  * Names the vCPU that a stop of the machine has to take out of hv_vcpu_run().
  *
+ * @param psci The machine.
  * @param cpu   Number of the vCPU.
  * @param vcpu  Its id, from now until av_psci_detach(), which comes before hv_vcpu_destroy().
  * @retval AV_ERROR_NULL_ARGUMENT  psci is NULL.
@@ -144,6 +150,7 @@ AV_API av_error av_psci_detach(av_psci *psci, unsigned cpu);
 /**
  * Makes a call of the guest.
  *
+ * @param psci The machine.
  * @param cpu     Number of the vCPU that calls, which is on.
  * @param x       X0 to X3 of the caller. A call with a 32-bit identifier has 32-bit arguments, whatever is above them.
  * @param result  Out. Written on AV_OK only.
@@ -158,6 +165,9 @@ AV_API av_error av_psci_call(av_psci *psci, unsigned cpu, const uint64_t x[4],
 /**
  * Makes the call of an exit and answers it: reads X0 to X3, writes X0, and goes on behind an SMC.
  *
+ * @param psci The machine.
+ * @param cpu Number of the vCPU.
+ * @param vcpu Its id.
  * @param event   Any; what is not HVC #0 or SMC #0 gives AV_PSCI_NONE, and so does an identifier that is not of PSCI.
  * @param result  Out. Written on AV_OK only.
  * Errors as for av_psci_call(), and what hv_vcpu_* answers. Threads: the vCPU's. Since: 0.1.

@@ -10,6 +10,7 @@
 
 AV_BEGIN_DECLS
 
+/** The number of a register from its operands. */
 #define AV_SYSREG_ID(op0, op1, crn, crm, op2) \
     ((uint16_t)((op0) << 14 | (op1) << 11 | (crn) << 7 | (crm) << 3 | (op2)))
 
@@ -26,7 +27,10 @@ AV_API const char *av_sysreg_name(uint16_t id, bool is_write);
 /**
  * The architecture's name, or else the generic one: "S3_1_C15_C2_0".
  *
- * @param buffer  Out: always ends in a \0 when size is not 0.
+ * @param id As in av_exit_event.
+ * @param is_write As for av_sysreg_name().
+ * @param buffer Out: always ends in a \0 when size is not 0. Can be NULL when it is.
+ * @param size Of buffer, in bytes.
  * @return the length of the whole name, as snprintf() does.
  * Threads: any. Since: 0.1.
  */
@@ -35,6 +39,7 @@ AV_API int av_sysreg_format(uint16_t id, bool is_write, char *buffer, size_t siz
 /**
  * The number of a name, generic ones included; upper or lower case.
  *
+ * @param name Such as "PMCR_EL0".
  * @param id  Out. Written on AV_OK only.
  * @retval AV_ERROR_BAD_ARGUMENT  An argument is NULL, or there is no such name.
  * Threads: any. Since: 0.1.

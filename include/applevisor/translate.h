@@ -18,6 +18,7 @@ AV_BEGIN_DECLS
  *
  * @param context  Of av_guest_memory.
  * @param ipa      Guest physical address; any alignment.
+ * @param buffer   Out: size bytes.
  * @param size     At least 1. The range can cross pages.
  * @return false if not all of it is memory; buffer is then not looked at.
  */
@@ -25,17 +26,21 @@ typedef bool av_guest_read(void *context, uint64_t ipa, void *buffer, size_t siz
 
 /** Guest memory as the caller knows it. */
 typedef struct av_guest_memory {
-    av_guest_read *read;
-    void *context;
+    av_guest_read *read; /**< copies memory */
+    void *context;       /**< passed on to it */
 } av_guest_memory;
 
 /** What stands at a virtual address. */
 typedef struct av_translation {
-    uint64_t ipa;
+    uint64_t ipa;        /**< guest physical address */
     uint64_t page_bytes; /**< of the page or block; 0 when the MMU is off */
     int8_t level;        /**< of the descriptor, 0 to 3; -1 when the MMU is off */
-    bool el1_write, el0_read, el0_write, el1_exec,
-        el0_exec; /**< EL1 can always read; PAN, WXN and HPD are not looked at */
+    /* EL1 can always read. PAN, WXN and HPD are not looked at. */
+    bool el1_write; /**< EL1 can write */
+    bool el0_read;  /**< EL0 can read */
+    bool el0_write; /**< EL0 can write */
+    bool el1_exec;  /**< EL1 can execute */
+    bool el0_exec;  /**< EL0 can execute */
 } av_translation;
 
 /**
@@ -60,7 +65,11 @@ AV_API av_error av_translate(hv_vcpu_t vcpu, const av_guest_memory *memory, uint
 /**
  * Reads guest memory by virtual address, page by page.
  *
- * @param buffer  Out: size bytes. Their value is open if the call fails.
+ * @param vcpu The vCPU whose registers count.
+ * @param memory Reads the tables and the data.
+ * @param va Virtual address; any alignment.
+ * @param buffer Out: their value is open if the call fails.
+ * @param size In bytes; 0 succeeds.
  * @retval AV_ERROR_NOT_MAPPED  Part of the range is not mapped, or no memory.
  * Further errors as for av_translate(). Threads: the vCPU's. Since: 0.1.
  */
