@@ -50,12 +50,12 @@ def script_disk(folder):
     return path
 
 
-def command_of(machine, guest, script):
+def command_of(machine, guest, script, cpus, work):
     """The command line of this machine, None where it cannot boot Linux."""
     kernel, initrd, disk = (os.path.join(guest, name) for name in ('Image', 'initramfs.cpio.gz', 'disk.img'))
-    append = 'console=ttyAMA0 panic=-1 quiet disk=/dev/vda run="sh /dev/vdb"'
+    append = 'console=ttyAMA0 panic=-1 quiet disk=/dev/vda run="' + ('sh /dev/vdb' if work else ':') + '"'
     if machine.name in ('ours', 'interp'):
-        return [machine.command[0], 'boot', '--kernel', kernel, '--initrd', initrd, '--memory', f'{MEMORY_MB}M',
+        return [machine.command[0], 'boot', '--kernel', kernel, '--initrd', initrd, '--memory', f'{MEMORY_MB}M', '--cpus', str(cpus),
                 '--disk', disk + ',snapshot', '--disk', script + ',ro', '--append', append]
     if machine.name.startswith('qemu'):
         command = list(machine.command[:-1])  # without -kernel
@@ -65,13 +65,26 @@ def command_of(machine, guest, script):
         for name, options in ((script, 'readonly=on'), (disk, 'snapshot=on')):
             node = 'd' + str(len(command))
             command += ['-drive', f'if=none,id={node},format=raw,file={name},{options}', '-device', f'virtio-blk-device,drive={node}']
-        return [*command, '-kernel', kernel, '-initrd', initrd, '-append', append]
+        return [*command, '-smp', str(cpus), '-kernel', kernel, '-initrd', initrd, '-append', append]
     return None
 
 
+def beyond_ram_mb(pid):
+    """Resident memory of a machine without guest RAM, which is the mapping of exactly this size. Pages mapped twice count once."""
+    total = size = 0
+    with open(f'/proc/{pid}/smaps', encoding='utf-8') as file:
+        for line in file:
+            if line.startswith('Size:'):
+                size = int(line.split()[1])
+            elif line.startswith('Pss:') and size != MEMORY_MB << 10:
+                total += int(line.split()[1])
+    return total / 1024
+
+
 def boot(command, environment):
-    """Runs the guest to its end. Returns {row: Measurement}."""
+    """Runs the guest to its end. Returns {row: Measurement}, and the memory that the machine has at the end."""
     results = {}
+    memory = None
     exited = None
     tail = ['no output']
     start = time.monotonic_ns()
@@ -87,37 +100,41 @@ def boot(command, environment):
                 results['linux_boot'] = Measurement(time.monotonic_ns() - start, line.split()[2])
             elif line.startswith(EXIT):
                 exited = line.split()[2]
+                memory = beyond_ram_mb(guest.pid)
             elif result:
                 results[result[1]] = Measurement(int(result[2]), result[3])
         watchdog.cancel()
     if exited != '0':
         raise machines.Failed(f'the guest did not come to its end: {" | ".join(tail)}')
-    return results
+    return results, memory
 
 
 def measure(rows, kinds, options, build, folder):
-    """Like measure() of bench/run, for all rows of kind linux together: one boot serves them all."""
+    """Like measure() of bench/run, for all rows of kind linux together: one boot serves them all. Returns the memory of each machine."""
+    memory = {}
     guest = os.path.join(build, 'linux')
     broken = set()
     try:
         have_guest(guest)
     except machines.Failed as failure:
         rows[0].failures.append(str(failure))
-        return
+        return memory
     script = script_disk(folder)
     for _ in range(options.rounds):
         for kind in kinds:
-            command = command_of(kind, guest, script)
+            command = command_of(kind, guest, script, options.cpus, rows[-1].name != 'linux_boot')
             if command is None or kind.name in broken:
                 continue
             try:
-                results = boot(command, kind.environment)
+                results, megabytes = boot(command, kind.environment)
             except (machines.Failed, OSError) as failure:
                 broken.add(kind.name)
                 rows[0].failures.append(f'linux on {kind.name}: {failure}')
                 continue
+            memory.setdefault(kind.name, []).append(megabytes)
             for row in rows:
                 if row.name in results:
                     row.add(kind.name, results[row.name])
                 else:
                     row.failures.append(f'{row.name} on {kind.name}: the guest printed no result')
+    return memory

@@ -142,6 +142,12 @@ class Table:
                   f'(goal {goal}, {len(values)} rows)')
 
 
+def print_memory(memory):
+    print('resident memory beyond guest RAM after the work in Linux (goal 200 MiB with 2 vCPUs):')
+    for machine, samples in memory.items():
+        print(f'  {machine:<16}{max(samples):>7.1f} MiB')
+
+
 def print_calls(results):
     print(f'\n{"call of the framework":<30}{"median":>12}{"+-%":>7}')
     for name, samples in results.items():
