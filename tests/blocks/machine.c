@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine/mmu/mmu.h"
@@ -324,25 +325,40 @@ static void cancel_running(void)
     pthread_mutex_unlock(&running_lock);
 }
 
+static uint64_t clock_ms(clockid_t id)
+{
+    struct timespec t;
+
+    clock_gettime(id, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+#define WAITING_MS 60000u /* of wall-clock time, for what waits and uses no processor */
+#define GRACE_MS   5000u  /* to react to the request */
+
+/* The limit is processor time, because another process may have the processor for seconds. */
 static void *clock_thread(void *unused)
 {
-    unsigned seen = 0, still_ms = 0;
+    unsigned seen = 0;
+    uint64_t cpu_start = 0, wall_start = 0;
 
     (void)unused;
     for (;;) {
-        const unsigned tick_ms = atomic_load(&limit_ms) >= 500 ? 50 : 5;
-        usleep(tick_ms * 1000);
+        usleep(atomic_load(&limit_ms) >= 500 ? 50000 : 5000);
         const unsigned now = atomic_load(&runs);
         if (now != seen || now % 2 == 0) {
             seen = now;
-            still_ms = 0;
+            cpu_start = clock_ms(CLOCK_PROCESS_CPUTIME_ID);
+            wall_start = clock_ms(CLOCK_MONOTONIC);
             continue;
         }
-        still_ms += tick_ms;
-        if (still_ms >= atomic_load(&limit_ms)) {
+        const uint64_t limit = atomic_load(&limit_ms);
+        const uint64_t cpu = clock_ms(CLOCK_PROCESS_CPUTIME_ID) - cpu_start;
+        const uint64_t wall = clock_ms(CLOCK_MONOTONIC) - wall_start;
+        if (cpu >= limit || wall >= WAITING_MS) {
             cancel_running();
         }
-        if (still_ms > atomic_load(&limit_ms) + 5000) {
+        if (cpu >= limit + GRACE_MS || wall >= 2 * WAITING_MS) {
             static const char text[] = "blocks: a vCPU does not react to a request to exit\n";
             (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
             abort();
