@@ -21,7 +21,7 @@
 #define MAX_FAILURES 64
 
 struct shared {
-    _Atomic uint64_t n_cases, n_hangs, n_ended;
+    _Atomic uint64_t n_cases, n_hangs, n_ended, n_cancelled;
     _Atomic unsigned n_failures;
     struct {
         uint64_t number;
@@ -36,7 +36,7 @@ static struct {
     uint64_t seed, first, count;
     unsigned jobs, max_failures, seconds;
     struct pairing pairing;
-    bool expect_failure, verbose;
+    bool expect_failure, verbose, disturb;
     struct block_options block;
     const char *case_text;
 } options = {.seed = 1,
@@ -78,6 +78,7 @@ static void open_pair(struct machine *a, struct machine *b)
         fprintf(stderr, "blocks: no memory for a VM\n");
         _exit(2);
     }
+    b->disturbed = options.disturb;
 }
 
 /* At the end of the program, by BRK #1 and the vectors. */
@@ -93,6 +94,8 @@ static void run_one(struct machine *a, struct machine *b, struct block *block, u
     atomic_fetch_add_explicit(&shared->n_cases, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&shared->n_hangs, o == OUTCOME_HANG, memory_order_relaxed);
     atomic_fetch_add_explicit(&shared->n_ended, has_ended(a), memory_order_relaxed);
+    atomic_fetch_add_explicit(&shared->n_cancelled, b->n_cancelled, memory_order_relaxed);
+    b->n_cancelled = 0;
     if (options.verbose && o == OUTCOME_HANG) {
         printf("%" PRIu64 ":%" PRIu64 " is endless, PC %" PRIx64 "\n", options.seed, number,
                a->vcpu->cpu.pc);
@@ -116,6 +119,9 @@ static _Noreturn void work(unsigned job, uint64_t from)
 
     open_pair(&a, &b);
     machine_start_clock();
+    if (options.disturb) {
+        machine_start_disturbing();
+    }
     for (uint64_t n = from; n < end;) {
         if (n / BLOCKS_PER_WORLD % options.jobs != job) {
             n = (n / BLOCKS_PER_WORLD + 1) * BLOCKS_PER_WORLD;
@@ -218,6 +224,7 @@ static const char usage[] =
     "  --rows REGEX     prefer instructions whose name or class matches\n"
     "  --against WHAT   compare the interpreter with: default (translator), stepped, broken\n"
     "  --maintained     code is never written without cache maintenance\n"
+    "  --disturb        the second executor is asked to exit all the time, and goes on; not with --case\n"
     "  --max-failures N stop after as many (3)\n"
     "  --expect-failure succeed when something differs, and can be shrunk to a few instructions\n"
     "  --case SEED:N    replay one case; SEED:FIRST-N with those before it; /I,J keeps these instructions only\n"
@@ -255,13 +262,21 @@ static enum executor executor_by_name(const char *name)
 static void parse(int argc, char **argv)
 {
     static const struct option list[] = {
-        {"count", 1, NULL, 'n'},        {"seed", 1, NULL, 's'},
-        {"first", 1, NULL, 'f'},        {"seconds", 1, NULL, 't'},
-        {"jobs", 1, NULL, 'j'},         {"rows", 1, NULL, 'r'},
-        {"against", 1, NULL, 'a'},      {"maintained", 0, NULL, 'm'},
-        {"max-failures", 1, NULL, 'x'}, {"expect-failure", 0, NULL, 'e'},
-        {"case", 1, NULL, 'c'},         {"verbose", 0, NULL, 'v'},
-        {"help", 0, NULL, 'h'},         {0},
+        {"count", 1, NULL, 'n'},
+        {"seed", 1, NULL, 's'},
+        {"first", 1, NULL, 'f'},
+        {"seconds", 1, NULL, 't'},
+        {"jobs", 1, NULL, 'j'},
+        {"rows", 1, NULL, 'r'},
+        {"against", 1, NULL, 'a'},
+        {"maintained", 0, NULL, 'm'},
+        {"max-failures", 1, NULL, 'x'},
+        {"expect-failure", 0, NULL, 'e'},
+        {"case", 1, NULL, 'c'},
+        {"disturb", 0, NULL, 'd'},
+        {"verbose", 0, NULL, 'v'},
+        {"help", 0, NULL, 'h'},
+        {0},
     };
     int c;
 
@@ -299,6 +314,9 @@ static void parse(int argc, char **argv)
             break;
         case 'c':
             options.case_text = optarg;
+            break;
+        case 'd':
+            options.disturb = true;
             break;
         case 'v':
             options.verbose = true;
@@ -349,6 +367,12 @@ int main(int argc, char **argv)
            " ran to their end\n",
            n, options.seed, n_failures, atomic_load(&shared->n_hangs),
            atomic_load(&shared->n_ended));
+    if (options.disturb) {
+        printf("%" PRIu64 " requests to exit reached a run\n", atomic_load(&shared->n_cancelled));
+        if (atomic_load(&shared->n_cancelled) == 0) {
+            return 1;
+        }
+    }
     if (options.expect_failure) {
         return n_failures != 0 && left <= 4 ? 0 : 1;
     }

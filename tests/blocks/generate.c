@@ -30,6 +30,7 @@ struct maker {
     struct fix fixes[BLOCKS_MAX_WORDS];
     uint8_t region, n_regions; /* 0: main line */
     bool in_loop;
+    bool straight; /* hardly any branch: long blocks, in which registers run out */
 };
 
 static void put(struct maker *m, uint32_t w)
@@ -412,6 +413,9 @@ static void make_units(struct maker *m, unsigned n)
     }
     for (; n > 0 && !full(m); n--) {
         unsigned at = below(m->r, sum), i = 0;
+        if (m->straight && percent(m->r, 95)) {
+            at = 0; /* unit_words */
+        }
         while (at >= units[i].weight) {
             at -= units[i++].weight;
         }
@@ -420,22 +424,21 @@ static void make_units(struct maker *m, unsigned n)
     }
 }
 
-void block_make(struct block *b, uint64_t seed, uint64_t number)
+/* Each fourth case runs the program of the one before it from another state: then its code is there and linked. */
+static uint64_t program_of(uint64_t number)
 {
-    struct rng rng = rng_for(seed, number, 2);
-    struct maker m = {.b = b, .r = &rng};
+    return number % 4 == 3 ? number - 1 : number;
+}
 
-    b->seed = seed;
-    b->number = number;
+static void make_program(struct block *b)
+{
+    struct rng rng = rng_for(b->seed, program_of(b->number), 2);
+    struct maker m = {.b = b, .r = &rng, .straight = percent(&rng, 12)};
+
     b->n_words = 0;
-    if (b->world.seed != seed || b->world.number != number / BLOCKS_PER_WORLD ||
-        b->world.sctlr == 0) {
-        world_make(&b->world, seed, number / BLOCKS_PER_WORLD);
-    }
-    state_make(b, &rng);
     words_start(&m.words, &rng);
     /* Most programs cross the end of a page; the last ones are cut so that they stay in the code. */
-    const unsigned size = 3 + below(&rng, percent(&rng, 80) ? 24 : 60);
+    const unsigned size = 3 + below(&rng, m.straight ? 120 : percent(&rng, 80) ? 24 : 60);
     const uint32_t back = 4 * below(&rng, 2 * size);
     b->start = percent(&rng, 50)
                    ? (1 + below(&rng, CODE_PAGES - 1)) * (uint32_t)BLOCKS_PAGE - back
@@ -445,4 +448,18 @@ void block_make(struct block *b, uint64_t seed, uint64_t number)
         resolve(&m, &m.fixes[i]);
     }
     put(&m, BLOCKS_END);
+}
+
+void block_make(struct block *b, uint64_t seed, uint64_t number)
+{
+    struct rng rng = rng_for(seed, number, 3);
+
+    b->seed = seed;
+    b->number = number;
+    if (b->world.seed != seed || b->world.number != number / BLOCKS_PER_WORLD ||
+        b->world.sctlr == 0) {
+        world_make(&b->world, seed, number / BLOCKS_PER_WORLD);
+    }
+    state_make(b, &rng);
+    make_program(b);
 }

@@ -224,6 +224,8 @@ static void set_world(struct machine *m, const struct world *w)
         sys[SR_MDSCR_EL1] = 1ull << 13 | 1ull << 15;
     }
     memcpy(m->sys, sys, sizeof(m->sys));
+    memcpy(m->vectors, page_of(m, VECTOR_PAGE), sizeof(m->vectors));
+    memcpy(m->tables, page_of(m, TABLE_PAGE), sizeof(m->tables));
     m->world = *w;
     m->has_world = true;
     mmu_registers_changed(cpu);
@@ -252,6 +254,17 @@ static void load_code(struct machine *m, const struct block *b)
     }
 }
 
+/* A program that runs with the MMU off reaches them, by a lucky pointer. */
+static void repair_world(struct machine *m)
+{
+    if (memcmp(page_of(m, VECTOR_PAGE), m->vectors, sizeof(m->vectors)) != 0 ||
+        memcmp(page_of(m, TABLE_PAGE), m->tables, sizeof(m->tables)) != 0) {
+        memcpy(page_of(m, VECTOR_PAGE), m->vectors, sizeof(m->vectors));
+        memcpy(page_of(m, TABLE_PAGE), m->tables, sizeof(m->tables));
+        mmu_flush_all(&m->vcpu->cpu);
+    }
+}
+
 void machine_load(struct machine *m, const struct block *b)
 {
     struct a64_cpu *const cpu = &m->vcpu->cpu;
@@ -259,6 +272,7 @@ void machine_load(struct machine *m, const struct block *b)
     if (!m->has_world || m->world.seed != b->world.seed || m->world.number != b->world.number) {
         set_world(m, &b->world);
     }
+    repair_world(m);
     load_code(m, b);
     memcpy(page_of(m, DATA_PAGE), data_template(), DATA_PAGES * BLOCKS_PAGE);
     memset(page_of(m, LOG_PAGE), 0, BLOCKS_PAGE);
@@ -305,22 +319,23 @@ bool machine_continue(struct machine *m)
 /* --- Running, with a clock ------------------------------------------------------------------------------------------------------ */
 
 static pthread_mutex_t running_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct vcpu
-    *running; /* guarded by running_lock, so that it exists while the clock uses it */
+/* Guarded by running_lock, so that it exists while another thread asks it to exit. */
+static struct machine *running;
 static _Atomic unsigned runs, limit_ms = 1000;
+static _Atomic bool too_long; /* the clock has asked for the exit */
 
-static void set_running(struct vcpu *vcpu)
+static void set_running(struct machine *m)
 {
     pthread_mutex_lock(&running_lock);
-    running = vcpu;
+    running = m;
     pthread_mutex_unlock(&running_lock);
 }
 
-static void cancel_running(void)
+static void cancel_running(bool disturbed_only)
 {
     pthread_mutex_lock(&running_lock);
-    if (running != NULL) {
-        vm_vcpu_request_exit(running);
+    if (running != NULL && (!disturbed_only || running->disturbed)) {
+        vm_vcpu_request_exit(running->vcpu);
     }
     pthread_mutex_unlock(&running_lock);
 }
@@ -356,7 +371,8 @@ static void *clock_thread(void *unused)
         const uint64_t cpu = clock_ms(CLOCK_PROCESS_CPUTIME_ID) - cpu_start;
         const uint64_t wall = clock_ms(CLOCK_MONOTONIC) - wall_start;
         if (cpu >= limit || wall >= WAITING_MS) {
-            cancel_running();
+            atomic_store(&too_long, true);
+            cancel_running(false);
         }
         if (cpu >= limit + GRACE_MS || wall >= 2 * WAITING_MS) {
             static const char text[] = "blocks: a vCPU does not react to a request to exit\n";
@@ -383,11 +399,42 @@ void machine_set_limit_ms(unsigned ms)
     atomic_store(&limit_ms, ms);
 }
 
+static void *disturb_thread(void *unused)
+{
+    (void)unused;
+    for (unsigned i = 0;; i++) {
+        cancel_running(true);
+        for (volatile unsigned spin = 0; spin < i % 64 * 16; spin++) {
+        }
+        if (i % 16 == 0) {
+            usleep(1);
+        }
+    }
+    return NULL;
+}
+
+void machine_start_disturbing(void)
+{
+    pthread_t thread;
+
+    if (pthread_create(&thread, NULL, disturb_thread, NULL) != 0) {
+        fprintf(stderr, "blocks: cannot start a thread\n");
+        exit(2);
+    }
+    pthread_detach(thread);
+}
+
 bool machine_run(struct machine *m)
 {
-    set_running(m->vcpu);
+    atomic_store(&too_long, false);
+    set_running(m);
     atomic_fetch_add(&runs, 1); /* odd while the vCPU is in the guest */
     vm_vcpu_run(m->vcpu);
+    while (m->disturbed && m->vcpu->cpu.exit.reason == CPU_EXIT_CANCELED &&
+           !atomic_load(&too_long)) {
+        m->n_cancelled++;
+        vm_vcpu_run(m->vcpu);
+    }
     atomic_fetch_add(&runs, 1);
     set_running(NULL);
     /* The thread's rounding mode and masks belong to the caller; the sticky flags belong to nobody. */

@@ -22,8 +22,11 @@ struct machine {
     uint8_t *ram;
     struct world world; /* that the vCPU is set up for */
     uint64_t sys[SR_COUNT];
+    uint8_t vectors[BLOCKS_PAGE], tables[TABLE_PAGES * BLOCKS_PAGE]; /* of the world */
     bool has_world;
-    uint32_t mxcsr; /* after the last run */
+    uint32_t mxcsr;       /* after the last run */
+    uint64_t n_cancelled; /* runs that went on after a request to exit */
+    bool disturbed;       /* exits are requested all the time, and the run goes on after them */
 };
 
 /* False: no memory. */
@@ -45,5 +48,8 @@ bool machine_ram_range(unsigned n, uint32_t *offset, uint32_t *size);
 /* The clock of a process that runs machines: `running` is the vCPU in the guest, cancelled when it is there for too long. */
 void machine_start_clock(void);
 void machine_set_limit_ms(unsigned ms);
+
+/* Another thread that asks disturbed machines to exit. */
+void machine_start_disturbing(void);
 
 #endif
