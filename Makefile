@@ -40,7 +40,7 @@ need = @test -e $(1) || { echo "make $@: $(1) is not in the tree yet" >&2; exit 
 .DEFAULT_GOAL := all
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 all: ## build the libraries and the programs
 	@$(SETUP) run board
@@ -93,6 +93,24 @@ coverage: ## the tests with gcov: a summary, and HTML in build-coverage/coverage
 	@find $(BUILD)-coverage -name '*.gcda' -delete
 	@status=0; $(MESON_TEST) -C $(BUILD)-coverage --timeout-multiplier 5 $(suites) || status=$$?; \
 	    tools/dev/coverage $(BUILD)-coverage && exit $$status
+
+# The tests of libapplevisor, built for one macOS version and run on it.
+.PHONY: test-all-versions
+AV_VERSIONS := 11-0 12-1 13-0 15-0 15-2 26-0
+
+test-macos-%: ## libapplevisor's tests built for one macOS version: test-macos-11-0 to test-macos-26-0
+	@$(SETUP) run test
+	@$(CONFIGURE) $(BUILD)-macos-$* tests=true macos=$(subst -,.,$*) $(MESON_OPTIONS)
+	@$(MESON_TEST) -C $(BUILD)-macos-$* --suite av
+
+test-all-versions: $(addprefix test-macos-,$(AV_VERSIONS)) ## the same for every macOS version
+
+coverage-macos-%: ## their coverage: a summary, and HTML in build-coverage-macos-26-0/coverage
+	@$(SETUP) run test coverage
+	@$(CONFIGURE) $(BUILD)-coverage-macos-$* tests=true macos=$(subst -,.,$*) b_coverage=true optimization=0 $(MESON_OPTIONS)
+	@find $(BUILD)-coverage-macos-$* -name '*.gcda' -delete
+	@status=0; $(MESON_TEST) -C $(BUILD)-coverage-macos-$* --timeout-multiplier 5 --suite av || status=$$?; \
+	    tools/dev/coverage $(BUILD)-coverage-macos-$* && exit $$status
 
 bench: ## measure speed (bench/run)
 	$(call need,bench/run)
@@ -174,4 +192,4 @@ fresh-check: ## try `make run` and `make test` on a Debian made for it (tools/de
 	@tools/dev/fresh-check $(ARGS)
 
 clean: ## remove the build directories
-	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-coverage $(BUILD)-warnings-*
+	@rm -rf $(BUILD) $(BUILD)-macos-* $(BUILD)-coverage-macos-* $(BUILD)-asan $(BUILD)-tsan $(BUILD)-coverage $(BUILD)-warnings-*

@@ -51,7 +51,7 @@ av_error av_vcpu_check(const av_vcpu *vcpu, const char *function)
                    "vCPU %llu belongs to thread %llu%s, and this is thread %llu: run the function "
                    "there with av_vcpu_call",
                    (unsigned long long)vcpu->id, (unsigned long long)handle->owner_tid,
-                   is_running ? ", where it is running," : "", (unsigned long long)thread_id());
+                   is_running ? " (where it is running)" : "", (unsigned long long)thread_id());
 }
 
 /* --- Life -------------------------------------------------------------------------------------------------------------------- */
