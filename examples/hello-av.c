@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The smallest guest with the safe library: two instructions, one page, one vCPU. */
-#include <applevisor/applevisor.h>
 #include <stdio.h>
+
+#include <applevisor/applevisor.h>
 
 #define TRY(call)                                    \
     if ((call) != AV_OK) {                           \
