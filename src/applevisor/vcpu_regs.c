@@ -21,17 +21,40 @@ av_error av_vcpu_set_reg(av_vcpu *vcpu, hv_reg_t reg, uint64_t value)
     return FRAMEWORK(hv_vcpu_set_reg(vcpu->id, reg, value));
 }
 
+static const struct {
+    hv_sys_reg_t reg;
+    uint32_t macos;
+    const char *name;
+} sys_regs[] = {
+#include "sys_regs.inc"
+};
+
+/* To an older framework a newer register is no register at all. */
+static av_error sys_reg_result(hv_return_t ret, hv_sys_reg_t reg, const char *function)
+{
+    if (ret != HV_SUCCESS) {
+        for (size_t i = 0; i < ARRAY_LEN(sys_regs); i++) {
+            if (sys_regs[i].reg == reg && !av_macos_has(sys_regs[i].macos)) {
+                return av_need_macos(sys_regs[i].macos, function);
+            }
+        }
+    }
+    return av_fail_hv(ret, function);
+}
+
 av_error av_vcpu_get_sys_reg(const av_vcpu *vcpu, hv_sys_reg_t reg, uint64_t *value)
 {
     OWNER(vcpu);
     NOT_NULL(value);
-    return FRAMEWORK(IN_VM(vcpu->vm, hv_vcpu_get_sys_reg(vcpu->id, reg, value)));
+    return sys_reg_result(IN_VM(vcpu->vm, hv_vcpu_get_sys_reg(vcpu->id, reg, value)), reg,
+                          __func__);
 }
 
 av_error av_vcpu_set_sys_reg(av_vcpu *vcpu, hv_sys_reg_t reg, uint64_t value)
 {
     OWNER(vcpu);
-    return FRAMEWORK(IN_VM(vcpu->vm, hv_vcpu_set_sys_reg(vcpu->id, reg, value)));
+    return sys_reg_result(IN_VM(vcpu->vm, hv_vcpu_set_sys_reg(vcpu->id, reg, value)), reg,
+                          __func__);
 }
 
 /* The framework passes the register in a vector register, which other languages cannot. */
