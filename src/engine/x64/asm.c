@@ -81,6 +81,11 @@ static void modrm_mem(struct x64_asm *a, int reg, struct x64_mem m)
     const bool sib = m.index != NOREG || b == RSP;
     unsigned mod;
 
+    if (m.base == X64_RIP) {
+        put(a, r | RBP);
+        put32(a, 0);
+        return;
+    }
     if (m.disp == 0 && b != RBP) {
         mod = 0;
     } else if (m.disp >= -128 && m.disp <= 127) {
@@ -367,7 +372,8 @@ void x64_patch(struct x64_asm *a, uint32_t rel32, uint32_t target)
 static void vex(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int index, int base)
 {
     const unsigned pp = op_prefix(op), map = op_map(op);
-    const unsigned r = reg > 7 ? 0 : 0x80, x = index > 7 ? 0 : 0x40, b = base > 7 ? 0 : 0x20;
+    const unsigned r = reg > 7 ? 0 : 0x80, x = index > 7 ? 0 : 0x40;
+    const unsigned b = base > 7 && base != X64_RIP ? 0 : 0x20;
     const unsigned v = (vvvv == NOREG ? 15u : ~(unsigned)vvvv & 15u) << 3;
 
     room(a);

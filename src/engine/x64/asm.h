@@ -56,6 +56,9 @@ struct x64_asm {
     bool full;
 };
 
+/* base of x64_mem: the address of the instruction's end. The displacement is its last four bytes, to be filled in. */
+#define X64_RIP 32
+
 struct x64_mem {
     int8_t base, index; /* index NOREG: none */
     uint8_t scale;      /* log2 */

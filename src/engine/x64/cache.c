@@ -31,7 +31,8 @@ static bool host_can(void)
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
            __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-           __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt") && has_lzcnt();
+           __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt") &&
+           __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul") && has_lzcnt();
 }
 
 static bool map_twice(struct x64_cache *cache)
@@ -117,6 +118,7 @@ static void emit_block(struct x64_emit *e)
 {
     e->n_stubs = e->n_saved = e->n_relocs = e->n_exits = e->n_helper_exits = 0;
     e->failed = false;
+    e->n_literals = 0;
     e->btype = 0;
     e->flags = IR_REF_NONE;
     e->dirty_flags = false;
@@ -138,6 +140,7 @@ static void emit_block(struct x64_emit *e)
         x64_emit_node(e, (ir_ref)i);
     }
     x64_emit_stubs(e);
+    x64_emit_literals(e);
 }
 
 static void place_code(struct x64_cache *cache, struct x64_emit *e, struct x64_code *code)

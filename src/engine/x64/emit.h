@@ -94,6 +94,13 @@ struct x64_exit { /* a jump to code of the same page that can be linked; or from
     uint64_t pc;
 };
 
+#define X64_MAX_LITERALS 256
+
+struct x64_literal { /* a constant behind the block's code */
+    uint32_t at;     /* the displacement that wants its place */
+    v128 value;
+};
+
 struct x64_emit {
     struct x64_asm a;
     struct a64_cpu *cpu;
@@ -125,6 +132,8 @@ struct x64_emit {
     struct x64_stub stubs[X64_MAX_STUBS];
     struct x64_saved saved[X64_MAX_SAVED];
     struct x64_reloc relocs[X64_MAX_RELOCS];
+    unsigned n_literals;
+    struct x64_literal literals[X64_MAX_LITERALS];
     struct x64_exit exits[X64_MAX_STUBS], helper_exits[X64_MAX_STUBS];
     uint8_t buffer[128 << 10];
 };
@@ -230,6 +239,9 @@ void x64_emit_stubs(struct x64_emit *e);
 void x64_stub_stores(struct x64_emit *e, const struct x64_stub *stub);
 struct x64_stub *x64_new_stub(struct x64_emit *e, enum x64_stub_kind kind, ir_ref node);
 void x64_reloc(struct x64_emit *e, uint32_t rel32, const void *to);
+void x64_v_literal(struct x64_emit *e, uint32_t op, int reg, int vvvv,
+                   v128 value); /* a vector instruction with a constant */
+void x64_emit_literals(struct x64_emit *e);
 void x64_set_pc(struct x64_emit *e, uint64_t pc); /* uses RAX */
 
 #endif

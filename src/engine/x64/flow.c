@@ -19,6 +19,30 @@ void x64_reloc(struct x64_emit *e, uint32_t rel32, const void *to)
     e->relocs[e->n_relocs++] = (struct x64_reloc){.at = rel32, .to = to};
 }
 
+void x64_v_literal(struct x64_emit *e, uint32_t op, int reg, int vvvv, v128 value)
+{
+    x64_vm(&e->a, op, reg, vvvv, x64_at(X64_RIP, 0));
+    if (e->n_literals == X64_MAX_LITERALS) {
+        e->failed = true;
+        return;
+    }
+    e->literals[e->n_literals++] = (struct x64_literal){.at = x64_here(&e->a) - 4, .value = value};
+}
+
+void x64_emit_literals(struct x64_emit *e)
+{
+    struct x64_asm *const a = &e->a;
+
+    if (e->n_literals != 0) {
+        x64_align(a, 16, 0);
+    }
+    for (unsigned i = 0; i < e->n_literals; i++) {
+        x64_patch_here(a, e->literals[i].at);
+        x64_u64(a, e->literals[i].value.d[0]);
+        x64_u64(a, e->literals[i].value.d[1]);
+    }
+}
+
 static void jump_out(struct x64_emit *e, const void *to)
 {
     x64_reloc(e, x64_jmp(&e->a), to);

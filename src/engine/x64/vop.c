@@ -19,7 +19,7 @@ static x64_vop_fn *const table[VOP_COUNT] = {
 bool x64_emit_vop(struct x64_emit *e, ir_ref node)
 {
     const struct ir_node *const n = &e->nodes[node];
-    x64_vop_fn *const fn = table[n->d];
+    x64_vop_fn *const fn = table[n->d] != NULL ? table[n->d] : x64_vop_int[n->d];
 
     return fn != NULL && fn(e, node, n);
 }

@@ -14,6 +14,8 @@
 
 typedef bool x64_vop_fn(struct x64_emit *e, ir_ref node, const struct ir_node *n);
 
+extern x64_vop_fn *const x64_vop_int[VOP_COUNT]; /* vop_int.c */
+
 bool x64_emit_vop(struct x64_emit *e, ir_ref node);
 
 /* vop_fp.c */
