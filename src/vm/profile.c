@@ -129,10 +129,9 @@ static void derive_features(struct vm_profile *profile)
     [SR_MIDR_EL1] = 0x610f0000, [SR_ID_AA64PFR0_EL1] = 0x1101000010110011, \
     [SR_ID_AA64DFR0_EL1] = 0x10305006, [SR_CLIDR_EL1] = 0x81000023, [SR_DCZID_EL0] = 4
 
-/* MMFR2.NV, which Apple's framework leaves at 2 though no guest can use it, is 0 here. */
-#define M4_COMMON                                             \
-    APPLE_COMMON, [SR_ID_AA64MMFR0_EL1] = 0x000010000f100022, \
-                  [SR_ID_AA64MMFR2_EL1] = 0x1001001100001011, [SR_CTR_EL0] = 0x9444c004
+/* Apple's chips have no 64 KiB granule; MMFR2.NV, which Apple's framework leaves at 2 though no guest can use it, is 0 here. */
+#define M4_COMMON \
+    APPLE_COMMON, [SR_ID_AA64MMFR2_EL1] = 0x1001001100001011, [SR_CTR_EL0] = 0x9444c004
 
 /* 128 KiB and 192 KiB at level 1, 12 MiB at level 2 */
 #define APPLE_CCSIDR                       \
@@ -144,9 +143,10 @@ static struct vm_profile profiles[] = {
     {
         .name = "m4",
         .id =
-            {M4_COMMON, [SR_ID_AA64ISAR0_EL1] = 0x0221100110212120,
-             [SR_ID_AA64PFR1_EL1] = 0x0000000200000001, [SR_ID_AA64ISAR1_EL1] = 0x0010111110211502,
-             [SR_ID_AA64ISAR2_EL1] = 0x10, [SR_ID_AA64MMFR1_EL1] = 0x0000100011312000},
+            {M4_COMMON, [SR_ID_AA64MMFR0_EL1] = 0x000010000f100022,
+             [SR_ID_AA64ISAR0_EL1] = 0x0221100110212120, [SR_ID_AA64PFR1_EL1] = 0x0000000200000001,
+             [SR_ID_AA64ISAR1_EL1] = 0x0010111110211502, [SR_ID_AA64ISAR2_EL1] = 0x10,
+             [SR_ID_AA64MMFR1_EL1] = 0x0000100011312000},
         .max_ipa_bits = 40,
         .default_ipa_bits = 36,
         .ccsidr = APPLE_CCSIDR,
@@ -166,14 +166,14 @@ static struct vm_profile profiles[] = {
     },
     {
         /*
-         * m4 with what else the engine has: SM3 and SM4; SSBS with its instructions; XS, LRCPC3; WFxT, MOPS, BC, CSSC; VHE for a
-         * guest with EL2.
+         * m4 with what else the engine has: the 64 KiB granule; SM3 and SM4; SSBS with its instructions; XS, LRCPC3; WFxT, MOPS, BC,
+         * CSSC; VHE for a guest with EL2.
          */
         .name = "max",
         .id =
-            {M4_COMMON, [SR_ID_AA64ISAR0_EL1] = 0x0221111110212120,
-             [SR_ID_AA64PFR1_EL1] = 0x0000000200000021, [SR_ID_AA64ISAR1_EL1] = 0x0110111110311502,
-             [SR_ID_AA64ISAR2_EL1] = 0x0010000000110012,
+            {M4_COMMON, [SR_ID_AA64MMFR0_EL1] = 0x0000100000100022,
+             [SR_ID_AA64ISAR0_EL1] = 0x0221111110212120, [SR_ID_AA64PFR1_EL1] = 0x0000000200000021,
+             [SR_ID_AA64ISAR1_EL1] = 0x0110111110311502, [SR_ID_AA64ISAR2_EL1] = 0x0010000000110012,
              [SR_ID_AA64MMFR1_EL1] = 0x0000100011312100},
         .max_ipa_bits = 40,
         .default_ipa_bits = 36,

@@ -308,11 +308,18 @@ static void run_vcpu(unsigned cpu)
 
 static sem_t second_go, second_done;
 
+/* The fuzzer's alarm interrupts waits. */
+static void wait_for(sem_t *semaphore)
+{
+    while (sem_wait(semaphore) != 0) {
+    }
+}
+
 static void *second(void *argument)
 {
     (void)argument;
     for (;;) {
-        sem_wait(&second_go);
+        wait_for(&second_go);
         run_vcpu(1);
         sem_post(&second_done);
     }
@@ -393,7 +400,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     run_vcpu(0);
     if ((input.flags & INPUT_TWO_CPUS) != 0) {
-        sem_wait(&second_done);
+        wait_for(&second_done);
     }
     must(hv_vm_destroy());
     return 0;

@@ -18,6 +18,8 @@ CPUS = {'smp': '4', 'ordering': '4', 'broadcast': '4', 'strict': '4', 'gic_smp':
 QEMU_DIFFERS = {'strict': 'on x86, QEMU 7.2 puts no barrier between STLR and LDAR, and may translate old code again while it is replaced'}
 # Images that need an interrupt controller.
 GIC = {'gic', 'gic_smp'}
+# Images that need another chip than the default one.
+CHIP = {'granules': 'max'}
 QEMU_OPTIONS = ['-M', 'virt', '-cpu', 'max', '-nodefaults', '-nic', 'none', '-display', 'none', '-serial', 'stdio', '-no-reboot']
 
 
@@ -67,6 +69,7 @@ def main():
     for image in options.images:
         name = os.path.splitext(os.path.basename(image))[0]
         cpus = CPUS.get(name, '1')
+        os.environ['HV_CHIP'] = CHIP.get(name, '')
         ours, complaint = run([options.applevisor, 'run', *(['--gic'] if name in GIC else []), '--cpus', cpus, image], options.timeout)
         tap.result(f'{name} runs to its end', complaint, ours.splitlines()[-12:])
         if qemu is None:
