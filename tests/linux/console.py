@@ -193,17 +193,21 @@ def stopped_and_continued():
         guest.expect('tiny: ready')
         with open(f'/proc/{guest.process.pid}/task/{guest.process.pid}/children') as file:
             job = int(file.read())
-        for number in (signal.SIGTSTP, signal.SIGSTOP):
-            os.kill(job, number)
-            wait_for(lambda: state_of(job) == 'T')
-            if number == signal.SIGTSTP:
-                assert termios.tcgetattr(guest.slave) == guest.cooked
-            else:
-                termios.tcsetattr(guest.slave, termios.TCSANOW, guest.cooked)  # as a shell does
-            os.kill(job, signal.SIGCONT)
-            wait_for(guest.is_raw)
-        os.kill(job, signal.SIGTERM)
-        guest.expect_end(128 + signal.SIGTERM, 'ended by signal')
+        try:
+            for number in (signal.SIGTSTP, signal.SIGSTOP):
+                os.kill(job, number)
+                wait_for(lambda: state_of(job) == 'T')
+                if number == signal.SIGTSTP:
+                    assert termios.tcgetattr(guest.slave) == guest.cooked
+                else:
+                    termios.tcsetattr(guest.slave, termios.TCSANOW, guest.cooked)  # as a shell does
+                os.kill(job, signal.SIGCONT)
+                wait_for(guest.is_raw)
+            os.kill(job, signal.SIGTERM)
+            guest.expect_end(128 + signal.SIGTERM, 'ended by signal')
+        finally:
+            if guest.process.poll() is None:
+                os.kill(job, signal.SIGKILL)
 
 
 def stop_in_an_orphaned_group():
@@ -246,6 +250,20 @@ def second_vcpu():
         guest.expect('on 00000000 context 0000123456789abc')
         guest.type('q')
         guest.expect_end(0)
+
+
+def power_off_while_a_vcpu_waits():
+    for key in 'qrqrqrqrqr':
+        with started('--cpus', '2') as guest:
+            guest.type('C')
+            guest.expect('on 00000000\r\n')
+            guest.type(key)
+            if key == 'r':
+                guest.expect('tiny: ready')
+                guest.type('C')
+                guest.expect('on 00000000\r\n')
+                guest.type('q')
+            guest.expect_end(0)
 
 
 def many_vcpus():
@@ -365,7 +383,8 @@ def help_is_shown():
 
 TESTS = [keys_reach_the_guest, escape_help_and_break, escape_reset_and_quit, quit_while_the_guest_reads_nothing, no_console_escape,
          ending_signals, fatal_signals, stopped_and_continued,
-         stop_in_an_orphaned_group, guest_resets, panics, second_vcpu, many_vcpus, wrong_accesses,
+         stop_in_an_orphaned_group, guest_resets, panics, second_vcpu,
+         power_off_while_a_vcpu_waits, many_vcpus, wrong_accesses,
          what_it_starts_from, without_a_terminal, standard_output_is_gone, refusals, help_is_shown]
 
 

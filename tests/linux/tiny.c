@@ -3,7 +3,7 @@
  * A kernel of a few hundred bytes in the arm64 Image format, which does what the keys tell it: for tests of the board and its console that
  * need no Linux. Code that runs anywhere, with the MMU off.
  *
- *   q power off   r reset   c start vCPU 1, wait until it is off   d device tree and initrd   u x load, jump where nothing is
+ *   q power off   r reset   c start vCPU 1, wait until it is off   C start it for ever   d device tree and initrd   u x load, jump where nothing is
  *   s S an unknown system register, SMC   h HVC #1   m loads and stores without a syndrome   p panic   P panic, reset   w wait for ever
  *
  * All else is shown as [hex].
@@ -34,6 +34,8 @@ __asm__(".pushsection .head, \"ax\"\n"
         "add w0, w0, #2\n"
         "hvc #0\n" /* CPU_OFF */
         "b .\n"
+        "waits: wfi\n"
+        "b waits\n"
         ".balign 0x800\n"
         "vectors: .rept 16\n"
         "b taken\n"
@@ -137,6 +139,16 @@ static void second_cpu(void)
     print("\n");
 }
 
+static void start_waiting_cpu(void)
+{
+    uint64_t entry;
+
+    __asm__("adr %0, waits" : "=r"(entry));
+    print("on ");
+    hex(call(0xc4000003, 1, entry, 0), 8);
+    print("\n");
+}
+
 /* Pairs and writeback: the framework cannot say which registers they mean. */
 static void forms(void)
 {
@@ -192,6 +204,9 @@ static void key(uint32_t data, const uint8_t *dtb)
         break;
     case 'c':
         second_cpu();
+        break;
+    case 'C':
+        start_waiting_cpu();
         break;
     case 'd':
         tree(dtb);

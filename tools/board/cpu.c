@@ -65,7 +65,9 @@ static bool reset(struct cpu *cpu, const av_psci_start *start)
 static void run(struct cpu *cpu)
 {
     cpu->powered = true;
-    while (cpu->powered && !machine_ended(cpu->machine)) {
+    /* PSCI has stopped before the machine's end is set, and its request to leave the guest is good for one exit. */
+    while (cpu->powered && !machine_ended(cpu->machine) &&
+           av_psci_stopped(cpu->machine->psci) == AV_PSCI_RUNNING) {
         const hv_return_t ret = hv_vcpu_run(cpu->vcpu);
         if (ret != HV_SUCCESS) {
             machine_refused(cpu->machine, "hv_vcpu_run", ret);
