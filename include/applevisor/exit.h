@@ -180,9 +180,9 @@ AV_API uint64_t av_access_extend(const av_access *access, uint64_t value);
 
 /** A stable lower-case name: "data abort", "wfi". "?" for a value out of range. Threads: any. Since: 0.1. */
 AV_API const char *av_exit_kind_name(av_exit_kind kind);
-/** As av_exit_kind_name(): "wfi". */
+/** As av_exit_kind_name(): "wfi". Threads: any. Since: 0.1. */
 AV_API const char *av_wait_kind_name(av_wait_kind kind);
-/** As av_exit_kind_name(): "translation fault". */
+/** As av_exit_kind_name(): "translation fault". Threads: any. Since: 0.1. */
 AV_API const char *av_fault_name(av_fault fault);
 
 /**
@@ -220,7 +220,7 @@ AV_API av_error av_exit_set_x(hv_vcpu_t vcpu, unsigned reg, uint64_t value);
  */
 AV_API av_error av_exit_skip(hv_vcpu_t vcpu);
 
-/** av_exit_skip() where the kind of the event needs it: all but HVC and the exits that have no instruction. Since: 0.1. */
+/** av_exit_skip() where the kind of the event needs it: all but HVC and the exits that have no instruction. Threads: the vCPU's. Since: 0.1. */
 AV_API av_error av_exit_finish(hv_vcpu_t vcpu, const av_exit_event *event);
 
 /**
