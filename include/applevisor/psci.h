@@ -10,10 +10,10 @@
  *         av_psci_wait(psci, cpu, &start);                          blocks while this vCPU is off
  *         if (start.stop != AV_PSCI_RUNNING) break;
  *         av_psci_enter(vcpu, start.entry, start.context);
- *         do {
+ *         while (av_psci_stopped(psci) == AV_PSCI_RUNNING && result.action != AV_PSCI_CPU_OFF) {
  *             hv_vcpu_run(vcpu); ...
  *             av_psci_exit(psci, cpu, vcpu, &event, &result);       HVC #0 and SMC #0
- *         } while (result.action is not AV_PSCI_CPU_OFF, and not AV_PSCI_STOP);
+ *         }
  *     }
  *
  * Functions, with their SMC32 and SMC64 identifiers: PSCI_VERSION, CPU_SUSPEND, CPU_OFF, CPU_ON, AFFINITY_INFO, MIGRATE_INFO_TYPE,
@@ -133,7 +133,8 @@ AV_API av_error av_psci_boot(av_psci *psci, unsigned cpu, uint64_t entry, uint64
 AV_API av_error av_psci_wait(av_psci *psci, unsigned cpu, av_psci_start *start);
 
 /**
- * Names the vCPU that a stop of the machine has to take out of hv_vcpu_run().
+ * Names the vCPU that a stop of the machine has to take out of hv_vcpu_run(). It does so once, when av_psci_stopped() says so already:
+ * a loop asks that, and nothing that becomes true later, before each run, or it can go back into the guest and stay there.
  *
  * @param psci The machine.
  * @param cpu   Number of the vCPU.
