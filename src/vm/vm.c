@@ -154,6 +154,7 @@ void vm_vcpu_request(struct vcpu *vcpu, uint32_t bits)
 void vm_vcpu_wait(struct vcpu *vcpu, uint64_t deadline)
 {
     struct vm *const vm = vcpu->vm;
+    const uint64_t start = vm_counter();
 
     vm_leave_guest(vcpu);
     pthread_mutex_lock(&vm->gate);
@@ -172,5 +173,6 @@ void vm_vcpu_wait(struct vcpu *vcpu, uint64_t deadline)
     }
     atomic_store(&vcpu->parked, false);
     pthread_mutex_unlock(&vm->gate);
+    vcpu->exec_ticks -= vm_counter() - start; /* the run will add all of its time */
     vm_enter_guest(vcpu);
 }

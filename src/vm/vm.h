@@ -72,7 +72,7 @@ struct vcpu {
     _Atomic bool parked;
     pthread_cond_t wake;     /* of vm_vcpu_wait, with vm->gate */
     uint64_t timer_deadline; /* of vm_timer_set; guarded by the timer's lock */
-    uint64_t exec_ticks;     /* cumulative guest execution time, in counter ticks */
+    uint64_t exec_ticks; /* cumulative guest execution time, in counter ticks; waiting is none */
 };
 
 /* What the engine asks of a GIC: its registers that system instructions reach, its frames, and the timers' interrupt lines. */

@@ -465,6 +465,9 @@ TEST(a_parked_vcpu_is_cancelled_and_costs_nothing)
     EXPECT_EQ(m.exit->exception.syndrome, 0);
     EXPECT(passed >= 200000000);
     EXPECT(used * 100 < passed);
+    uint64_t ticks = UINT64_MAX;
+    OK(hv_vcpu_get_exec_time(m.vcpu, &ticks));
+    EXPECT(ticks < 24000 * 150); /* waiting is no execution */
     printf("# %llu us of CPU time in %llu us\n", (unsigned long long)used / 1000,
            (unsigned long long)passed / 1000);
     machine_stop(&m);
