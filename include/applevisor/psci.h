@@ -24,6 +24,7 @@
 #define APPLEVISOR_PSCI_H
 
 #include <applevisor/exit.h>
+#include <applevisor/irq.h>
 
 AV_BEGIN_DECLS
 
@@ -145,7 +146,19 @@ AV_API av_error av_psci_wait(av_psci *psci, unsigned cpu, av_psci_start *start);
  */
 AV_API av_error av_psci_attach(av_psci *psci, unsigned cpu, hv_vcpu_t vcpu);
 
-/** Undoes av_psci_attach(); after it, no stop touches the vCPU any more. Errors and threads as there. Since: 0.1. */
+/**
+ * As av_psci_attach(), for a vCPU that sleeps in av_irq_wait() or av_irq_sleep(): a stop ends that as well.
+ *
+ * @param psci The machine.
+ * @param cpu Number of the vCPU.
+ * @param irq Its lines, from now until av_psci_detach(), which comes before av_irq_destroy().
+ * @retval AV_ERROR_NULL_ARGUMENT psci or irq is NULL.
+ * @retval AV_ERROR_OUT_OF_RANGE There is no such vCPU.
+ * Threads: any. Since: 0.1.
+ */
+AV_API av_error av_psci_attach_irq(av_psci *psci, unsigned cpu, av_irq *irq);
+
+/** Undoes av_psci_attach() and av_psci_attach_irq(); after it, no stop touches the vCPU any more. Errors and threads as there. Since: 0.1. */
 AV_API av_error av_psci_detach(av_psci *psci, unsigned cpu);
 
 /**

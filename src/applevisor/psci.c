@@ -33,7 +33,8 @@ struct cpu {
     av_psci_power power;
     uint64_t entry, context; /* of the next start */
     bool attached;
-    hv_vcpu_t vcpu;
+    hv_vcpu_t vcpu; /* if attached */
+    av_irq *irq;    /* attached too, and kicked instead; or NULL */
 };
 
 struct av_psci {
@@ -153,6 +154,18 @@ static av_error check_cpu(const av_psci *psci, unsigned cpu, const char *functio
     return AV_OK;
 }
 
+/*
+ * Caller holds psci->lock. Sticky: a vCPU that is just about to run leaves at once, and one that is about to sleep does not.
+ */
+static void take_out(const struct cpu *cpu)
+{
+    if (cpu->irq != NULL) {
+        av_irq_kick(cpu->irq);
+    } else if (cpu->attached) {
+        hv_vcpus_exit(&(hv_vcpu_t){cpu->vcpu}, 1);
+    }
+}
+
 /* Caller holds psci->lock. */
 static void stop(av_psci *psci, av_psci_stop reason)
 {
@@ -162,10 +175,7 @@ static void stop(av_psci *psci, av_psci_stop reason)
     atomic_store(&psci->stop, reason);
     pthread_cond_broadcast(&psci->changed);
     for (unsigned i = 0; i < psci->n_cpus; i++) {
-        if (psci->cpus[i].attached) {
-            /* Sticky: a vCPU that is just about to run leaves at once. */
-            hv_vcpus_exit(&psci->cpus[i].vcpu, 1);
-        }
+        take_out(&psci->cpus[i]);
     }
 }
 
@@ -219,14 +229,16 @@ av_error av_psci_wait(av_psci *psci, unsigned cpu, av_psci_start *start)
 }
 
 static av_error set_attached(av_psci *psci, unsigned cpu, bool attached, hv_vcpu_t vcpu,
-                             const char *function)
+                             av_irq *irq, const char *function)
 {
     TRY(check_cpu(psci, cpu, function));
+    struct cpu *const c = &psci->cpus[cpu];
     pthread_mutex_lock(&psci->lock);
-    psci->cpus[cpu].attached = attached;
-    psci->cpus[cpu].vcpu = vcpu;
-    if (attached && psci->stop != AV_PSCI_RUNNING) {
-        hv_vcpus_exit(&vcpu, 1);
+    c->attached = attached;
+    c->vcpu = vcpu;
+    c->irq = irq;
+    if (psci->stop != AV_PSCI_RUNNING) {
+        take_out(c);
     }
     pthread_mutex_unlock(&psci->lock);
     return AV_OK;
@@ -234,12 +246,18 @@ static av_error set_attached(av_psci *psci, unsigned cpu, bool attached, hv_vcpu
 
 av_error av_psci_attach(av_psci *psci, unsigned cpu, hv_vcpu_t vcpu)
 {
-    return set_attached(psci, cpu, true, vcpu, __func__);
+    return set_attached(psci, cpu, true, vcpu, NULL, __func__);
+}
+
+av_error av_psci_attach_irq(av_psci *psci, unsigned cpu, av_irq *irq)
+{
+    NOT_NULL(irq);
+    return set_attached(psci, cpu, false, 0, irq, __func__);
 }
 
 av_error av_psci_detach(av_psci *psci, unsigned cpu)
 {
-    return set_attached(psci, cpu, false, 0, __func__);
+    return set_attached(psci, cpu, false, 0, NULL, __func__);
 }
 
 av_psci_power av_psci_get_power(av_psci *psci, unsigned cpu)

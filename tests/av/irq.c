@@ -481,8 +481,58 @@ TEST(vcpus_switch_each_other_on)
     OK(hv_vm_deallocate(code, PAGE));
 }
 
+/* A vCPU that sleeps in WFI, with nothing to wake it, when another thread stops the machine. */
+static struct {
+    av_psci *psci;
+    _Atomic bool sleeps;
+} stop_test;
+
+static void *stop_machine(void *unused)
+{
+    (void)unused;
+    while (!stop_test.sleeps) {
+        sched_yield();
+    }
+    av_psci_request_stop(stop_test.psci);
+    return NULL;
+}
+
+TEST(a_stop_ends_a_sleep)
+{
+    const av_exit_event wfi = wait_event(0x07e00000);
+    pthread_t thread;
+    struct machine m;
+    av_irq *irq = NULL;
+
+    machine_start(&m, NULL, 0);
+    OK(av_psci_create(&stop_test.psci, NULL));
+    OK(av_irq_create(&irq, m.vcpu));
+    OK(av_psci_attach_irq(stop_test.psci, 0, irq));
+    for (unsigned i = 0; i < 100; i++) {
+        stop_test.sleeps = false;
+        EXPECT_EQ(pthread_create(&thread, NULL, stop_machine, NULL), 0);
+        stop_test.sleeps = true;
+        OK(av_irq_wait(irq, &wfi));
+        pthread_join(thread, NULL);
+        EXPECT_EQ(av_psci_stopped(stop_test.psci), AV_PSCI_STOPPED);
+        OK(av_psci_reset(stop_test.psci));
+    }
+    /* Attached after the stop: the first sleep ends at once. */
+    OK(av_psci_detach(stop_test.psci, 0));
+    av_psci_request_stop(stop_test.psci);
+    OK(av_psci_attach_irq(stop_test.psci, 0, irq));
+    OK(av_irq_wait(irq, &wfi));
+    REFUSED(AV_ERROR_NULL_ARGUMENT, av_psci_attach_irq(stop_test.psci, 0, NULL));
+    REFUSED(AV_ERROR_NULL_ARGUMENT, av_psci_attach_irq(NULL, 0, irq));
+    REFUSED(AV_ERROR_OUT_OF_RANGE, av_psci_attach_irq(stop_test.psci, 1, irq));
+    OK(av_psci_detach(stop_test.psci, 0));
+    av_irq_destroy(irq);
+    av_psci_destroy(stop_test.psci);
+    machine_stop(&m);
+}
+
 MAIN(T(deadlines), T(ticks_are_the_guests_counter), T(the_timer_wakes_wfi),
      T(the_timer_interrupts_a_busy_guest), T(the_level_follows_the_guest),
      T(waits_end_by_themselves), T(no_kick_of_a_sleep_is_lost),
      T(no_line_that_rises_in_a_sleep_is_lost), T(no_kick_of_a_run_is_lost), T(lines_are_taken),
-     T(vcpus_switch_each_other_on))
+     T(vcpus_switch_each_other_on), T(a_stop_ends_a_sleep))
