@@ -168,7 +168,7 @@ linux-long: ## boot Debian 20 times with 1, 2, 4 and 8 vCPUs, and work in it (TI
 	$(WITH_BOARD)
 	@ninja -C $(BUILD) tools/applevisor/applevisor
 	@tests/linux/boot.py --applevisor $(BUILD)/tools/applevisor/applevisor --build $(BUILD) --times $(TIMES) \
-	    --cpus 1 --cpus 2 --cpus 4 --cpus 8 --debian $(ARGS)
+	    --cpus 1 --cpus 2 --cpus 4 --cpus 8 --panic --debian $(ARGS)
 
 linux-log: ## boot the Debian arm64 kernel and show its log (tests/linux/log)
 	$(call need,tests/linux/log)

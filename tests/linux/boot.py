@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""boot.py --applevisor PROGRAM --build DIR [--cpus N]... [--times N] [--debian]
+"""boot.py --applevisor PROGRAM --build DIR [--cpus N]... [--times N] [--panic] [--debian]
 
-Boots Debian's arm64 kernel with each number of vCPUs to its user space, where tests/linux/userland does its work, and powers it off. The
-kernel's log must have no warning, and the work's output must be that of the same guest under qemu-system-aarch64. --debian: the work, and
-dpkg, apt-get, perl and python3, in a Debian root file system on a virtio disk with user networking. Writes TAP; all is skipped when the
-guest's packages cannot be fetched.
+Boots Debian's arm64 kernel with each number of vCPUs to its user space, where tests/linux/userland does its work, and powers it off.
+The kernel's log must have no warning, and the work's output must be that of the same guest under qemu-system-aarch64. --panic: what a
+panic of the kernel comes to. --debian: the work, and dpkg, apt-get, perl and python3, in a Debian root file system on a virtio disk with
+user networking. Writes TAP; all is skipped when the guest's packages cannot be fetched.
 """
 import argparse
 import contextlib
@@ -127,7 +127,6 @@ class Tester:
     def __init__(self, options):
         self.options = options
         self.guest = os.path.join(options.build, 'linux')
-        self.n_failed_logs = 0
 
     def files(self):
         return ['-kernel', f'{self.guest}/Image', '-initrd', f'{self.guest}/initramfs.cpio.gz']
@@ -151,7 +150,7 @@ class Tester:
         for number in range(1, self.options.times + 1):
             start = time.monotonic()
             log, status = self.ours(cpus, '/guest/userland')
-            path = self.keep_log(f'boot-{cpus}', log)
+            self.keep_log(f'boot-{cpus}', log)
             last = judge(log, status, cpus)
             if last:
                 last = f'boot {number} of {self.options.times}: {last}; the log is kept as {os.path.basename(self.keep_log(f"boot-{cpus}-failed", log))}'
@@ -159,7 +158,14 @@ class Tester:
             print(f'# {cpus} vCPUs, boot {number}: {time.monotonic() - start:.1f} s', flush=True)
         tap.result(f'{cpus} vCPUs: boots, works, powers off, {self.options.times} times', last, log.splitlines()[-15:])
         self.compare(tap, f'{cpus} vCPUs: the work is as under QEMU', log, reference)
-        del path
+
+    def panic(self, tap):
+        """A kernel without anything to start panics; it stays there, or resets with panic=-1. Both end the machine."""
+        for append in ('', 'panic=-1'):
+            log, status = run([self.options.applevisor, 'boot', '--kernel', f'{self.guest}/Image', '--append',
+                               f'console=ttyAMA0 quiet {append}'], self.options.timeout)
+            says = "applevisor: the guest's kernel has panicked: VFS: Unable to mount root fs" in log
+            tap.result(f'a panic ends it {append}', None if status == 7 and says else f'exit status {status}', log.splitlines()[-15:])
 
     def compare(self, tap, name, log, reference):
         if reference is None:
@@ -211,6 +217,7 @@ def main():
     parser.add_argument('--build', required=True)
     parser.add_argument('--cpus', type=int, action='append', default=[])
     parser.add_argument('--times', type=int, default=1)
+    parser.add_argument('--panic', action='store_true')
     parser.add_argument('--debian', action='store_true')
     parser.add_argument('--timeout', type=int, default=500)
     options = parser.parse_args()
@@ -225,10 +232,12 @@ def main():
         return 1
     have_qemu = shutil.which('qemu-system-aarch64') is not None
     tester = Tester(options)
-    tap = Tap(2 * len(options.cpus) + (3 if options.debian else 0))
+    tap = Tap(2 * len(options.cpus) + (2 if options.panic else 0) + (3 if options.debian else 0))
     reference = tester.theirs('/guest/userland') if have_qemu and options.cpus else None
     for cpus in options.cpus:
         tester.boot(tap, cpus, reference)
+    if options.panic:
+        tester.panic(tap)
     if options.debian:
         tester.debian(tap, have_qemu)
     return 1 if tap.failed else 0

@@ -464,7 +464,9 @@ void board_loop_stop(struct board_loop *loop)
     poke(loop);
     pthread_mutex_unlock(&loop->lock);
     pthread_join(loop->thread, NULL);
+    pthread_mutex_lock(&loop->lock); /* poke() reads it on any thread */
     loop->running = false;
+    pthread_mutex_unlock(&loop->lock);
 }
 
 void board_loop_destroy(struct board_loop *loop)
