@@ -5,12 +5,21 @@
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
 
 TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 HELLO = os.path.join(TOP, "examples", "hello.c")
+HELLO_AV = os.path.join(TOP, "examples", "hello-av.c")
+CMAKE = """\
+cmake_minimum_required(VERSION 3.16)
+project(user C)
+find_package(Applevisor 0.1 REQUIRED)
+add_executable(hello-cmake {source})
+target_link_libraries(hello-cmake Applevisor::applevisor)
+"""
 
 
 class Installed:
@@ -47,6 +56,9 @@ def cases(build, destdir):
     yield "applevisor/applevisor.h is there", here.shell(f"test -f {here.includedir}/applevisor/applevisor.h"), here
     yield "applevisor.pc brings both libraries", here.shell(
         'case "$(pkg-config --cflags --libs applevisor)" in *-lapplevisor*-lhypervisor*) ;; *) exit 1; esac'), here
+    yield "completion and manual page are there", here.shell(
+        f"test -f {destdir}{here.prefix}/share/bash-completion/completions/applevisor && "
+        f"test -f {destdir}{here.prefix}/share/man/man1/applevisor.1"), here
     yield "nothing but our folders in include/", here.shell(
         f'for d in {here.includedir}/*; do case ${{d##*/}} in Hypervisor|applevisor|applevisor-darwin) ;; '
         '*) echo "$d"; exit 1; esac; done'), here
@@ -63,6 +75,15 @@ def cases(build, destdir):
         yield "cc hello.c against the static library", here.shell(
             f"cc {hello} -o hello-static $(pkg-config --cflags hypervisor) {here.libdir}/libhypervisor.a "
             "$(pkg-config --static --libs-only-other hypervisor)"), here
+        yield "cc hello-av.c with pkg-config, and it runs", here.shell(
+            f"cc {shlex.quote(HELLO_AV)} -o hello-av $(pkg-config --cflags --libs applevisor) && ./hello-av"), here
+        if shutil.which("cmake"):
+            os.mkdir(os.path.join(destdir, "user"))
+            with open(os.path.join(destdir, "user", "CMakeLists.txt"), "w", encoding="utf-8") as file:
+                file.write(CMAKE.format(source=HELLO_AV))
+            yield "CMake finds the package, and hello-av runs", here.shell(
+                f"cmake -S user -B user/build -DCMAKE_PREFIX_PATH={destdir}{here.prefix} >cmake.log || {{ cat cmake.log; exit 1; }}; "
+                "cmake --build user/build && user/build/hello-cmake"), here
         yield "hello runs without the shared library", here.shell("LD_LIBRARY_PATH= ./hello-static"), here
 
 
