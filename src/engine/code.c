@@ -23,7 +23,7 @@
 #include "engine/x64/x64.h"
 #include "vm/vm.h"
 
-#define BUCKETS           (1u << 15)
+#define BUCKETS           (1u << 17)
 #define PAGE_BUCKETS      (1u << 12)
 #define CACHE_LIMIT_BYTES (64u << 20)
 
@@ -39,7 +39,7 @@ struct code_cache {
     struct code_page *pages[PAGE_BUCKETS];
     struct ir_block *retired;
     struct x64_cache *x64; /* emitted code; NULL: all blocks are interpreted */
-    bool full;             /* no memory is left for emitted code */
+    _Atomic bool full;     /* no memory is left for emitted code */
     struct a64_cpu *cpus;  /* the VM's, by code_next */
     _Atomic size_t bytes;  /* of all blocks, the retired included; read without the lock */
     _Atomic uint64_t generation;
@@ -330,13 +330,23 @@ static struct ir_block *find_slow(struct a64_cpu *cpu, const uint8_t *hva, bool 
     atomic_store_explicit(&block->verified, cpu->run_epoch, memory_order_relaxed);
     pthread_mutex_lock(&cache->lock);
     if (cache->x64 != NULL && (block->mode & (MODE_IL | MODE_ONE_INSN)) == 0) {
-        x64_compile(cache->x64, cpu, block, &cache->full);
-        if (block->code != NULL) {
-            translator_drop_nodes(block);
+        bool full;
+        x64_compile(cache->x64, cpu, block, &full);
+        if (full) {
+            cache->full = true;
         }
     }
-    if (!insert(cache, block)) {
+    bool made = true;
+    if (block->code != NULL) {
+        translator_drop_nodes(block);
+    } else {
+        made = translator_keep_nodes(block);
+    }
+    if (!made || !insert(cache, block)) {
         x64_free_code(block);
+        if (!made) {
+            translator_drop_nodes(block);
+        }
         translator_free_block(block);
         block = NULL;
     }

@@ -77,10 +77,7 @@ struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, 
     }
 
     struct ir_block *const block = malloc(sizeof(*block));
-    struct ir_node *const nodes = malloc(t.n_nodes * sizeof(t.nodes[0]));
-    if (block == NULL || nodes == NULL) {
-        free(block);
-        free(nodes);
+    if (block == NULL) {
         return NULL;
     }
     *block = (struct ir_block){
@@ -92,16 +89,26 @@ struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, 
         .hva = hva,
         .valid = true,
         .bti_ok = landing(words[0]),
-        .nodes = nodes,
+        .nodes = t.nodes,
     };
     memcpy(block->words, words, n * sizeof(words[0]));
-    memcpy(block->nodes, t.nodes, t.n_nodes * sizeof(t.nodes[0]));
     return block;
+}
+
+bool translator_keep_nodes(struct ir_block *block)
+{
+    struct ir_node *const nodes = malloc(block->n_nodes * sizeof(nodes[0]));
+
+    if (nodes == NULL) {
+        return false;
+    }
+    memcpy(nodes, block->nodes, block->n_nodes * sizeof(nodes[0]));
+    block->nodes = nodes;
+    return true;
 }
 
 void translator_drop_nodes(struct ir_block *block)
 {
-    free(block->nodes);
     block->nodes = NULL;
     block->n_nodes = 0;
 }

@@ -150,9 +150,45 @@ static unsigned filter_bit(uint64_t va, unsigned size_log2)
     return (unsigned)(hash((va & MMU_VA_MASK) >> size_log2 << 6 | size_log2) % TLB_FILTER_BITS);
 }
 
-static unsigned write_filter_bit(uintptr_t host)
+/* --- Who may write a host page --- */
+
+static unsigned writer_set(uintptr_t host)
 {
-    return (unsigned)(hash(host >> MMU_PAGE_LOG2) % TLB_WRITE_FILTER_BITS);
+    return (unsigned)(hash(host >> MMU_PAGE_LOG2) % TLB_WRITER_SETS);
+}
+
+/* The entry is still one through which that page is written without a look. */
+static bool is_writer(const struct mmu *mmu, const struct tlb_writer *w)
+{
+    const struct tlb_table *const table = &mmu->tables[(w->where - 1) >> TLB_SLOTS_LOG2];
+    const unsigned slot = (w->where - 1) & (TLB_SLOTS - 1);
+    const struct tlb_entry *const e = &table->entries[slot];
+
+    return e->write != 0 && (table->info[slot].flags & TLB_CODE) == 0 &&
+           (uint32_t)((uintptr_t)tlb_host(e, table->info[slot].page) >> MMU_PAGE_LOG2) == w->page;
+}
+
+static void note_writer(struct mmu *mmu, uintptr_t host, unsigned index, unsigned slot)
+{
+    const unsigned set = writer_set(host);
+    const struct tlb_writer now = {.page = (uint32_t)(host >> MMU_PAGE_LOG2),
+                                   .where = (index << TLB_SLOTS_LOG2 | slot) + 1};
+    struct tlb_writer *free_way = NULL;
+
+    for (unsigned i = 0; i < TLB_WRITER_WAYS; i++) {
+        struct tlb_writer *const w = &mmu->writers[set][i];
+        if (w->where == now.where && w->page == now.page) {
+            return;
+        }
+        if (free_way == NULL && (w->where == 0 || !is_writer(mmu, w))) {
+            free_way = w;
+        }
+    }
+    if (free_way != NULL) {
+        *free_way = now;
+    } else {
+        set_bit(mmu->writers_lost, set);
+    }
 }
 
 static unsigned asid_of_index(const struct mmu *mmu, unsigned index)
@@ -180,6 +216,7 @@ void tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va, const struct mmu
                       e->addend == addend && info->size_log2 == page->size_log2;
     const uint8_t kept = same ? info->flags : 0;
     uint8_t flags = (page->guarded ? TLB_GUARDED : 0) | (page->global ? TLB_GLOBAL : 0);
+    bool note = false;
 
     if (!same) {
         drop(table, slot);
@@ -207,7 +244,7 @@ void tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va, const struct mmu
             } else {
                 /* A page that cannot be read must not answer the merged checks of loads and stores. */
                 e->write = (page->allowed & ALLOW_READ) != 0 ? data_tag : tag & ~TLB_SLOW;
-                set_bit(mmu->write_filter, write_filter_bit((uintptr_t)page->host));
+                note = true;
             }
         }
     }
@@ -216,6 +253,9 @@ void tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va, const struct mmu
     info->asid = (uint16_t)asid_of_index(mmu, index);
     info->size_log2 = page->size_log2;
     info->flags = flags;
+    if (note) {
+        note_writer(mmu, (uintptr_t)page->host, index, slot);
+    }
     set_add(&table->used, slot);
     if (page->global) {
         set_remove(&table->nonglobal, slot);
@@ -235,7 +275,7 @@ void tlb_code_gone(struct a64_cpu *cpu, unsigned index, uint64_t va)
 
     info->flags &= (uint8_t)~TLB_CODE;
     e->write = e->read != 0 ? e->read : e->write; /* SLOW for the same reasons as reads */
-    set_bit(cpu->mmu->write_filter, write_filter_bit((uintptr_t)tlb_host(e, info->page)));
+    note_writer(cpu->mmu, (uintptr_t)tlb_host(e, info->page), index, tlb_slot_of(va));
 }
 
 /* --- Maintenance ----------------------------------------------------------------------------------------------------------------- */
@@ -423,7 +463,7 @@ void mmu_flush(struct a64_cpu *cpu, const struct mmu_flush *flush)
 void mmu_flush_all(struct a64_cpu *cpu)
 {
     mmu_flush(cpu, &(struct mmu_flush){.kind = MMU_FLUSH_ALL, .regimes = MMU_REGIME_ANY});
-    memset(cpu->mmu->write_filter, 0, sizeof(cpu->mmu->write_filter));
+    memset(cpu->mmu->writers_lost, 0, sizeof(cpu->mmu->writers_lost));
 }
 
 void mmu_flush_asid(struct a64_cpu *cpu, unsigned asid)
@@ -447,36 +487,56 @@ void mmu_flush_range(struct a64_cpu *cpu, uint64_t va, uint64_t size, int asid)
                                        .size = size});
 }
 
-void mmu_drop_write(struct a64_cpu *cpu, const uint8_t *hva)
+static void write_slowly(struct mmu *mmu, unsigned index, unsigned slot)
 {
-    struct mmu *const mmu = cpu->mmu;
-    const uintptr_t page = (uintptr_t)hva & (uintptr_t)MMU_PAGE_MASK;
-    const unsigned bit = write_filter_bit(page);
-    bool others = false; /* pages of the same filter bit that stay writable */
+    mmu->tables[index].entries[slot].write &= ~TLB_SLOW;
+    mmu->tables[index].info[slot].flags |= TLB_CODE;
+}
 
-    if (!test_bit(mmu->write_filter, bit)) {
-        return;
-    }
+/* Looks at all entries, and notes anew those of the set. */
+static void drop_lost_writers(struct mmu *mmu, uintptr_t page, unsigned set)
+{
+    clear_bit(mmu->writers_lost, set);
     for (unsigned index = 0; index < MMU_INDEX_COUNT; index++) {
         struct tlb_table *const table = &mmu->tables[index];
         for (unsigned s = next_in(&table->used, 0); s < TLB_SLOTS;
              s = next_in(&table->used, s + 1)) {
-            struct tlb_entry *const e = &table->entries[s];
-            struct tlb_info *const info = &table->info[s];
-            const uintptr_t host = (uintptr_t)tlb_host(e, info->page);
-            if (e->write == 0 || (info->flags & TLB_CODE) != 0 || write_filter_bit(host) != bit) {
+            const struct tlb_info *const info = &table->info[s];
+            const uintptr_t host = (uintptr_t)tlb_host(&table->entries[s], info->page);
+            if (table->entries[s].write == 0 || (info->flags & TLB_CODE) != 0) {
                 continue;
             }
             if (host == page) {
-                e->write &= ~TLB_SLOW;
-                info->flags |= TLB_CODE;
-            } else {
-                others = true;
+                write_slowly(mmu, index, s);
+            } else if (writer_set(host) == set) {
+                note_writer(mmu, host, index, s);
             }
         }
     }
-    if (!others) {
-        clear_bit(mmu->write_filter, bit);
+}
+
+void mmu_drop_write(struct a64_cpu *cpu, const uint8_t *hva)
+{
+    struct mmu *const mmu = cpu->mmu;
+    const uintptr_t page = (uintptr_t)hva & (uintptr_t)MMU_PAGE_MASK;
+    const unsigned set = writer_set(page);
+
+    if (test_bit(mmu->writers_lost, set)) {
+        drop_lost_writers(mmu, page, set);
+        return;
+    }
+    for (unsigned i = 0; i < TLB_WRITER_WAYS; i++) {
+        struct tlb_writer *const w = &mmu->writers[set][i];
+        const unsigned index = (w->where - 1) >> TLB_SLOTS_LOG2,
+                       slot = (w->where - 1) & (TLB_SLOTS - 1);
+        if (w->where == 0 || w->page != (uint32_t)(page >> MMU_PAGE_LOG2) || !is_writer(mmu, w)) {
+            continue;
+        }
+        if ((uintptr_t)tlb_host(&mmu->tables[index].entries[slot],
+                                mmu->tables[index].info[slot].page) == page) {
+            write_slowly(mmu, index, slot);
+            w->where = 0;
+        }
     }
 }
 

@@ -74,7 +74,13 @@ struct watched_pages {
     uint64_t value, mask;
 };
 
-#define TLB_WRITE_FILTER_BITS 4096u
+#define TLB_WRITER_SETS 4096u
+#define TLB_WRITER_WAYS 4u
+
+struct tlb_writer {
+    uint32_t page;  /* host address >> 12, its low bits */
+    uint32_t where; /* translation context and slot, plus 1; 0: none */
+};
 
 #define TLB_CODE_FILTER_BITS 1024u
 
@@ -86,8 +92,10 @@ struct mmu {
     unsigned asid_e20;
     unsigned n_watched; /* enabled watchpoints, by the pages they are on */
     struct watched_pages watched[MMU_WATCHPOINTS];
-    uint64_t write_filter[TLB_WRITE_FILTER_BITS /
-                          64]; /* host pages that may have a write tag without SLOW, by hash */
+    struct tlb_writer
+        writers[TLB_WRITER_SETS]
+               [TLB_WRITER_WAYS]; /* entries that may be written through, by host page */
+    uint64_t writers_lost[TLB_WRITER_SETS / 64]; /* sets that have forgotten some */
 
     uint64_t code_filter[TLB_CODE_FILTER_BITS / 64]; /* where code has been found, by 2 MiB */
 

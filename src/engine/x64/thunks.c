@@ -57,7 +57,11 @@ static enum ir_next interpret_one(struct a64_cpu *cpu)
         return exc_abort(cpu, 0);
     }
     struct ir_block *const block = translator_make_block(cpu, hva, guarded, 1);
-    if (block == NULL) {
+    if (block == NULL || !translator_keep_nodes(block)) {
+        if (block != NULL) {
+            translator_drop_nodes(block);
+            translator_free_block(block);
+        }
         cpu->exit = (struct cpu_exit){.reason = CPU_EXIT_UNKNOWN};
         return IR_LEAVE;
     }
