@@ -41,11 +41,13 @@ struct code_cache {
     struct x64_cache *x64; /* emitted code; NULL: all blocks are interpreted */
     _Atomic bool full;     /* no memory is left for emitted code */
     struct a64_cpu *cpus;  /* the VM's, by code_next */
-    _Atomic size_t bytes;  /* of all blocks, the retired included; read without the lock */
+    struct code_trace trace;
+    struct x64_stats stats; /* of vCPUs that have gone, and what is counted under the lock */
+    _Atomic size_t bytes;   /* of all blocks, the retired included; read without the lock */
     _Atomic uint64_t generation;
 };
 
-struct code_cache *code_create(bool interpreter)
+struct code_cache *code_create(bool interpreter, size_t code_bytes, const struct code_trace *trace)
 {
     struct code_cache *const cache = calloc(1, sizeof(*cache));
 
@@ -53,8 +55,9 @@ struct code_cache *code_create(bool interpreter)
         free(cache);
         return NULL;
     }
-    if (cache != NULL && !interpreter) {
-        cache->x64 = x64_cache_create();
+    if (cache != NULL) {
+        cache->trace = *trace;
+        cache->x64 = interpreter ? NULL : x64_cache_create(code_bytes, trace);
     }
     return cache;
 }
@@ -75,6 +78,7 @@ void code_leave(struct code_cache *cache, struct a64_cpu *cpu)
         link = &(*link)->code_next;
     }
     *link = cpu->code_next;
+    x64_stats_add(&cache->stats, cpu->x64.stats);
     pthread_mutex_unlock(&cache->lock);
 }
 
@@ -113,6 +117,7 @@ static void retire(struct code_cache *cache, struct ir_block *block)
         link = &(*link)->next;
     }
     *link = block->next;
+    cache->stats.retired++;
     atomic_store(&block->valid, false);
     if (block->code != NULL) {
         x64_unlink(cache->x64, block);
@@ -178,6 +183,9 @@ void code_destroy(struct code_cache *cache)
     if (cache == NULL) {
         return;
     }
+    if (cache->trace.statistics) {
+        x64_stats_print(&cache->stats, &cache->trace);
+    }
     retire_all(cache);
     free_retired(cache);
     x64_cache_destroy(cache->x64);
@@ -228,6 +236,19 @@ static bool is_block(const struct ir_block *b, const struct a64_cpu *cpu, const 
            atomic_load_explicit(&b->valid, memory_order_acquire);
 }
 
+/* Other vCPUs of the guest may be writing there. */
+static bool is_in_memory(const struct ir_block *block)
+{
+    const uint32_t *const now = (const uint32_t *)(const void *)block->hva;
+
+    for (unsigned i = 0; i < block->n_insns; i++) {
+        if (block->words[i] != __atomic_load_n(&now[i], __ATOMIC_RELAXED)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /*
  * Compares the blocks of a page with memory, all at once: emitted code goes from one to another of the same page without asking.
  * Caller holds the lock.
@@ -239,7 +260,7 @@ static void verify_page(struct code_cache *cache, const uint8_t *hva, uint64_t e
 
     for (struct ir_block *block = page != NULL ? page->blocks : NULL; block != NULL; block = next) {
         next = block->page_next;
-        if (memcmp(block->words, block->hva, 4u * block->n_insns) == 0) {
+        if (is_in_memory(block)) {
             atomic_store_explicit(&block->verified, epoch, memory_order_relaxed);
             continue;
         }
@@ -298,6 +319,7 @@ static void empty_cache(struct a64_cpu *cpu)
 
     vm_stop(cpu->vm, cpu->vcpu);
     pthread_mutex_lock(&cache->lock);
+    cache->stats.emptied++;
     retire_all(cache);
     free_retired(cache);
     if (cache->x64 != NULL) {
@@ -329,6 +351,9 @@ static struct ir_block *find_slow(struct a64_cpu *cpu, const uint8_t *hva, bool 
     }
     atomic_store_explicit(&block->verified, cpu->run_epoch, memory_order_relaxed);
     pthread_mutex_lock(&cache->lock);
+    if (code_trace_wants(&cache->trace, block)) {
+        code_trace_block(&cache->trace, block);
+    }
     if (cache->x64 != NULL && (block->mode & (MODE_IL | MODE_ONE_INSN)) == 0) {
         bool full;
         x64_compile(cache->x64, cpu, block, &full);
@@ -336,6 +361,7 @@ static struct ir_block *find_slow(struct a64_cpu *cpu, const uint8_t *hva, bool 
             cache->full = true;
         }
     }
+    cache->stats.interpreted += block->code == NULL;
     bool made = true;
     if (block->code != NULL) {
         translator_drop_nodes(block);
@@ -355,7 +381,7 @@ static struct ir_block *find_slow(struct a64_cpu *cpu, const uint8_t *hva, bool 
         /* From here on stores of this vCPU to the page go through code_invalidate(). One that came between reading the words and
          * this point is found by comparing again. */
         mmu_drop_write(cpu, hva);
-        if (memcmp(block->words, hva, 4u * block->n_insns) != 0) {
+        if (!is_in_memory(block)) {
             code_invalidate(cache, hva, 4u * block->n_insns);
         }
     }
@@ -408,7 +434,7 @@ enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block, unsigned btyp
     x64_select_context(cpu);
     if (cpu->x64.from != NULL) {
         pthread_mutex_lock(&cache->lock);
-        x64_link(cache->x64, cpu->x64.from, cpu->x64.from_exit, block);
+        cache->stats.links += x64_link(cache->x64, cpu->x64.from, cpu->x64.from_exit, block);
         pthread_mutex_unlock(&cache->lock);
         cpu->x64.from = NULL;
     } else {

@@ -5,9 +5,10 @@
 
 #include "engine/a64/block.h"
 #include "engine/cpu.h"
+#include "engine/trace.h"
 
-/* interpreter: nothing is emitted. */
-struct code_cache *code_create(bool interpreter);
+/* interpreter: nothing is emitted. code_bytes: of emitted code, 0: as many as usual. */
+struct code_cache *code_create(bool interpreter, size_t code_bytes, const struct code_trace *trace);
 void code_destroy(struct code_cache *cache);
 
 /* vCPUs that run its code. */

@@ -22,6 +22,7 @@ struct ir_block;
 struct x64_emit;
 struct x64_contexts;
 struct x64_jump;
+struct x64_stats;
 
 /* PSTATE other than NZCV and BTYPE, at their places in SPSR_ELx (AArch64). */
 #define PSTATE_SP          (1u << 0)
@@ -172,6 +173,7 @@ struct a64_cpu {
         uint32_t from_exit;
         struct x64_emit *emit; /* scratch of the emitter */
         struct x64_contexts *contexts;
+        struct x64_stats *stats;
         v128 k[X64_K_COUNT];
     } x64;
     struct a64_cpu *code_next;    /* guarded by the code cache's lock */

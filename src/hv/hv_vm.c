@@ -6,6 +6,7 @@
 
 #include "hv/host_memory.h"
 #include "hv/internal.h"
+#include "hv/trace.h"
 
 /* Serialises create and destroy; readers load the pointer. */
 static pthread_mutex_t process_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -56,6 +57,14 @@ static hv_return_t make_config(hv_vm_config_t config, struct vm_config *result)
         return hv_refuse(HV_BAD_ARGUMENT, "hv_vm_create",
                          "HV_HVC_BAND is '%s'; expected exit, or nothing", band);
     }
+    struct hv_trace trace;
+    const char *const bad = hv_trace_from_environment(&trace);
+    if (bad != NULL) {
+        return hv_refuse(HV_BAD_ARGUMENT, "hv_vm_create",
+                         "HV_TRACE has '%s'; expected 1, jit, perf, gdb or block=ADDRESS, "
+                         "separated by commas",
+                         bad);
+    }
     *result = (struct vm_config){
         .ipa_bits = profile->default_ipa_bits,
         .granule_log2 = 14,
@@ -63,6 +72,7 @@ static hv_return_t make_config(hv_vm_config_t config, struct vm_config *result)
         .interpreter = engine != NULL && __builtin_strcmp(engine, "soft-interp") == 0,
         .hvc_band_exits = band != NULL && band[0] != '\0',
         .macos = macos,
+        .trace = trace.code,
     };
     if (config != NULL) {
         if (!hv_is_vm_config(config)) {

@@ -2,9 +2,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "hv/internal.h"
+#include "hv/trace.h"
 
 static _Thread_local char last_refusal[256];
 
@@ -39,8 +39,9 @@ hv_return_t hv_refuse(hv_return_t code, const char *function, const char *format
     va_start(arguments, format);
     vsnprintf(last_refusal, sizeof(last_refusal), format, arguments);
     va_end(arguments);
-    const char *const trace = getenv("HV_TRACE");
-    if (trace != NULL && trace[0] != '\0' && strcmp(trace, "0") != 0) {
+    struct hv_trace trace;
+    hv_trace_from_environment(&trace);
+    if (trace.refusals) {
         fprintf(stderr, "%s: %s: %s\n", function, code_name(code), last_refusal);
     }
     return code;

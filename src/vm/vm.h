@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "engine/cpu.h"
+#include "engine/trace.h"
 
 enum vm_status {
     VM_OK = 0,
@@ -53,6 +54,8 @@ struct vm_config {
     bool el2_enabled;
     bool
         interpreter; /* execute by the IR interpreter alone (HV_ENGINE=soft-interp), the oracle of the translator */
+    size_t code_bytes; /* of memory for translated code; 0: the usual. Tests have little. */
+    struct code_trace trace;
     const struct vm_profile *profile;
     bool
         hvc_band_exits; /* HVC #0 with X0[31:24] = 0xc1 exits like any other, which Apple's framework does not do */

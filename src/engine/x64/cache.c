@@ -72,7 +72,10 @@ static void make_thunks(struct x64_cache *cache)
     const uint8_t *const enter = cache->rx + at.enter;
     memcpy(&cache->thunks.enter, &enter,
            sizeof(enter)); /* ISO C has no cast from data to function */
-    cache->thunks.leave_go = cache->rx + at.leave_go;
+    for (unsigned why = 0; why < X64_LEAVE_GO_COUNT; why++) {
+        cache->thunks.leave_go[why] = cache->rx + at.leave_go[why];
+    }
+    cache->thunks.leave_go_edx = cache->rx + at.leave_go_edx;
     cache->thunks.leave_eax = cache->rx + at.leave_eax;
     cache->thunks.leave_indirect = cache->rx + at.leave_indirect;
     cache->thunks.slow_access = cache->rx + at.slow_access;
@@ -80,7 +83,7 @@ static void make_thunks(struct x64_cache *cache)
     cache->used = cache->fixed;
 }
 
-struct x64_cache *x64_cache_create(void)
+struct x64_cache *x64_cache_create(size_t bytes, const struct code_trace *trace)
 {
     if (!host_can()) {
         return NULL;
@@ -89,7 +92,8 @@ struct x64_cache *x64_cache_create(void)
     if (cache == NULL) {
         return NULL;
     }
-    cache->size = X64_CODE_BYTES;
+    cache->size = bytes != 0 ? bytes : X64_CODE_BYTES;
+    cache->trace = *trace;
     if (!map_twice(cache)) {
         free(cache);
         return NULL;
@@ -101,6 +105,7 @@ struct x64_cache *x64_cache_create(void)
 void x64_cache_destroy(struct x64_cache *cache)
 {
     if (cache != NULL) {
+        x64_trace_gone(cache);
         munmap(cache->rx, cache->size);
         munmap(cache->rw, cache->size);
         free(cache);
@@ -109,6 +114,7 @@ void x64_cache_destroy(struct x64_cache *cache)
 
 void x64_cache_empty(struct x64_cache *cache)
 {
+    x64_trace_gone(cache);
     cache->used = cache->fixed;
 }
 
@@ -137,6 +143,7 @@ static void emit_block(struct x64_emit *e)
     e->body = x64_here(&e->a);
     for (unsigned i = 1; i < e->n_nodes && !e->failed && !e->a.full; i++) {
         e->now = i;
+        e->node_at[i] = x64_here(&e->a);
         x64_emit_node(e, (ir_ref)i);
     }
     x64_emit_stubs(e);
@@ -173,6 +180,7 @@ void x64_compile(struct x64_cache *cache, struct a64_cpu *cpu, struct ir_block *
         .start = e->buffer, .p = e->buffer, .end = e->buffer + sizeof(e->buffer)};
     e->cpu = cpu;
     e->thunks = &cache->thunks;
+    e->trace = &cache->trace;
     e->block = block;
     e->nodes = block->nodes;
     e->n_nodes = block->n_nodes;
@@ -191,6 +199,7 @@ void x64_compile(struct x64_cache *cache, struct a64_cpu *cpu, struct ir_block *
     }
     *code = (struct x64_code){.incoming = NULL};
     place_code(cache, e, code);
+    x64_trace_made(cache, e);
 }
 
 /* --- Links ----------------------------------------------------------------------------------------------------------------------- */
@@ -203,24 +212,25 @@ static void patch(struct x64_cache *cache, const struct x64_link *link, const vo
     __atomic_store_n((int32_t *)(void *)rw, distance, __ATOMIC_RELAXED);
 }
 
-void x64_link(struct x64_cache *cache, struct ir_block *from, unsigned exit, struct ir_block *to)
+bool x64_link(struct x64_cache *cache, struct ir_block *from, unsigned exit, struct ir_block *to)
 {
     struct x64_code *const code = from->x64;
 
     if (code == NULL || to->x64 == NULL || exit >= code->n_links || !from->valid || !to->valid) {
-        return;
+        return false;
     }
     struct x64_link *const link = &code->links[exit];
     const uintptr_t page = ~(uintptr_t)0xfff;
     if (link->to != NULL || link->pc != to->pc || from->mode != to->mode ||
         from->guarded != to->guarded ||
         ((uintptr_t)from->hva & page) != ((uintptr_t)to->hva & page)) {
-        return;
+        return false;
     }
     link->to = to;
     link->next = to->x64->incoming;
     to->x64->incoming = link;
     patch(cache, link, to->x64->entry);
+    return true;
 }
 
 void x64_unlink(struct x64_cache *cache, struct ir_block *block)
@@ -266,7 +276,8 @@ bool x64_cpu_create(struct a64_cpu *cpu)
 
     cpu->x64.emit = emit == MAP_FAILED ? NULL : emit;
     cpu->x64.contexts = x64_contexts_create();
-    if (cpu->x64.emit == NULL || cpu->x64.contexts == NULL) {
+    cpu->x64.stats = calloc(1, sizeof(*cpu->x64.stats));
+    if (cpu->x64.emit == NULL || cpu->x64.stats == NULL || cpu->x64.contexts == NULL) {
         x64_cpu_destroy(cpu);
         return false;
     }
@@ -280,6 +291,8 @@ void x64_cpu_destroy(struct a64_cpu *cpu)
         munmap(cpu->x64.emit, sizeof(struct x64_emit));
     }
     x64_contexts_destroy(cpu->x64.contexts);
+    free(cpu->x64.stats);
+    cpu->x64.stats = NULL;
     cpu->x64.emit = NULL;
     cpu->x64.contexts = NULL;
 }
@@ -291,6 +304,8 @@ enum ir_next x64_run(struct x64_cache *cache, struct a64_cpu *cpu, const struct 
     const struct tlb_table *const tables = cpu->mmu->tables;
 
     cpu->x64.tlb_unpriv = tables[cpu->mmu_index_unpriv].entries;
-    return (enum ir_next)cache->thunks.enter((char *)cpu + X64_CPU_BIAS, block->code,
-                                             tables[cpu->mmu_index].entries);
+    const struct x64_leaving left = cache->thunks.enter((char *)cpu + X64_CPU_BIAS, block->code,
+                                                        tables[cpu->mmu_index].entries);
+    x64_count_leaving(cpu, left.why);
+    return (enum ir_next)(uint32_t)left.next;
 }

@@ -36,9 +36,16 @@ struct x64_cache {
     uint8_t *rx, *rw;         /* the same memory, executable and writable */
     size_t size, used, fixed; /* fixed: the thunks at its start */
     struct x64_thunks thunks;
+    struct code_trace trace;
 };
 
 #define X64_CODE_BYTES ((size_t)96 << 20)
+
+/* --- dump.c: what is told to who asked. */
+struct x64_emit;
+void x64_trace_made(const struct x64_cache *cache, const struct x64_emit *e);
+void x64_trace_gone(const struct x64_cache *cache); /* all code of blocks */
+void x64_count_leaving(struct a64_cpu *cpu, uint64_t why);
 
 struct x64_contexts *x64_contexts_create(void);
 void x64_contexts_destroy(struct x64_contexts *contexts);

@@ -105,6 +105,7 @@ struct x64_emit {
     struct x64_asm a;
     struct a64_cpu *cpu;
     const struct x64_thunks *thunks;
+    const struct code_trace *trace;
     struct ir_block *block;
     const struct ir_node *nodes;
     unsigned n_nodes;
@@ -125,6 +126,7 @@ struct x64_emit {
     uint32_t body; /* where the code behind the poll begins */
     bool failed;   /* some table is full: the block is left to the interpreter */
 
+    uint32_t node_at[X64_MAX_REFS], stub_at[X64_MAX_STUBS]; /* where their code begins */
     uint16_t
         observer[X64_MAX_REFS]; /* the last node up to here that may see or show guest registers */
     ir_ref alias[X64_MAX_REFS];
@@ -242,6 +244,8 @@ void x64_reloc(struct x64_emit *e, uint32_t rel32, const void *to);
 void x64_v_literal(struct x64_emit *e, uint32_t op, int reg, int vvvv,
                    v128 value); /* a vector instruction with a constant */
 void x64_emit_literals(struct x64_emit *e);
+void x64_count(struct x64_emit *e,
+               size_t offset); /* in struct x64_stats, when asked for; uses RAX */
 void x64_set_pc(struct x64_emit *e, uint64_t pc); /* uses RAX */
 
 #endif

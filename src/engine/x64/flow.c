@@ -221,7 +221,7 @@ static void jump_far(struct x64_emit *e, uint64_t target)
     x64_patch_here(a, poll);
     x64_patch_here(a, miss);
     x64_set_pc(e, target);
-    jump_out(e, e->thunks->leave_go);
+    jump_out(e, e->thunks->leave_go[X64_LEFT_FAR]);
 }
 
 /* Inside the page: a jump that is linked when the target is there (cache.c); until then it goes to the code behind it. */
@@ -243,7 +243,7 @@ static void jump_near(struct x64_emit *e, uint64_t target)
     x64_mov_ri(a, RAX, (uintptr_t)e->block);
     x64_store(a, 1, RAX, CPU_FIELD(x64.from));
     x64_store_imm(a, 0, CPU_FIELD(x64.from_exit), (int32_t)e->n_exits);
-    jump_out(e, e->thunks->leave_go);
+    jump_out(e, e->thunks->leave_go[X64_LEFT_UNLINKED]);
     e->n_exits++;
 }
 
@@ -315,6 +315,7 @@ static void call_helper(struct x64_emit *e, ir_ref node, const struct ir_node *n
     x64_store_dirty(e);
     x64_keep_in_frame(e);
     x64_spill_for_call(e);
+    x64_count(e, offsetof(struct x64_stats, helper[n->d]));
     x64_set_pc(e, e->block->pc + 4ull * n->insn);
     x64_lea(a, 1, RDI, CPU_OFFSET(0));
     x64_lea(a, 1, RSI, FRAME(FRAME_ARGS + 48));
@@ -331,7 +332,7 @@ static void call_helper(struct x64_emit *e, ir_ref node, const struct ir_node *n
         return;
     }
     e->helper_exits[e->n_helper_exits++] = (struct x64_exit){
-        .rel32 = leave, .pc = e->block->pc + 4ull * (n->insn + 1u)};
+        .rel32 = leave, .stub = n->d, .pc = e->block->pc + 4ull * (n->insn + 1u)};
     /* What is needed later has left guest memory, which the helper may have written. */
     x64_forget_memory(e);
     if (e->val[node].last > e->now) {
@@ -346,10 +347,11 @@ static void helper_stubs(struct x64_emit *e)
 
     for (unsigned i = 0; i < e->n_helper_exits; i++) {
         x64_patch_here(a, e->helper_exits[i].rel32);
+        x64_mov_ri(a, RDX, X64_LEFT_HELPER + e->helper_exits[i].stub);
         x64_alu_ri(a, 0, ALU_CMP, RAX, IR_END);
         x64_reloc(e, x64_jcc(a, CC_NE), e->thunks->leave_eax);
         x64_set_pc(e, e->helper_exits[i].pc);
-        jump_out(e, e->thunks->leave_go);
+        jump_out(e, e->thunks->leave_go_edx);
     }
 }
 
@@ -367,6 +369,7 @@ static void stub_sp(struct x64_emit *e, const struct x64_stub *stub)
     x64_lea(a, 1, RDI, CPU_OFFSET(0));
     x64_mov_ri(a, RAX, (uintptr_t)sp_fault);
     x64_call_r(a, RAX);
+    x64_mov_ri(a, RDX, X64_LEFT_SP);
     jump_out(e, e->thunks->leave_eax);
 }
 
@@ -376,6 +379,7 @@ void x64_emit_stubs(struct x64_emit *e)
 {
     for (unsigned i = 0; i < e->n_stubs && !e->failed; i++) {
         struct x64_stub *const stub = &e->stubs[i];
+        e->stub_at[i] = x64_here(&e->a);
         x64_patch_here(&e->a, stub->jump);
         if (stub->jump2 != 0) {
             x64_patch_here(&e->a, stub->jump2);
@@ -387,7 +391,7 @@ void x64_emit_stubs(struct x64_emit *e)
             break;
         case STUB_POLL:
             x64_set_pc(e, e->block->pc);
-            jump_out(e, e->thunks->leave_go);
+            jump_out(e, e->thunks->leave_go[X64_LEFT_POLL]);
             break;
         case STUB_INDIRECT:
             stub_indirect(e, stub);

@@ -4,8 +4,9 @@
 
 #include "engine/x64/x64.h"
 
-struct x64_cache *x64_cache_create(void)
+struct x64_cache *x64_cache_create(size_t bytes, const struct code_trace *trace)
 {
+    (void)bytes, (void)trace;
     return NULL;
 }
 
@@ -35,20 +36,22 @@ void x64_free_code(struct ir_block *block)
     (void)block;
 }
 
-void x64_link(struct x64_cache *cache, struct ir_block *from, unsigned exit, struct ir_block *to)
+bool x64_link(struct x64_cache *cache, struct ir_block *from, unsigned exit, struct ir_block *to)
 {
     (void)cache, (void)from, (void)exit, (void)to;
+    return false;
 }
 
 bool x64_cpu_create(struct a64_cpu *cpu)
 {
-    (void)cpu;
-    return true;
+    cpu->x64.stats = calloc(1, sizeof(*cpu->x64.stats));
+    return cpu->x64.stats != NULL;
 }
 
 void x64_cpu_destroy(struct a64_cpu *cpu)
 {
-    (void)cpu;
+    free(cpu->x64.stats);
+    cpu->x64.stats = NULL;
 }
 
 enum ir_next x64_run(struct x64_cache *cache, struct a64_cpu *cpu, const struct ir_block *block)

@@ -70,6 +70,26 @@ static enum ir_next interpret_one(struct a64_cpu *cpu)
     return next;
 }
 
+/* Before the access, which fills the TLB. */
+static void count_slow(struct a64_cpu *cpu, uint64_t va, unsigned size,
+                       const struct x64_access *access)
+{
+    const unsigned index = (access->flags & IR_MEM_UNPRIV) != 0 ? cpu->mmu_index_unpriv
+                                                                : cpu->mmu_index;
+    const struct tlb_entry *const entry = tlb_slot(cpu, index, va);
+    const uint64_t tag = access->op == IR_STORE ? entry->write : entry->read;
+    enum x64_slow why = X64_SLOW_MISS;
+
+    if ((va & ~MMU_PAGE_MASK) + size > MMU_PAGE_SIZE) {
+        why = X64_SLOW_CROSSES;
+    } else if (tag == (va | TLB_TAG)) {
+        why = X64_SLOW_UNALIGNED;
+    } else if (tlb_matches(tag, va)) {
+        why = X64_SLOW_FLAGGED;
+    }
+    cpu->x64.stats->slow[why]++;
+}
+
 static int slow_access(struct a64_cpu *cpu, struct frame_view *frame,
                        const struct x64_access *access)
 {
@@ -79,11 +99,16 @@ static int slow_access(struct a64_cpu *cpu, struct frame_view *frame,
     bool ok;
 
     if (access->op == IR_VOP) { /* pc is the function's number */
+        cpu->x64.stats->rare[access->pc]++;
         ir_vops[access->pc].fn(cpu, result, &frame->args[0], &frame->args[1], &frame->args[2],
                                access->iss);
         return IR_NEXT;
     }
     cpu->pc = access->pc;
+    cpu->x64.stats->access[access->op]++;
+    if (access->op == IR_LOAD || access->op == IR_STORE) {
+        count_slow(cpu, va, 1u << size, access);
+    }
     if (access->op != IR_LOAD && access->op != IR_LDX && hits_block(cpu, va, 1u << size, access)) {
         return (int)interpret_one(cpu);
     }
@@ -116,12 +141,11 @@ static int slow_access(struct a64_cpu *cpu, struct frame_view *frame,
     return ok ? (int)IR_NEXT : (int)exc_abort(cpu, access->iss);
 }
 
-static int canonical_pc(struct a64_cpu *cpu)
+static void canonical_pc(struct a64_cpu *cpu)
 {
     if (ir_sext(cpu->pc, 56) != cpu->pc) {
         cpu->pc = cpu_branch_address(cpu, cpu->pc);
     }
-    return IR_GO;
 }
 
 /* --- Code ------------------------------------------------------------------------------------------------------------------------ */
@@ -150,10 +174,18 @@ void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
     x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
     x64_mov_ri(a, RAX, (uintptr_t)canonical_pc);
     x64_call_r(a, RAX);
-    const uint32_t over = x64_jmp(a);
-    out->leave_go = x64_here(a);
+    x64_mov_ri(a, RDX, X64_LEFT_INDIRECT);
+    uint32_t to_go[X64_LEAVE_GO_COUNT + 1] = {x64_jmp(a)};
+    for (unsigned why = 0; why < X64_LEAVE_GO_COUNT; why++) {
+        out->leave_go[why] = x64_here(a);
+        x64_mov_ri(a, RDX, why);
+        to_go[why + 1] = x64_jmp(a);
+    }
+    for (unsigned i = 0; i <= X64_LEAVE_GO_COUNT; i++) {
+        x64_patch_here(a, to_go[i]);
+    }
+    out->leave_go_edx = x64_here(a);
     x64_mov_ri(a, RAX, IR_GO);
-    x64_patch_here(a, over);
     out->leave_eax = x64_here(a);
     x64_alu_ri(a, 1, ALU_ADD, RSP, FRAME_SIZE + 8);
     for (unsigned i = N(kept_by_c); i-- > 0;) {
@@ -189,5 +221,6 @@ void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
     x64_jmp_r(a, RAX);
     x64_patch_here(a, leave);
     x64_alu_ri(a, 1, ALU_ADD, RSP, 8);
+    x64_mov_ri(a, RDX, X64_LEFT_ACCESS);
     x64_jmp_to(a, out->leave_eax);
 }

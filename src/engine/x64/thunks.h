@@ -18,6 +18,7 @@
 
 #include "engine/cpu.h"
 #include "engine/ir/ir.h"
+#include "engine/x64/stats.h"
 
 #define X64_FRAME_SLOTS 192
 enum {
@@ -41,12 +42,20 @@ struct x64_access {
 } __attribute__((packed)); /* it lies in the code, at no alignment */
 _Static_assert(sizeof(struct x64_access) == 24, "no padding goes into the code");
 
+#define X64_LEAVE_GO_COUNT (X64_LEFT_FAR + 1)
+
+struct x64_leaving { /* in RAX and RDX */
+    uint64_t next;   /* bits 31:0: enum ir_next */
+    uint64_t why;    /* enum x64_left */
+};
+
 struct x64_thunks {
-    /* enter(cpu + bias, body, TLB entries): the enum ir_next with which the code left. */
-    int (*enter)(void *cpu, const void *body, const void *tlb);
-    const void *leave_go;       /* jump here: IR_GO */
-    const void *leave_eax;      /* jump here: EAX is the enum ir_next */
-    const void *leave_indirect; /* jump here: makes cpu->pc canonical, then IR_GO */
+    /* enter(cpu + bias, body, TLB entries) */
+    struct x64_leaving (*enter)(void *cpu, const void *body, const void *tlb);
+    const void *leave_go[X64_LEAVE_GO_COUNT]; /* jump here: IR_GO, by why */
+    const void *leave_go_edx;                 /* ... EDX is why */
+    const void *leave_eax;                    /* jump here: EAX is the enum ir_next, EDX why */
+    const void *leave_indirect;               /* jump here: makes cpu->pc canonical, then IR_GO */
     /* Call here, with FRAME_VA and the operands in FRAME_ARGS; a struct x64_access follows the call. Comes back behind it with the
      * result in FRAME_ARGS[3] and all registers but RAX, RCX, XMM0 and XMM1 kept, or leaves. */
     const void *slow_access;
@@ -55,7 +64,8 @@ struct x64_thunks {
 /* Emits them into a (at the address where they will stay: position independent but for rel32 inside). Offsets in out. */
 struct x64_asm;
 struct x64_thunk_offsets {
-    uint32_t enter, leave_go, leave_eax, leave_indirect, slow_access;
+    uint32_t enter, leave_go[X64_LEAVE_GO_COUNT], leave_go_edx, leave_eax, leave_indirect,
+        slow_access;
 };
 void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out);
 

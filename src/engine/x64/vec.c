@@ -245,6 +245,7 @@ static void call_vop(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     x64_lea(a, 1, RCX, mb);
     x64_lea(a, 1, R8, mc);
     x64_mov_ri(a, R9, n->imm);
+    x64_count(e, offsetof(struct x64_stats, vop[n->d]));
     x64_mov_ri(a, RAX, (uintptr_t)ir_vops[n->d].fn);
     x64_call_r(a, RAX);
     e->locked[INT] = 0;

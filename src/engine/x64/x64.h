@@ -8,9 +8,11 @@
 
 #include "engine/a64/block.h"
 #include "engine/cpu.h"
+#include "engine/x64/stats.h"
 
 /* --- The code memory of one code cache. Calls are under the cache's lock but for x64_run(). */
-struct x64_cache *x64_cache_create(void); /* NULL: nothing can be emitted */
+/* bytes of code memory, 0: as many as usual. NULL: nothing can be emitted. */
+struct x64_cache *x64_cache_create(size_t bytes, const struct code_trace *trace);
 void x64_cache_destroy(struct x64_cache *cache);
 void x64_cache_empty(struct x64_cache *cache); /* all vCPUs are stopped, and all blocks are gone */
 
@@ -21,8 +23,8 @@ void x64_compile(struct x64_cache *cache, struct a64_cpu *cpu, struct ir_block *
 void x64_unlink(struct x64_cache *cache, struct ir_block *block);
 void x64_free_code(struct ir_block *block);
 
-/* Lets the exit with which emitted code was left (cpu->x64.from) jump to `to` directly, if it leads there. */
-void x64_link(struct x64_cache *cache, struct ir_block *from, unsigned exit, struct ir_block *to);
+/* Lets the exit with which emitted code was left (cpu->x64.from) jump to `to` directly, if it leads there. True: linked. */
+bool x64_link(struct x64_cache *cache, struct ir_block *from, unsigned exit, struct ir_block *to);
 
 /* --- vCPUs */
 bool x64_cpu_create(struct a64_cpu *cpu); /* false: out of memory */
