@@ -186,7 +186,8 @@ void vm_vcpu_run(struct vcpu *vcpu)
     cpu->exit = (struct cpu_exit){0};
     cpu->run_epoch = atomic_fetch_add_explicit(&vcpu->vm->run_epoch, 1, memory_order_relaxed) + 1;
     cpu_update_mode(cpu);
-    x64_drop_contexts(cpu, -1, true); /* code is compared with memory again in each run */
+    x64_drop_contexts(cpu, -1, true,
+                      X64_BOTH_HALVES); /* code is compared with memory again in each run */
     const uint32_t client_mxcsr = fp_flags_enter();
     vm_enter_guest(vcpu);
     cpu->in_guest = true;

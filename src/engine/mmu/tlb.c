@@ -359,34 +359,39 @@ static unsigned regime_of(unsigned index)
                                   : MMU_REGIME_E20;
 }
 
-/* --- Where code was found */
+/* --- Where code was found --- */
 
-#define CODE_REGION_LOG2 21
-
-static unsigned code_filter_bit(uint64_t va)
+static unsigned code_page_bit(uint64_t va)
 {
-    return (unsigned)(hash((va & MMU_VA_MASK) >> CODE_REGION_LOG2) % TLB_CODE_FILTER_BITS);
+    return (unsigned)(hash((va & MMU_VA_MASK) >> MMU_PAGE_LOG2) % TLB_CODE_FILTER_BITS);
 }
 
-static bool has_larger_leaves(const struct mmu *mmu)
+/* Code may have been found in the leaf that translates va. Of a page that is known by its own bit; a larger leaf may hold any. */
+static bool leaf_may_hold_code(const struct mmu *mmu, uint64_t va)
 {
-    uint64_t sizes = 0;
-
-    for (unsigned index = 0; index < MMU_INDEX_COUNT; index++) {
-        sizes |= mmu->tables[index].sizes;
-    }
-    return sizes >> (CODE_REGION_LOG2 + 1) != 0;
-}
-
-static bool may_hold_code(const struct mmu *mmu, uint64_t va, uint64_t size)
-{
-    const uint64_t regions = (size >> CODE_REGION_LOG2) + 2;
-
-    if (regions > TLB_CODE_FILTER_BITS || has_larger_leaves(mmu)) {
+    if (test_bit(mmu->code_pages, code_page_bit(va))) {
         return true;
     }
-    for (uint64_t i = 0; i < regions; i++) {
-        if (test_bit(mmu->code_filter, code_filter_bit(va + (i << CODE_REGION_LOG2)))) {
+    for (unsigned index = 0; index < MMU_INDEX_COUNT; index++) {
+        const struct tlb_table *const table = &mmu->tables[index];
+        for (uint64_t sizes = table->sizes; sizes != 0; sizes &= sizes - 1) {
+            if (test_bit(table->large_filter, filter_bit(va, (unsigned)__builtin_ctzll(sizes)))) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+#define CODE_RANGE_PAGES 64u /* more are not looked at one by one */
+
+static bool range_may_hold_code(const struct mmu *mmu, uint64_t va, uint64_t size)
+{
+    if (size >> MMU_PAGE_LOG2 > CODE_RANGE_PAGES) {
+        return true;
+    }
+    for (uint64_t at = 0; at < size; at += MMU_PAGE_SIZE) {
+        if (leaf_may_hold_code(mmu, va + at)) {
             return true;
         }
     }
@@ -395,7 +400,7 @@ static bool may_hold_code(const struct mmu *mmu, uint64_t va, uint64_t size)
 
 bool mmu_fetch_is_global(struct a64_cpu *cpu, uint64_t va)
 {
-    set_bit(cpu->mmu->code_filter, code_filter_bit(va));
+    set_bit(cpu->mmu->code_pages, code_page_bit(va));
     return (tlb_slot_info(cpu, cpu->mmu_index, va)->flags & TLB_GLOBAL) != 0;
 }
 
@@ -404,25 +409,27 @@ unsigned mmu_current_asid(const struct a64_cpu *cpu)
     return asid_of_index(cpu->mmu, cpu->mmu_index);
 }
 
-/* Emitted code remembers what fetches were translated to. */
+/* Emitted code remembers what fetches were translated to. Before the tables forget the leaves. */
 static void forget_code(struct a64_cpu *cpu, const struct mmu_flush *flush)
 {
+    const unsigned half = (flush->va >> 55 & 1) != 0 ? X64_UPPER_HALF : X64_LOWER_HALF;
+
     switch ((enum mmu_flush_kind)flush->kind) {
     case MMU_FLUSH_ALL:
-        x64_drop_contexts(cpu, -1, true);
-        memset(cpu->mmu->code_filter, 0, sizeof(cpu->mmu->code_filter));
+        x64_drop_contexts(cpu, -1, true, X64_BOTH_HALVES);
+        memset(cpu->mmu->code_pages, 0, sizeof(cpu->mmu->code_pages));
         break;
     case MMU_FLUSH_ASID:
-        x64_drop_contexts(cpu, flush->asid, false);
+        x64_drop_contexts(cpu, flush->asid, false, X64_BOTH_HALVES);
         break;
     case MMU_FLUSH_VA:
-        if (may_hold_code(cpu->mmu, flush->va, 0)) {
-            x64_drop_contexts(cpu, flush->asid, true);
+        if (leaf_may_hold_code(cpu->mmu, flush->va)) {
+            x64_drop_contexts(cpu, flush->asid, true, half);
         }
         break;
     case MMU_FLUSH_RANGE:
-        if (may_hold_code(cpu->mmu, flush->va, flush->size)) {
-            x64_drop_contexts(cpu, flush->asid, true);
+        if (range_may_hold_code(cpu->mmu, flush->va, flush->size)) {
+            x64_drop_contexts(cpu, flush->asid, true, X64_BOTH_HALVES);
         }
         break;
     }
@@ -456,8 +463,8 @@ static void flush_tables(struct a64_cpu *cpu, const struct mmu_flush *flush)
 
 void mmu_flush(struct a64_cpu *cpu, const struct mmu_flush *flush)
 {
-    flush_tables(cpu, flush);
     forget_code(cpu, flush);
+    flush_tables(cpu, flush);
 }
 
 void mmu_flush_all(struct a64_cpu *cpu)

@@ -82,7 +82,7 @@ struct tlb_writer {
     uint32_t where; /* translation context and slot, plus 1; 0: none */
 };
 
-#define TLB_CODE_FILTER_BITS 1024u
+#define TLB_CODE_FILTER_BITS 32768u
 
 struct mmu {
     struct tlb_table *tables; /* MMU_INDEX_COUNT of them; memory appears as it is touched */
@@ -97,7 +97,8 @@ struct mmu {
                [TLB_WRITER_WAYS]; /* entries that may be written through, by host page */
     uint64_t writers_lost[TLB_WRITER_SETS / 64]; /* sets that have forgotten some */
 
-    uint64_t code_filter[TLB_CODE_FILTER_BITS / 64]; /* where code has been found, by 2 MiB */
+    uint64_t
+        code_pages[TLB_CODE_FILTER_BITS / 64]; /* where code has been found, by hash of the page */
 
     struct mmu_bus *bus;
     struct a64_cpu *bus_next; /* guarded by the bus */

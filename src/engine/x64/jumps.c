@@ -19,7 +19,8 @@
 struct context {
     bool live;
     uint32_t mode;
-    int asid; /* -1: no entry depends on it */
+    int asid;        /* -1: no entry depends on it */
+    unsigned halves; /* of the address space, where entries lie */
     uint64_t used;
     unsigned n_log; /* slots that were written; more than LOG_LENGTH: not all are in the log */
     uint16_t log[LOG_LENGTH];
@@ -112,13 +113,14 @@ void x64_select_context(struct a64_cpu *cpu)
         found->live = true;
         found->mode = cpu->mode_key;
         found->asid = -1;
+        found->halves = 0;
     }
     found->used = ++contexts->clock;
     contexts->current = found;
     cpu->x64.jumps = table_of(contexts, found);
 }
 
-void x64_drop_contexts(struct a64_cpu *cpu, int asid, bool global_too)
+void x64_drop_contexts(struct a64_cpu *cpu, int asid, bool global_too, unsigned halves)
 {
     struct x64_contexts *const contexts = cpu->x64.contexts;
 
@@ -127,7 +129,7 @@ void x64_drop_contexts(struct a64_cpu *cpu, int asid, bool global_too)
     }
     for (unsigned i = 0; i < CONTEXTS; i++) {
         struct context *const c = &contexts->list[i];
-        if (c->asid < 0 ? global_too : asid < 0 || c->asid == asid) {
+        if ((c->halves & halves) != 0 && (c->asid < 0 ? global_too : asid < 0 || c->asid == asid)) {
             c->live = false;
         }
     }
@@ -146,6 +148,7 @@ void x64_remember(struct a64_cpu *cpu, struct ir_block *block, unsigned btype, b
     if (!global && c->asid < 0) {
         c->asid = (int)mmu_current_asid(cpu);
     }
+    c->halves |= (block->pc >> 55 & 1) != 0 ? X64_UPPER_HALF : X64_LOWER_HALF;
     const unsigned slot = t * X64_JUMP_ENTRIES + X64_JUMP_SLOT(block->pc);
     struct x64_jump *const jump = &cpu->x64.jumps[slot];
     if (c->n_log < LOG_LENGTH) {

@@ -75,7 +75,7 @@ void x64_select_context(struct a64_cpu *cpu)
     (void)cpu;
 }
 
-void x64_drop_contexts(struct a64_cpu *cpu, int asid, bool global_too)
+void x64_drop_contexts(struct a64_cpu *cpu, int asid, bool global_too, unsigned halves)
 {
-    (void)cpu, (void)asid, (void)global_too;
+    (void)cpu, (void)asid, (void)global_too, (void)halves;
 }

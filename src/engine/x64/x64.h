@@ -42,7 +42,9 @@ void x64_forget_block(struct a64_cpu *cpu,
                       const struct ir_block *block); /* any thread, under the code cache's lock */
 void x64_select_context(struct a64_cpu *cpu);        /* the tables of the present mode and ASID */
 
-/* TLB maintenance: asid < 0: of any. */
-void x64_drop_contexts(struct a64_cpu *cpu, int asid, bool global_too);
+/* TLB maintenance: the contexts that depend on the ASID (< 0: any), with global_too those that depend on none as well; only such as
+ * know code in one of these halves of the address space. */
+enum { X64_LOWER_HALF = 1, X64_UPPER_HALF = 2, X64_BOTH_HALVES = 3 };
+void x64_drop_contexts(struct a64_cpu *cpu, int asid, bool global_too, unsigned halves);
 
 #endif
