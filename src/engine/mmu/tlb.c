@@ -231,9 +231,10 @@ void tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va, const struct mmu
         if (mmu_watchpoint_on_page(mmu, va)) {
             flags |= TLB_WATCHED;
         }
-        /* Emitted code checks alignment where all memory is Device (MODE_ALIGNED), not for single pages. */
+        /* Emitted code looks at no attributes: while stage 1 is on, what is Device or not Write-Back goes the long way. Without
+         * stage 1 it checks alignment, and leaves exclusives and atomics to others (MODE_ALIGNED). */
         const bool slow = (flags & TLB_WATCHED) != 0 ||
-                          ((flags & TLB_DEVICE) != 0 && stage1_is_on(cpu, index));
+                          ((flags & TLB_WB) == 0 && stage1_is_on(cpu, index));
         const uint64_t data_tag = slow ? tag & ~TLB_SLOW : tag;
         e->read = (page->allowed & ALLOW_READ) != 0 ? data_tag : 0;
         e->write = 0;

@@ -52,21 +52,28 @@ static bool condition_met(const struct a64_cpu *cpu, enum timer timer)
     return count_of(cpu, timer) >= cpu->sys[timers[timer].cval];
 }
 
-uint64_t timer_read_ctl(const struct a64_cpu *cpu, enum timer timer)
+void timer_changed(struct a64_cpu *cpu)
+{
+    cpu_request(cpu, CPU_REQUEST_TIMER);
+}
+
+uint64_t timer_read_ctl(struct a64_cpu *cpu, enum timer timer)
 {
     const uint64_t ctl = cpu->sys[timers[timer].ctl] & (CTL_ENABLE | CTL_IMASK);
 
-    return (ctl & CTL_ENABLE) != 0 && condition_met(cpu, timer) ? ctl | CTL_ISTATUS : ctl;
+    if ((ctl & CTL_ENABLE) == 0 || !condition_met(cpu, timer)) {
+        return ctl;
+    }
+    /* Who has seen the condition finds the interrupt pending, however late the timer thread is. */
+    if ((ctl & CTL_IMASK) == 0 && cpu->vm->gic != NULL) {
+        timer_changed(cpu);
+    }
+    return ctl | CTL_ISTATUS;
 }
 
 uint64_t timer_read_tval(const struct a64_cpu *cpu, enum timer timer)
 {
     return (uint32_t)(cpu->sys[timers[timer].cval] - count_of(cpu, timer));
-}
-
-void timer_changed(struct a64_cpu *cpu)
-{
-    cpu_request(cpu, CPU_REQUEST_TIMER);
 }
 
 void timer_write_ctl(struct a64_cpu *cpu, enum timer timer, uint64_t value)

@@ -12,7 +12,7 @@ uint64_t timer_cntpct(const struct a64_cpu *cpu);
 uint64_t timer_cntvct(const struct a64_cpu *cpu);
 
 /* CTL with ISTATUS; TVAL. */
-uint64_t timer_read_ctl(const struct a64_cpu *cpu, enum timer timer);
+uint64_t timer_read_ctl(struct a64_cpu *cpu, enum timer timer);
 uint64_t timer_read_tval(const struct a64_cpu *cpu, enum timer timer);
 
 /* After any change of a timer's registers or offset: has the timers looked at at the next poll. */

@@ -47,7 +47,8 @@ enum x64_stub_kind {
     STUB_LOAD,
     STUB_STORE,
     STUB_SP,
-    STUB_VOP
+    STUB_VOP,
+    STUB_ATOMIC
 };
 
 struct x64_where {
@@ -222,6 +223,7 @@ void x64_materialize(struct x64_emit *e, ir_ref ref, int reg); /* a lazy integer
 /* --- mem.c */
 void x64_emit_mem(struct x64_emit *e, ir_ref node);
 void x64_stub_mem(struct x64_emit *e, struct x64_stub *stub);
+void x64_stub_atomic(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_vop(struct x64_emit *e, const struct x64_stub *stub);
 
 /* --- vec.c */

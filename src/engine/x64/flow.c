@@ -403,6 +403,9 @@ void x64_emit_stubs(struct x64_emit *e)
         case STUB_SP:
             stub_sp(e, stub);
             break;
+        case STUB_ATOMIC:
+            x64_stub_atomic(e, stub);
+            break;
         case STUB_VOP:
             x64_stub_vop(e, stub);
             break;

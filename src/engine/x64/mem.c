@@ -10,6 +10,8 @@
  *
  * Everything else is done by the same functions that the interpreter calls.
  */
+#include "engine/x64/mem.h"
+
 #include "engine/mmu/tlb.h"
 #include "engine/x64/emit.h"
 
@@ -19,15 +21,7 @@
 #define ENTRY_SHIFT 5 /* log2 of the size of an entry */
 #define SLOT_MASK   ((TLB_SLOTS - 1) << ENTRY_SHIFT)
 
-struct place {
-    int base, table;
-    int32_t disp;
-    unsigned size, flags, align;
-    bool is_store;
-};
-
-/* Compares, with a jump to the stub. After it [RAX + base + disp] is the byte. */
-static void check(struct x64_emit *e, const struct place *p, struct x64_stub *stub)
+void x64_check_place(struct x64_emit *e, const struct x64_place *p, struct x64_stub *stub)
 {
     struct x64_asm *const a = &e->a;
     const unsigned bytes = 1u << p->size;
@@ -110,7 +104,7 @@ static void move_in_vector(struct x64_emit *e, int rd, struct x64_mem m, unsigne
 static void emit_load(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     const enum x64_class cls = (enum x64_class)e->val[node].cls;
-    struct place p = {.size = n->type, .flags = n->flags, .align = n->d};
+    struct x64_place p = {.size = n->type, .flags = n->flags, .align = n->d};
     ir_ref base;
 
     x64_split_address(e, n->a, &base, &p.disp);
@@ -121,7 +115,7 @@ static void emit_load(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     stub->base = (int8_t)p.base;
     stub->disp = p.disp;
     stub->reg = (int8_t)rd;
-    check(e, &p, stub);
+    x64_check_place(e, &p, stub);
     const struct x64_mem m = x64_at_index(RAX, p.base, 0, p.disp);
     if (cls == VEC) {
         move_in_vector(e, rd, m, n->type);
@@ -141,7 +135,7 @@ static void barrier(struct x64_emit *e)
 static void emit_store(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     struct x64_asm *const a = &e->a;
-    struct place p = {.size = n->type, .flags = n->flags, .align = n->d, .is_store = true};
+    struct x64_place p = {.size = n->type, .flags = n->flags, .align = n->d, .is_store = true};
     unsigned lane;
     ir_ref base;
     int32_t imm;
@@ -166,7 +160,7 @@ static void emit_store(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     stub->value_reg = (int8_t)value;
     stub->value_is_vector = vector;
     stub->target = immediate ? (uint64_t)imm : 0;
-    check(e, &p, stub);
+    x64_check_place(e, &p, stub);
     const struct x64_mem m = x64_at_index(RAX, p.base, 0, p.disp);
     if (vector) {
         switch (n->type) {
@@ -296,6 +290,19 @@ void x64_stub_vop(struct x64_emit *e, const struct x64_stub *stub)
     x64_jmp_to(&e->a, stub->resume);
 }
 
+void x64_stub_atomic(struct x64_emit *e, const struct x64_stub *stub)
+{
+    x64_stub_stores(e, stub);
+    for (unsigned i = 0; i < 2; i++) {
+        if (stub->operands[i] != NOREG) {
+            x64_store(&e->a, 1, stub->operands[i], FRAME(FRAME_ARGS + 16 * i));
+        }
+    }
+    call_slow(e, stub->node, stub->base, 0);
+    take_result(e, INT, stub->reg);
+    x64_jmp_to(&e->a, stub->resume);
+}
+
 static void operand_to_frame(struct x64_emit *e, ir_ref ref, bool vector, unsigned n)
 {
     const struct x64_mem to = FRAME(FRAME_ARGS + 16 * n);
@@ -347,7 +354,9 @@ void x64_emit_mem(struct x64_emit *e, ir_ref node)
         }
         break;
     default:
-        emit_atomic(e, node, n);
+        if (!x64_emit_atomic(e, node)) {
+            emit_atomic(e, node, n);
+        }
         break;
     }
 }

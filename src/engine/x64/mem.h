@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Inside src/engine/x64: the comparison with the TLB, for all kinds of accesses. */
+#ifndef ENGINE_X64_MEM_H
+#define ENGINE_X64_MEM_H
+
+#include "engine/x64/emit.h"
+
+/* An access of 1 << size bytes at base + disp; table: the register that holds the TLB's entries. */
+struct x64_place {
+    int base, table;
+    int32_t disp;
+    unsigned size, flags, align;
+    bool is_store;
+};
+
+/* Compares, with a jump to the stub. After it [RAX + base + disp] is the byte; RCX has been used. */
+void x64_check_place(struct x64_emit *e, const struct x64_place *p, struct x64_stub *stub);
+
+/* False: nothing was emitted, call the function in C. */
+bool x64_emit_atomic(struct x64_emit *e, ir_ref node);
+
+#endif
