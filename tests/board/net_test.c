@@ -344,6 +344,20 @@ TEST(configuration)
     rig_close(&rig);
 }
 
+TEST(two_cards_have_two_addresses)
+{
+    struct net_user_config config;
+
+    NEED(net_user_parse(&config, ""));
+    rig_open(&rig);
+    EXPECT(virtio_net_add_user(rig.board, &config));
+    EXPECT(virtio_net_add_user(rig.board, &config));
+    rig_start(&rig);
+    EXPECT_EQ(rig_read_config(&rig, 0, 4, 2), 0x0100);
+    EXPECT_EQ(rig_read_config(&rig, 1, 4, 2), 0x0200);
+    rig_close(&rig);
+}
+
 TEST(arp)
 {
     open_net("");
@@ -649,6 +663,7 @@ TEST(options)
     }
 }
 
-MAIN(T(configuration), T(arp), T(dhcp_gives_an_address), T(a_file_from_an_http_server_of_the_host),
-     T(nothing_leaves_a_restricted_network), T(a_tcp_forward), T(a_udp_forward), T(odd_frames),
-     T(a_driver_that_breaks_the_rules), T(frames_wait_for_buffers), T(options))
+MAIN(T(configuration), T(two_cards_have_two_addresses), T(arp), T(dhcp_gives_an_address),
+     T(a_file_from_an_http_server_of_the_host), T(nothing_leaves_a_restricted_network),
+     T(a_tcp_forward), T(a_udp_forward), T(odd_frames), T(a_driver_that_breaks_the_rules),
+     T(frames_wait_for_buffers), T(options))

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "map.h"
 #include "net_user.h"
 #include "virtio.h"
 #include "virtio_devices.h"
@@ -137,8 +138,9 @@ static const struct virtio_ops ops = {
 
 bool virtio_net_add_user(struct board *board, const struct net_user_config *user_config)
 {
-    /* Locally administered. Each user network has one guest, so that it need not differ from others. */
-    static const uint8_t none[6], chosen[6] = {0x02, 0x61, 0x76, 0x00, 0x00, 0x01};
+    /* Locally administered; the last byte is the device's place on the board. */
+    static const uint8_t none[6], chosen[6] = {0x02, 0x61, 0x76, 0x00, 0x00, 0x00};
+    const bool choose = memcmp(user_config->mac, none, sizeof(none)) == 0;
     struct net *const net = calloc(1, sizeof(*net));
     struct config config = {.status = LINK_UP};
 
@@ -146,15 +148,16 @@ bool virtio_net_add_user(struct board *board, const struct net_user_config *user
         board_warn("net: out of memory");
         return false;
     }
-    memcpy(config.mac,
-           memcmp(user_config->mac, none, sizeof(none)) == 0 ? chosen : user_config->mac,
-           sizeof(config.mac));
+    memcpy(config.mac, choose ? chosen : user_config->mac, sizeof(config.mac));
     net->user = net_user_create(board, user_config, received, net);
     if (net->user == NULL ||
         !virtio_add(board, &net->device, &ops, F_MAC | F_STATUS, &config, sizeof(config))) {
         net_user_destroy(net->user);
         free(net);
         return false;
+    }
+    if (choose) {
+        net->device.config[5] = (uint8_t)(net->device.board_device.intid - VIRTIO_INTID + 1);
     }
     return true;
 }
