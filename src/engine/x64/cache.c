@@ -35,6 +35,28 @@ static bool host_can(void)
            __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul") && has_lzcnt();
 }
 
+/* perf looks a name up in its map for memory without a file alone. The second mapping is a copy of the first. */
+static bool map_anonymous_twice(struct x64_cache *cache)
+{
+    void *const rw = mmap(NULL, cache->size, PROT_READ | PROT_WRITE,
+                          MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (rw == MAP_FAILED) {
+        return false;
+    }
+    void *const rx = mremap(rw, 0, cache->size, MREMAP_MAYMOVE);
+    if (rx == MAP_FAILED || mprotect(rx, cache->size, PROT_READ | PROT_EXEC) != 0) {
+        munmap(rw, cache->size);
+        if (rx != MAP_FAILED) {
+            munmap(rx, cache->size);
+        }
+        return false;
+    }
+    cache->rx = rx;
+    cache->rw = rw;
+    return true;
+}
+
 static bool map_twice(struct x64_cache *cache)
 {
     const int fd = memfd_create("a64-code", MFD_CLOEXEC);
@@ -94,7 +116,7 @@ struct x64_cache *x64_cache_create(size_t bytes, const struct code_trace *trace)
     }
     cache->size = bytes != 0 ? bytes : X64_CODE_BYTES;
     cache->trace = *trace;
-    if (!map_twice(cache)) {
+    if (!(cache->trace.code_made != NULL && map_anonymous_twice(cache)) && !map_twice(cache)) {
         free(cache);
         return NULL;
     }

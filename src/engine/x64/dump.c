@@ -112,8 +112,12 @@ static void listing(const struct x64_emit *e, const struct x64_code *code, const
     }
     for (unsigned i = 0; i < e->n_stubs; i++) {
         stub(e, &e->stubs[i]);
-        bytes(e, rw, e->stub_at[i], i + 1 < e->n_stubs ? e->stub_at[i + 1] : literals);
+        bytes(e, rw, e->stub_at[i], e->stub_at[i + 1]);
     }
+    if (e->n_helper_exits != 0) {
+        code_trace_print(e->trace, "  stubs of helpers that leave the block\n");
+    }
+    bytes(e, rw, e->stub_at[e->n_stubs], literals);
     for (unsigned i = 0; i < e->n_exits; i++) {
         code_trace_print(e->trace, "  exit %u: rel32 at %05x, to 0x%" PRIx64 "\n", i,
                          e->exits[i].rel32, e->exits[i].pc);

@@ -127,7 +127,7 @@ struct x64_emit {
     uint32_t body; /* where the code behind the poll begins */
     bool failed;   /* some table is full: the block is left to the interpreter */
 
-    uint32_t node_at[X64_MAX_REFS], stub_at[X64_MAX_STUBS]; /* where their code begins */
+    uint32_t node_at[X64_MAX_REFS], stub_at[X64_MAX_STUBS + 1]; /* where their code begins */
     uint16_t
         observer[X64_MAX_REFS]; /* the last node up to here that may see or show guest registers */
     ir_ref alias[X64_MAX_REFS];

@@ -411,6 +411,7 @@ void x64_emit_stubs(struct x64_emit *e)
             break;
         }
     }
+    e->stub_at[e->n_stubs] = x64_here(&e->a);
     helper_stubs(e);
 }
 
