@@ -261,8 +261,11 @@ class Devices:
         tap.result('what was synced outlives the process', None if kept == found else f'{found} is not {kept}')
 
     def console(self, tap):
-        text, status = boot.run(self.command('echo on $(cat /sys/class/tty/console/active); head -c 200000 /dev/zero | tr "\\\\0" x; echo end',
+        # Without the kernel's messages, which come in the middle of a line.
+        text, status = boot.run(self.command('dmesg -n 1; echo on $(cat /sys/class/tty/console/active); head -c 200000 /dev/zero | tr "\\\\0" x; echo end',
                                              console='hvc0'), self.options.timeout)
+        with open(self.path('hvc0.log'), 'w', encoding='utf-8') as file:
+            file.write(text)
         complaint = f'exit status {status}' if status != 0 else None
         if complaint is None and ('on hvc0' not in text or 'x' * 200000 + 'end' not in text or 'linux-guest: exit 0' not in text):
             complaint = 'the output is not complete'
