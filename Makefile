@@ -95,7 +95,7 @@ coverage: ## the tests with gcov: a summary, and HTML in build-coverage/coverage
 	    tools/dev/coverage $(BUILD)-coverage && exit $$status
 
 # The tests of libapplevisor, built for one macOS version and run on it.
-.PHONY: test-all-versions
+.PHONY: test-all-versions mac-check
 AV_VERSIONS := 11-0 12-1 13-0 15-0 15-2 26-0
 
 test-macos-%: ## libapplevisor's tests built for one macOS version: test-macos-11-0 to test-macos-26-0
@@ -111,6 +111,11 @@ coverage-macos-%: ## their coverage: a summary, and HTML in build-coverage-macos
 	@find $(BUILD)-coverage-macos-$* -name '*.gcda' -delete
 	@status=0; $(MESON_TEST) -C $(BUILD)-coverage-macos-$* --timeout-multiplier 5 --suite av || status=$$?; \
 	    tools/dev/coverage $(BUILD)-coverage-macos-$* && exit $$status
+
+mac-check: ## compile and link libapplevisor, the command and the examples for arm64-apple-macos; nothing is run
+	@$(SETUP) run test ci
+	@$(CONFIGURE) $(BUILD) tests=true $(MESON_OPTIONS)
+	@$(MESON_TEST) -C $(BUILD) mac
 
 bench: ## measure speed (bench/run)
 	$(call need,bench/run)

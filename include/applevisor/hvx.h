@@ -14,6 +14,9 @@
 
 AV_BEGIN_DECLS
 
+/** Exported from libhypervisor. */
+#define HVX_API __attribute__((visibility("default")))
+
 /** A VM beside the one of hv_vm_create(). */
 typedef struct hvx_vm hvx_vm;
 
@@ -27,7 +30,7 @@ typedef struct hvx_vm hvx_vm;
  * @return Else what hv_vm_create() returns, but never HV_BUSY.
  * Threads: any. Since: 0.1.
  */
-HV_API hv_return_t hvx_vm_create(hvx_vm **vm, hv_vm_config_t config);
+HVX_API hv_return_t hvx_vm_create(hvx_vm **vm, hv_vm_config_t config);
 
 /**
  * Destroys a VM of hvx_vm_create(). No thread may have it selected but the calling one, which has
@@ -39,7 +42,7 @@ HV_API hv_return_t hvx_vm_create(hvx_vm **vm, hv_vm_config_t config);
  * @retval HV_BAD_ARGUMENT vm is NULL.
  * Threads: any. Since: 0.1.
  */
-HV_API hv_return_t hvx_vm_destroy(hvx_vm *vm);
+HVX_API hv_return_t hvx_vm_destroy(hvx_vm *vm);
 
 /**
  * Makes every hv_ call of this thread that means "the VM" act on a VM of hvx_vm_create(), but for
@@ -50,7 +53,7 @@ HV_API hv_return_t hvx_vm_destroy(hvx_vm *vm);
  * @return What was selected before, to select it again afterwards.
  * Threads: any; concerns the calling one. Since: 0.1.
  */
-HV_API hvx_vm *hvx_vm_select(hvx_vm *vm);
+HVX_API hvx_vm *hvx_vm_select(hvx_vm *vm);
 
 /**
  * The reason of the last call that this thread was refused: which argument was wrong and what was
@@ -59,7 +62,7 @@ HV_API hvx_vm *hvx_vm_select(hvx_vm *vm);
  * @return Never NULL; "" if nothing was refused yet. Valid until the next refusal on this thread.
  * Threads: any. Since: 0.1.
  */
-HV_API const char *hvx_last_refusal(void);
+HVX_API const char *hvx_last_refusal(void);
 
 /**
  * The macOS version that the library acts as: that of the VM where there is one, else what HV_MACOS
@@ -68,7 +71,7 @@ HV_API const char *hvx_last_refusal(void);
  * @return major * 10000 + minor * 100.
  * Threads: any. Since: 0.1.
  */
-HV_API uint32_t hvx_macos(void);
+HVX_API uint32_t hvx_macos(void);
 
 AV_END_DECLS
 

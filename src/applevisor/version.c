@@ -15,6 +15,12 @@ const char *av_version(void)
     return STRING(AV_VERSION_MAJOR) "." STRING(AV_VERSION_MINOR) "." STRING(AV_VERSION_PATCH);
 }
 
+/* ticks * numer / denom, without an intermediate result that is larger than the final one. */
+static uint64_t scale(uint64_t ticks, uint32_t numer, uint32_t denom)
+{
+    return ticks / denom * numer + ticks % denom * numer / denom;
+}
+
 #ifdef __APPLE__
 
 /* One function that each version brought. They are linked weakly: NULL where the system is older. */
@@ -35,7 +41,7 @@ uint64_t framework_ticks_to_ns(uint64_t ticks)
     mach_timebase_info_data_t base;
 
     mach_timebase_info(&base);
-    return (uint64_t)((unsigned __int128)ticks * base.numer / base.denom);
+    return scale(ticks, base.numer, base.denom);
 }
 
 #else
@@ -48,7 +54,7 @@ uint32_t av_macos_version(void)
 /* libhypervisor's counter runs at 24 MHz, as Apple silicon's does. */
 uint64_t framework_ticks_to_ns(uint64_t ticks)
 {
-    return (uint64_t)((unsigned __int128)ticks * 125 / 3);
+    return scale(ticks, 125, 3);
 }
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include <elf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "applevisor.h"
+#include "elf64.h"
 
 /* The whole file in memory; the caller frees. NULL: complained. */
 static uint8_t *read_file(const char *path, size_t *size)

@@ -33,7 +33,7 @@ def function_names():
 
 def extension_names():
     with open(EXTENSIONS, encoding="utf-8") as file:
-        return sorted(re.findall(r"^HV_API [^;(]*?\b(hvx_\w+)\(", file.read(), re.M))
+        return sorted(re.findall(r"^HVX_API [^;(]*?\b(hvx_\w+)\(", file.read(), re.M))
 
 
 def node(name, functions, rest):
