@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "terminal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <termios.h>
 #include <unistd.h>
 
-/* File statics: a signal handler has no argument. Written before the handlers are there; raw_now by handlers too. */
+/*
+ * File statics: a signal handler has no argument. Written before the handlers are there, except for the two atomics: handlers run on any
+ * thread, and several at once. Whoever sets raw mode looks at raw_wanted afterwards, and whoever restores clears it before: so the
+ * last word is that of the restoring.
+ */
 static int terminal_fd = -1, pipe_fds[2] = {-1, -1};
 static struct termios cooked, raw;
-static volatile sig_atomic_t raw_now, raw_wanted;
+static atomic_int raw_now, raw_wanted;
+static_assert(ATOMIC_INT_LOCK_FREE == 2, "signal handlers may use no other");
 
 static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 static const int faults[] = {SIGSEGV, SIGBUS,  SIGILL,  SIGFPE,    SIGABRT, SIGTRAP, SIGSYS,
@@ -36,24 +43,33 @@ static void set_mode(const struct termios *mode)
 
 static void set_cooked(void)
 {
-    if (raw_now) {
-        raw_now = 0;
+    if (atomic_exchange(&raw_now, 0) != 0) {
         set_mode(&cooked);
     }
 }
 
 void terminal_restore(void)
 {
-    raw_wanted = 0;
+    atomic_store(&raw_wanted, 0);
     set_cooked();
+}
+
+/* again: whatever the mode was said to be. */
+static void set_raw(bool again)
+{
+    if (terminal_fd < 0 || (atomic_exchange(&raw_now, 1) != 0 && !again)) {
+        return;
+    }
+    set_mode(&raw);
+    if (atomic_load(&raw_wanted) == 0) {
+        set_cooked();
+    }
 }
 
 void terminal_make_raw(void)
 {
-    if (terminal_fd >= 0 && !raw_now) {
-        raw_wanted = raw_now = 1;
-        set_mode(&raw);
-    }
+    atomic_store(&raw_wanted, 1);
+    set_raw(false);
 }
 
 /* --- Signals ------------------------------------------------------------------------------------------------------------------ */
@@ -81,8 +97,10 @@ static void on_size(int number)
     }
 }
 
-/* A fault of ours, or a signal that nobody expects: what would have happened happens, with the terminal in order. The handler was reset by SA_RESETHAND, so that the
- * instruction faults again, or the raise() ends the process. */
+/*
+ * A fault of ours, or a signal that nobody expects: what would have happened happens, with the terminal in order. SA_RESETHAND has taken
+ * the handler away, so that the instruction faults again, or the raise() ends the process.
+ */
 static void on_fault(int number)
 {
     terminal_restore();
@@ -104,19 +122,21 @@ static void on_stop(int number)
                     &before); /* stops here, until SIGCONT; not in an orphaned process group */
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     sigaction(number, &mine, NULL);
-    if (raw_wanted) {
-        terminal_make_raw();
+    if (atomic_load(&raw_wanted) != 0) {
+        set_raw(false);
     }
     errno = saved;
 }
 
 static void on_continue(int number)
 {
+    const int saved = errno;
+
     (void)number;
-    raw_now = 0; /* after SIGSTOP the shell has set its own modes */
-    if (raw_wanted) {
-        terminal_make_raw();
+    if (atomic_load(&raw_wanted) != 0) {
+        set_raw(true); /* after SIGSTOP the shell has set its own modes */
     }
+    errno = saved;
 }
 
 static void catch_signal(int number, void (*handler)(int), int flags, struct sigaction *old)
