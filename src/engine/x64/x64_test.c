@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The translator where random programs (tests/blocks) seldom come: jump tables, links, full code memory, blocks that the emitter
+ * refuses, and the plan's rules. Guest programs run on both executors and have to end in the same state.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "engine/code.h"
+#include "engine/mmu/mmu.h"
+#include "engine/x64/cache.h"
+#include "engine/x64/emit.h"
+#include "vm/vm.h"
+
+static int failures;
+
+#define EXPECT(condition, ...)                                              \
+    do {                                                                    \
+        if (!(condition)) {                                                 \
+            failures++;                                                     \
+            fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #condition); \
+            fprintf(stderr, __VA_ARGS__);                                   \
+            fputc('\n', stderr);                                            \
+        }                                                                   \
+    } while (0)
+
+/* --- Guest programs: memory at 0, MMU off, EL1 ----------------------------------------------------------------------------------- */
+
+#define RAM_SIZE (1u << 20)
+#define VECTORS  0x800u
+#define START    0x1000u
+#define HVC(n)   (0xd4000002u | (uint32_t)(n) << 5)
+
+struct outcome {
+    struct cpu_exit exit;
+    uint64_t x[32], pc, esr, elr, far_;
+    v128 v[32];
+    uint32_t nzcv, fpsr, pstate;
+};
+
+static char text[1 << 16];
+static size_t text_length;
+
+static void collect(const char *line)
+{
+    const size_t n = strlen(line);
+
+    if (text_length + n < sizeof(text)) {
+        memcpy(text + text_length, line, n + 1);
+        text_length += n;
+    }
+}
+
+/* The number before a phrase of the statistics. */
+static unsigned long number_before(const char *phrase)
+{
+    const char *p = strstr(text, phrase);
+
+    while (p != NULL && p > text && p[-1] >= '0' && p[-1] <= '9') {
+        p--;
+    }
+    return p == NULL ? 0 : strtoul(p, NULL, 10);
+}
+
+static uint32_t *word(uint8_t *ram, uint32_t at)
+{
+    return (uint32_t *)(void *)(ram + at);
+}
+
+struct program {
+    void (*load)(uint8_t *ram);
+    void (*set)(struct a64_cpu *cpu);
+    size_t code_bytes;
+};
+
+static void run(const struct program *p, bool interpreter, struct outcome *out)
+{
+    uint8_t *const ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                              -1, 0);
+    const struct vm_config config = {
+        .ipa_bits = 40,
+        .granule_log2 = 12,
+        .interpreter = interpreter,
+        .code_bytes = p->code_bytes,
+        .trace = {.statistics = true, .text = collect},
+        .profile = vm_profile_by_name("max"),
+        .macos = 260000,
+    };
+    struct vm *vm = NULL;
+    struct vcpu *vcpu = NULL;
+
+    if (ram == MAP_FAILED || vm_create(&config, &vm) != VM_OK ||
+        vm_map(vm, ram, 0, RAM_SIZE, VM_READ | VM_WRITE | VM_EXEC) != VM_OK ||
+        vm_vcpu_create(vm, &vcpu) != VM_OK) {
+        fprintf(stderr, "out of memory\n");
+        exit(1);
+    }
+    for (uint32_t at = 0; at < 0x800; at += 4) {
+        *word(ram, VECTORS + at) = HVC(0x100 + at / 0x80);
+    }
+    p->load(ram);
+    struct a64_cpu *const cpu = &vcpu->cpu;
+    cpu->pc = START;
+    cpu->sys[SR_VBAR_EL1] = VECTORS;
+    cpu->sys[SR_CPACR_EL1] = 3u << 20;
+    p->set(cpu);
+    vm_vcpu_run(vcpu);
+    *out = (struct outcome){.exit = cpu->exit,
+                            .pc = cpu->pc,
+                            .esr = cpu->sys[SR_ESR_EL1],
+                            .elr = cpu->sys[SR_ELR_EL1],
+                            .far_ = cpu->sys[SR_FAR_EL1],
+                            .nzcv = cpu->nzcv,
+                            .fpsr = cpu->fpsr,
+                            .pstate = cpu->pstate};
+    memcpy(out->x, cpu->x, sizeof(out->x));
+    memcpy(out->v, cpu->v, sizeof(out->v));
+    vm_vcpu_destroy(vcpu);
+    text_length = 0;
+    text[0] = 0;
+    vm_destroy(vm);
+    munmap(ram, RAM_SIZE);
+}
+
+/* On both; the translator's outcome, and the text of its statistics. */
+static struct outcome run_both(const struct program *p, const char *name)
+{
+    struct outcome expected, got;
+
+    memset(&expected, 0, sizeof(expected));
+    memset(&got, 0, sizeof(got));
+    run(p, true, &expected);
+    run(p, false, &got);
+    EXPECT(got.pc == expected.pc, "%s: pc %llx, interpreter %llx", name, (unsigned long long)got.pc,
+           (unsigned long long)expected.pc);
+    EXPECT(memcmp(got.x, expected.x, sizeof(got.x)) == 0, "%s: X registers", name);
+    EXPECT(memcmp(got.v, expected.v, sizeof(got.v)) == 0, "%s: V registers", name);
+    EXPECT(got.exit.reason == expected.exit.reason && got.exit.syndrome == expected.exit.syndrome &&
+               got.exit.virtual_address == expected.exit.virtual_address &&
+               got.exit.physical_address == expected.exit.physical_address,
+           "%s: exit", name);
+    EXPECT(got.esr == expected.esr && got.elr == expected.elr && got.far_ == expected.far_,
+           "%s: exception", name);
+    EXPECT(got.nzcv == expected.nzcv && got.fpsr == expected.fpsr && got.pstate == expected.pstate,
+           "%s: flags", name);
+    return got;
+}
+
+/* BR to addresses that the entries of empty slots hold, or nearly: none may be taken for a block. */
+static uint64_t branch_target;
+
+static void load_branch(uint8_t *ram)
+{
+    *word(ram, 0) = HVC(7);
+    *word(ram, 4) = HVC(8);
+    *word(ram, START) = 0xd61f0000; /* br x0 */
+}
+
+static void set_branch(struct a64_cpu *cpu)
+{
+    cpu->x[0] = branch_target;
+}
+
+static void test_sentinels(void)
+{
+    static const uint64_t targets[] = {
+        0,          1,          2,
+        3,          4,          5,
+        0x4000,     0x4004,     UINT64_MAX - 3,
+        UINT64_MAX, 1ull << 55, 0x0100000000000004,
+    };
+    const struct program p = {.load = load_branch, .set = set_branch};
+    char name[40];
+
+    for (unsigned i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+        branch_target = targets[i];
+        snprintf(name, sizeof(name), "br %#llx", (unsigned long long)targets[i]);
+        run_both(&p, name);
+    }
+}
+
+/* Two functions whose addresses share a slot of the jump table, called in turn; each call finds its own. */
+#define FAR_APART (X64_JUMP_ENTRIES * 4)
+
+static void load_colliding(uint8_t *ram)
+{
+    static const uint32_t loop[] = {0xd63f0020 /* blr x1 */, 0xd63f0040 /* blr x2 */,
+                                    0xf1000463 /* subs x3, x3, #1 */, 0x54ffffa1 /* b.ne loop */,
+                                    HVC(1)};
+
+    memcpy(ram + START, loop, sizeof(loop));
+    *word(ram, 0x2000) = 0x91000484;             /* add x4, x4, #1 */
+    *word(ram, 0x2004) = 0xd65f03c0;             /* ret */
+    *word(ram, 0x2000 + FAR_APART) = 0x91000ca5; /* add x5, x5, #3 */
+    *word(ram, 0x2004 + FAR_APART) = 0xd65f03c0;
+}
+
+static void set_colliding(struct a64_cpu *cpu)
+{
+    cpu->x[1] = 0x2000;
+    cpu->x[2] = 0x2000 + FAR_APART;
+    cpu->x[3] = 1000;
+}
+
+static void test_colliding(void)
+{
+    const struct program p = {.load = load_colliding, .set = set_colliding};
+    const struct outcome got = run_both(&p, "colliding");
+
+    EXPECT(got.x[4] == 1000 && got.x[5] == 3000, "%llu %llu", (unsigned long long)got.x[4],
+           (unsigned long long)got.x[5]);
+}
+
+/* A loop of linked blocks that changes its own first instruction half way, without cache maintenance. */
+static void load_patching(uint8_t *ram)
+{
+    static const uint32_t loop[] = {
+        0x91000484, /* loop: add x4, x4, #1; later #2 */
+        0xf1000463, /* subs x3, x3, #1 */
+        0xeb06007f, /* cmp x3, x6 */
+        0x54000041, /* b.ne over */
+        0xb9000107, /* str w7, [x8] */
+        0x14000001, /* over: b next */
+        0xb5ffff43, /* next: cbnz x3, loop */
+        HVC(1),
+    };
+
+    memcpy(ram + START, loop, sizeof(loop));
+}
+
+static void set_patching(struct a64_cpu *cpu)
+{
+    cpu->x[3] = 100;
+    cpu->x[6] = 50;
+    cpu->x[7] = 0x91000884; /* add x4, x4, #2 */
+    cpu->x[8] = START;
+}
+
+static void test_patching(void)
+{
+    const struct program p = {.load = load_patching, .set = set_patching};
+    const struct outcome got = run_both(&p, "patching");
+
+    EXPECT(got.x[4] == 150, "%llu", (unsigned long long)got.x[4]);
+    EXPECT(number_before(" links made") >= 4, "blocks were linked, and again after the change\n%s",
+           text);
+    EXPECT(number_before(" blocks retired") >= 1, "%s", text);
+}
+
+/* More code than the memory for it holds. */
+#define N_SMALL 20000u
+
+static void load_many(uint8_t *ram)
+{
+    for (uint32_t i = 0; i < N_SMALL; i++) {
+        *word(ram, 0x10000 + 8 * i) = 0x91000484;     /* add x4, x4, #1 */
+        *word(ram, 0x10000 + 8 * i + 4) = 0x14000001; /* b next */
+    }
+    *word(ram, 0x10000 + 8 * N_SMALL) = HVC(1);
+}
+
+static void set_many(struct a64_cpu *cpu)
+{
+    cpu->pc = 0x10000;
+}
+
+static void test_full(void)
+{
+    const struct program p = {.load = load_many, .set = set_many, .code_bytes = 256 << 10};
+    const struct outcome got = run_both(&p, "full");
+
+    EXPECT(got.x[4] == N_SMALL, "%llu", (unsigned long long)got.x[4]);
+    EXPECT(number_before(" bytes of code") > 2 * p.code_bytes, "%s", text);
+    EXPECT(strstr(text, "emptied 0 times") == NULL && number_before(" times, ") > 2, "%s", text);
+}
+
+/* All vector registers are wanted at once, and the results are NaNs, which are made again in C. */
+static void load_vectors(uint8_t *ram)
+{
+    uint32_t at = START;
+
+    for (uint32_t round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < 31;
+             i++, at += 4) { /* fadd v[i].2d, v[i].2d, v[i + 1 + round].2d */
+            *word(ram, at) = 0x4e60d400 | i | i << 5 | ((i + 1 + round) % 32) << 16;
+        }
+    }
+    *word(ram, at) = HVC(1);
+}
+
+static void set_vectors(struct a64_cpu *cpu)
+{
+    for (unsigned i = 0; i < 32; i++) {
+        cpu->v[i].d[0] = i % 3 == 0 ? 0x7ff0000000000001u + i : 0x3ff0000000000000u + i;
+        cpu->v[i].d[1] = i % 5 == 0 ? 0xfff8000000000000u + i : 0x7fe0000000000000u + i;
+    }
+}
+
+static void test_vectors(void)
+{
+    const struct program p = {.load = load_vectors, .set = set_vectors};
+
+    run_both(&p, "vectors");
+    EXPECT(strstr(text, "rare case of vop fadd") != NULL, "%s", text);
+}
+
+/* --- One block by hand ----------------------------------------------------------------------------------------------------------- */
+
+static struct a64_cpu hand_cpu;
+static struct ir_node nodes[2000];
+static unsigned n_nodes;
+
+static ir_ref node(enum ir_op op, ir_ref a, ir_ref b, uint64_t imm)
+{
+    nodes[n_nodes] = (struct ir_node){.op = (uint8_t)op, .type = IR_I64, .a = a, .b = b};
+    if (op == IR_CONST || op == IR_JUMP || op == IR_BRANCH_IF) {
+        nodes[n_nodes].imm64 = imm;
+    } else {
+        nodes[n_nodes].imm = (uint32_t)imm;
+    }
+    return (ir_ref)n_nodes++;
+}
+
+static void begin(void)
+{
+    n_nodes = 0;
+    node(IR_NONE, 0, 0, 0);
+}
+
+static bool compile(struct x64_cache *cache, bool *full)
+{
+    struct ir_block block = {
+        .pc = 0x1000, .n_insns = 1, .n_nodes = (uint16_t)n_nodes, .valid = true, .nodes = nodes};
+
+    x64_compile(cache, &hand_cpu, &block, full);
+    const bool made = block.code != NULL;
+    x64_free_code(&block);
+    return made;
+}
+
+static void many_exits(unsigned n)
+{
+    begin();
+    const ir_ref x0 = node(IR_GET_X, 0, 0, 0);
+    for (unsigned i = 0; i < n; i++) {
+        node(IR_BRANCH_IF, x0, 0, 0x1000 + 4 * (i % 64));
+    }
+    node(IR_JUMP, 0, 0, 0x1004);
+}
+
+static void test_refused(struct x64_cache *cache)
+{
+    static const struct code_trace none;
+    bool full;
+
+    many_exits(100);
+    EXPECT(compile(cache, &full) && !full, "100 exits");
+    const size_t used = cache->used;
+    many_exits(X64_MAX_STUBS + 10);
+    EXPECT(!compile(cache, &full) && !full && cache->used == used,
+           "more exits than the table holds");
+    many_exits(100);
+    EXPECT(compile(cache, &full) && !full, "a refusal leaves nothing behind");
+
+    struct x64_cache *const small = x64_cache_create(64 << 10, &none);
+    EXPECT(small != NULL, "a small cache");
+    EXPECT(!compile(small, &full) && full, "no room");
+    x64_cache_destroy(small);
+}
+
+/* The rules of plan.c: how long a value is needed. */
+static void test_plan(struct x64_cache *cache)
+{
+    const struct x64_emit *const e = hand_cpu.x64.emit;
+    bool full;
+
+    begin();
+    const ir_ref x0 = node(IR_GET_X, 0, 0, 0), x1 = node(IR_GET_X, 0, 0, 1);
+    const ir_ref sum = node(IR_ADD, x0, x1, 0);
+    node(IR_PUT_X, sum, 0, 2);
+    const ir_ref difference = node(IR_SUB, x0, x1, 0);
+    node(IR_PUT_X, difference, 0, 2);
+    const ir_ref jump = node(IR_JUMP, 0, 0, 0x2000);
+    EXPECT(compile(cache, &full), "compiles");
+    EXPECT(e->val[sum].last == 0 && x64_is_dead(e, sum), "overwritten before anyone looks");
+    EXPECT(e->val[difference].last == jump, "needed at the end: %u", e->val[difference].last);
+
+    begin();
+    const ir_ref y0 = node(IR_GET_X, 0, 0, 0);
+    const ir_ref doubled = node(IR_ADD, y0, y0, 0);
+    node(IR_PUT_X, doubled, 0, 2);
+    const ir_ref load = node(IR_LOAD, y0, 0, 0);
+    nodes[load].type = 3;
+    node(IR_PUT_X, load, 0, 2);
+    node(IR_JUMP, 0, 0, 0x2000);
+    EXPECT(compile(cache, &full), "compiles");
+    EXPECT(e->val[doubled].last == load, "a load may fault, and shows what was written before: %u",
+           e->val[doubled].last);
+
+    begin();
+    const ir_ref z0 = node(IR_GET_X, 0, 0, 0), z1 = node(IR_GET_X, 0, 0, 1);
+    const ir_ref flags = node(IR_FLAGS_SUB, z0, z1, 0);
+    const ir_ref less = node(IR_COND, flags, 0, 11);
+    const ir_ref branch = node(IR_BRANCH_IF, less, 0, 0x1000);
+    node(IR_JUMP, 0, 0, 0x2000);
+    EXPECT(compile(cache, &full), "compiles");
+    EXPECT(e->val[flags].lazy && e->val[less].lazy && e->node_at[flags] == e->node_at[branch],
+           "flags and condition have no code but the branch's");
+    EXPECT(e->val[z1].last == branch, "their operands live as long: %u", e->val[z1].last);
+}
+
+static void test_nothing_writable_and_executable(void)
+{
+    char line[512];
+    FILE *const maps = fopen("/proc/self/maps", "r");
+
+    EXPECT(maps != NULL, "/proc/self/maps");
+    while (maps != NULL && fgets(line, sizeof(line), maps) != NULL) {
+        EXPECT(strstr(line, " rwx") == NULL, "%s", line);
+    }
+    if (maps != NULL) {
+        fclose(maps);
+    }
+}
+
+int main(void)
+{
+    static const struct code_trace none;
+    struct x64_cache *const cache = x64_cache_create(1 << 20, &none);
+
+    if (cache == NULL) {
+        fprintf(stderr, "this host cannot run emitted code\n");
+        return 77; /* skipped */
+    }
+    if (!x64_cpu_create(&hand_cpu)) {
+        return 1;
+    }
+    test_refused(cache);
+    test_plan(cache);
+    test_nothing_writable_and_executable();
+    x64_cpu_destroy(&hand_cpu);
+    x64_cache_destroy(cache);
+    test_sentinels();
+    test_colliding();
+    test_patching();
+    test_full();
+    test_vectors();
+    return failures != 0;
+}
