@@ -123,6 +123,9 @@ static void retire(struct code_cache *cache, struct ir_block *block)
         x64_unlink(cache->x64, block);
         for (struct a64_cpu *cpu = cache->cpus; cpu != NULL; cpu = cpu->code_next) {
             x64_forget_block(cpu, block);
+            if (block->loops) {
+                cpu_request(cpu, CPU_REQUEST_MAILBOX); /* which may be in it for long */
+            }
         }
     }
     block->next = cache->retired;

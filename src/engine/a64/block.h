@@ -23,6 +23,7 @@ struct ir_block {
     _Atomic uint64_t verified;  /* run epoch in which bytes were last compared with `words` */
     struct ir_block *next;      /* chain of its hash bucket, or of the retired */
     struct ir_block *page_next; /* chain of the blocks in its host page */
+    bool loops;                 /* its code branches to itself, and is left by a poll only */
     const void *code;           /* emitted code; NULL: interpret the nodes */
     struct x64_code *x64;       /* what the emitter keeps about it */
     struct ir_node *nodes;      /* n_nodes; NULL with code */

@@ -163,6 +163,9 @@ static void emit_block(struct x64_emit *e)
     x64_alu_mi(&e->a, 0, ALU_CMP, CPU_FIELD(requests), 0);
     poll->jump = x64_jcc(&e->a, CC_NE);
     e->body = x64_here(&e->a);
+    if (e->back_edge != 0) {
+        x64_emit_head(e);
+    }
     for (unsigned i = 1; i < e->n_nodes && !e->failed && !e->a.full; i++) {
         e->now = i;
         e->node_at[i] = x64_here(&e->a);
@@ -190,6 +193,7 @@ static void place_code(struct x64_cache *cache, struct x64_emit *e, struct x64_c
     code->entry = rx;
     cache->used += (size + 31u) & ~(size_t)31u;
     e->block->x64 = code;
+    e->block->loops = e->back_edge != 0;
     /* Another vCPU that sees the pointer sees the code. */
     __atomic_store_n(&e->block->code, (const void *)(rx + e->body), __ATOMIC_RELEASE);
 }

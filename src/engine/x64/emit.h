@@ -95,6 +95,15 @@ struct x64_exit { /* a jump to code of the same page that can be linked; or from
     uint64_t pc;
 };
 
+#define X64_MAX_CARRIED 8 /* of each class */
+
+struct x64_carried { /* a guest register that a loop keeps in a host register */
+    uint8_t cls, guest;
+    int8_t reg;   /* at the head */
+    bool written; /* by the block */
+    ir_ref node;  /* its IR_GET */
+};
+
 #define X64_MAX_LITERALS 256
 
 struct x64_literal { /* a constant behind the block's code */
@@ -135,6 +144,11 @@ struct x64_emit {
     struct x64_stub stubs[X64_MAX_STUBS];
     struct x64_saved saved[X64_MAX_SAVED];
     struct x64_reloc relocs[X64_MAX_RELOCS];
+    struct x64_carried carried[2 * X64_MAX_CARRIED];
+    unsigned n_carried,
+        back_edge; /* back_edge: the last node that branches to the block's start; 0: it is no loop */
+    uint32_t head;
+    bool flags_dead; /* NZCV is written before anyone can see it, from the head on */
     unsigned n_literals;
     struct x64_literal literals[X64_MAX_LITERALS];
     struct x64_exit exits[X64_MAX_STUBS], helper_exits[X64_MAX_STUBS];
@@ -206,6 +220,13 @@ void x64_forget_memory(struct x64_emit *e); /* a helper may have written guest r
 void x64_load_value(struct x64_emit *e, enum x64_class cls, int reg,
                     ir_ref ref); /* copies, wherever it is */
 
+/* --- loop.c */
+void x64_find_loop(struct x64_emit *e); /* while planning */
+bool x64_is_carried(const struct x64_emit *e, enum x64_class cls, unsigned r);
+void x64_emit_head(struct x64_emit *e);
+bool x64_is_loop(const struct x64_emit *e, const struct ir_node *n); /* n is a back edge */
+void x64_emit_back_edge(struct x64_emit *e, ir_ref node);
+
 /* --- node.c */
 void x64_emit_node(struct x64_emit *e, ir_ref node);
 bool x64_is_dead(const struct x64_emit *e,
@@ -241,6 +262,8 @@ void x64_fp_constants(struct a64_cpu *cpu);
 void x64_emit_flow(struct x64_emit *e, ir_ref node);
 void x64_emit_stubs(struct x64_emit *e);
 void x64_stub_stores(struct x64_emit *e, const struct x64_stub *stub);
+void x64_stub_stores_but_carried(struct x64_emit *e,
+                                 const struct x64_stub *stub); /* for the back edge of a loop */
 struct x64_stub *x64_new_stub(struct x64_emit *e, enum x64_stub_kind kind, ir_ref node);
 void x64_reloc(struct x64_emit *e, uint32_t rel32, const void *to);
 void x64_v_literal(struct x64_emit *e, uint32_t op, int reg, int vvvv,

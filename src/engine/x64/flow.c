@@ -195,6 +195,19 @@ void x64_stub_stores(struct x64_emit *e, const struct x64_stub *stub)
     }
 }
 
+void x64_stub_stores_but_carried(struct x64_emit *e, const struct x64_stub *stub)
+{
+    if (stub->flags_dirty && !e->flags_dead) {
+        store_flags(e, stub);
+    }
+    for (unsigned i = 0; i < stub->n_saved; i++) {
+        const struct x64_saved *const s = &e->saved[stub->first_saved + i];
+        if (!x64_is_carried(e, (enum x64_class)s->cls, s->guest)) {
+            store_guest(e, s);
+        }
+    }
+}
+
 /* --- Direct exits ---------------------------------------------------------------------------------------------------------------- */
 
 static bool in_page(const struct x64_emit *e, uint64_t target)
@@ -437,10 +450,14 @@ void x64_emit_flow(struct x64_emit *e, ir_ref node)
 
     switch ((enum ir_op)n->op) {
     case IR_GET_X:
-        get(e, INT, node, n->imm);
+        if (!x64_is_carried(e, INT, n->imm)) {
+            get(e, INT, node, n->imm);
+        }
         break;
     case IR_GET_V:
-        get(e, VEC, node, n->imm);
+        if (!x64_is_carried(e, VEC, n->imm)) {
+            get(e, VEC, node, n->imm);
+        }
         break;
     case IR_GET_NZCV:
         x64_load(a, 0, x64_def(e, INT, node), CPU_FIELD(nzcv));
@@ -475,11 +492,19 @@ void x64_emit_flow(struct x64_emit *e, ir_ref node)
         break;
     }
     case IR_JUMP:
+        if (x64_is_loop(e, n)) {
+            x64_emit_back_edge(e, node);
+            break;
+        }
         x64_store_dirty(e);
         leave_to(e, n->imm64);
         break;
     case IR_BRANCH_IF:
-        branch_if(e, node, n);
+        if (x64_is_loop(e, n)) {
+            x64_emit_back_edge(e, node);
+        } else {
+            branch_if(e, node, n);
+        }
         break;
     case IR_JUMP_IND:
         jump_indirect(e, node, n);

@@ -292,12 +292,25 @@ static void forward(struct x64_emit *e)
     }
 }
 
+static void drop_unused_carried(struct x64_emit *e)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < e->n_carried; i++) {
+        if (e->val[e->carried[i].node].last != 0) {
+            e->carried[n++] = e->carried[i];
+        }
+    }
+    e->n_carried = n;
+}
+
 void x64_plan(struct x64_emit *e)
 {
     unsigned until_x[32], until_v[32],
         until_flags = e->n_nodes; /* where the register is next written */
 
     forward(e);
+    x64_find_loop(e);
     for (unsigned r = 0; r < 32; r++) {
         until_x[r] = e->n_nodes;
         until_v[r] = e->n_nodes;
@@ -333,5 +346,12 @@ void x64_plan(struct x64_emit *e)
         if (!e->val[i].lazy || n->op == IR_VOP) {
             use_operands(e, i);
         }
+    }
+    drop_unused_carried(e);
+    for (unsigned i = 0; i < e->n_carried; i++) {
+        const struct x64_carried *const c = &e->carried[i];
+        const unsigned until = (c->cls == CLASS_INT ? until_x : until_v)[c->guest];
+        /* Dirty from the head on; or there until the last round ends, which saves loading it again. */
+        touch(e, c->node, c->written ? e->observer[until - 1] : e->back_edge);
     }
 }

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Blocks that branch to their own start. Guest registers that such a block reads are carried from one round to the next in host
+ * registers: they are loaded before the head, and the back edge moves their present values to where the head has them.
+ *
+ * At the head a carried register that the block writes is dirty: a stub stores it, whether or not it has changed yet. Everything else
+ * is in memory there, as at the start of any block. A back edge polls, so that a round is as long as a loop goes unseen; a block that
+ * is retired asks its vCPUs to poll (code.c).
+ */
+#include "engine/x64/emit.h"
+
+#define INT CLASS_INT
+#define VEC CLASS_VEC
+
+static bool is_back_edge(const struct x64_emit *e, const struct ir_node *n)
+{
+    return (n->op == IR_BRANCH_IF || n->op == IR_JUMP) && n->imm64 == e->block->pc;
+}
+
+static void carry(struct x64_emit *e, enum x64_class cls, ir_ref node, unsigned r)
+{
+    const unsigned op = cls == INT ? IR_PUT_X : IR_PUT_V;
+    unsigned n = 0;
+    bool written = false;
+
+    for (unsigned i = 0; i < e->n_carried; i++) {
+        n += e->carried[i].cls == cls;
+    }
+    if (n == X64_MAX_CARRIED) {
+        return;
+    }
+    for (unsigned i = 1; i < e->n_nodes && !written; i++) {
+        written = e->nodes[i].op == op && e->nodes[i].imm == r;
+    }
+    e->carried[e->n_carried++] = (struct x64_carried){
+        .cls = (uint8_t)cls, .guest = (uint8_t)r, .node = node, .written = written, .reg = NOREG};
+}
+
+void x64_find_loop(struct x64_emit *e)
+{
+    unsigned first_observer = 0, first_flags = 0;
+
+    e->n_carried = 0;
+    e->back_edge = 0;
+    e->flags_dead = false;
+    for (unsigned i = 1; i < e->n_nodes; i++) {
+        const struct ir_node *const n = &e->nodes[i];
+        if (n->op == IR_HELPER) {
+            e->back_edge = 0;
+            return;
+        }
+        if (is_back_edge(e, n)) {
+            e->back_edge = i;
+        }
+    }
+    if (e->back_edge == 0) {
+        return;
+    }
+    for (unsigned i = 1; i < e->n_nodes; i++) {
+        const struct ir_node *const n = &e->nodes[i];
+        if (n->op == IR_GET_X) {
+            carry(e, INT, (ir_ref)i, n->imm);
+        } else if (n->op == IR_GET_V) {
+            carry(e, VEC, (ir_ref)i, n->imm);
+        } else if ((n->op == IR_GET_NZCV || n->op == IR_PUT_NZCV) && first_flags == 0) {
+            first_flags = i;
+        } else if (e->observer[i] != 0 && first_observer == 0) {
+            first_observer = i;
+        }
+    }
+    e->flags_dead = first_flags != 0 && e->nodes[first_flags].op == IR_PUT_NZCV &&
+                    first_flags < first_observer;
+}
+
+bool x64_is_carried(const struct x64_emit *e, enum x64_class cls, unsigned r)
+{
+    for (unsigned i = 0; i < e->n_carried; i++) {
+        if (e->carried[i].cls == cls && e->carried[i].guest == r) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void x64_emit_head(struct x64_emit *e)
+{
+    struct x64_asm *const a = &e->a;
+
+    for (unsigned i = 0; i < e->n_carried; i++) {
+        struct x64_carried *const c = &e->carried[i];
+        const enum x64_class cls = (enum x64_class)c->cls;
+        c->reg = (int8_t)x64_def(e, cls, c->node);
+        if (cls == INT) {
+            x64_load(a, 1, c->reg, CPU_X(c->guest));
+        } else {
+            x64_vm(a, X64_VMOVDQU_LOAD, c->reg, NOREG, CPU_V(c->guest));
+        }
+        e->guest[cls][c->guest] = c->node;
+        if (c->written) {
+            e->dirty[cls] |= 1u << c->guest;
+        } else {
+            e->memory[cls][c->guest] = c->node;
+            e->val[c->node].guest = (int8_t)c->guest;
+        }
+    }
+    e->locked[INT] = 0;
+    e->locked[VEC] = 0;
+    x64_align(a, 16, 0);
+    e->head = x64_here(a);
+}
+
+/* --- The back edge --------------------------------------------------------------------------------------------------------------- */
+
+struct move {
+    uint8_t cls;
+    int8_t to, from;
+    bool done;
+};
+
+static void move(struct x64_emit *e, const struct move *m)
+{
+    if (m->cls == INT) {
+        x64_mov_rr(&e->a, 1, m->to, m->from);
+    } else if (m->to != m->from) {
+        x64_v(&e->a, X64_VMOVDQA_RR, m->to, NOREG, m->from);
+    }
+}
+
+static bool is_source(const struct move *moves, unsigned n, const struct move *of)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (!moves[i].done && &moves[i] != of && moves[i].cls == of->cls &&
+            moves[i].from == of->to) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* All at once: a register that is still needed is not written; a cycle is opened through the scratch register. */
+static void move_all(struct x64_emit *e, struct move *moves, unsigned n)
+{
+    unsigned left = n;
+
+    while (left != 0) {
+        bool progress = false;
+        struct move *stuck = NULL;
+        for (unsigned i = 0; i < n; i++) {
+            if (moves[i].done) {
+                continue;
+            }
+            if (is_source(moves, n, &moves[i])) {
+                stuck = &moves[i];
+                continue;
+            }
+            move(e, &moves[i]);
+            moves[i].done = true;
+            left--;
+            progress = true;
+        }
+        if (!progress) {
+            const int8_t from = stuck->to; /* RAX and XMM_SCRATCH0 are both number 0 */
+            const struct move save = {.cls = stuck->cls, .to = 0, .from = from};
+            move(e, &save);
+            for (unsigned i = 0; i < n; i++) {
+                if (!moves[i].done && moves[i].cls == stuck->cls && moves[i].from == from) {
+                    moves[i].from = 0;
+                }
+            }
+        }
+    }
+}
+
+static void load_carried(struct x64_emit *e, const struct x64_carried *c, ir_ref value)
+{
+    const struct x64_val *const v = &e->val[value];
+
+    if (v->cls == c->cls && (v->slot >= 0 || v->guest >= 0 || e->nodes[value].op == IR_CONST)) {
+        x64_load_value(e, (enum x64_class)c->cls, c->reg, value);
+    } else if (c->cls == INT) { /* made in the other class, and stored at once */
+        x64_load(&e->a, 1, c->reg, CPU_X(c->guest));
+    } else {
+        x64_vm(&e->a, X64_VMOVDQU_LOAD, c->reg, NOREG, CPU_V(c->guest));
+    }
+}
+
+static void restore_carried(struct x64_emit *e)
+{
+    struct move moves[2 * X64_MAX_CARRIED];
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < e->n_carried; i++) {
+        const struct x64_carried *const c = &e->carried[i];
+        const struct x64_val *const v = &e->val[e->guest[c->cls][c->guest]];
+        if (v->reg != NOREG && v->cls == c->cls) {
+            moves[n++] = (struct move){
+                .cls = c->cls, .to = c->reg, .from = v->reg, .done = v->reg == c->reg};
+        }
+    }
+    /* One that stays where it is may be another's source, but not its destination. */
+    unsigned pending = 0;
+    for (unsigned i = 0; i < n; i++) {
+        if (!moves[i].done) {
+            moves[pending++] = moves[i];
+        }
+    }
+    move_all(e, moves, pending);
+    for (unsigned i = 0; i < e->n_carried; i++) {
+        const struct x64_carried *const c = &e->carried[i];
+        const ir_ref value = e->guest[c->cls][c->guest];
+        if (e->val[value].reg == NOREG || e->val[value].cls != c->cls) {
+            load_carried(e, c, value);
+        }
+    }
+}
+
+bool x64_is_loop(const struct x64_emit *e, const struct ir_node *n)
+{
+    return e->back_edge != 0 && is_back_edge(e, n);
+}
+
+void x64_emit_back_edge(struct x64_emit *e, ir_ref node)
+{
+    struct x64_asm *const a = &e->a;
+    const struct ir_node *const n = &e->nodes[node];
+    uint32_t on = 0;
+
+    if (n->op == IR_BRANCH_IF) {
+        const enum x64_cc cc = x64_condition(e, n->a);
+        on = x64_jcc(a, (enum x64_cc)(cc ^ 1));
+    }
+    struct x64_stub *const poll = x64_new_stub(e, STUB_EXIT, node);
+    poll->target = e->block->pc;
+    x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(requests), 0);
+    poll->jump = x64_jcc(a, CC_NE);
+    x64_stub_stores_but_carried(e, poll);
+    restore_carried(e);
+    x64_jmp_to(a, e->head);
+    if (on != 0) {
+        x64_patch_here(a, on);
+    }
+}
