@@ -6,7 +6,6 @@
  * found stays found. Contexts that depend on no ASID (a kernel's, whose pages are global) serve under each. TLB maintenance drops
  * contexts; which ones it may have to is known by where code was found (mmu/tlb.c).
  */
-#include <string.h>
 #include <sys/mman.h>
 
 #include "engine/mmu/mmu.h"
@@ -39,13 +38,6 @@ static uint64_t no_pc(unsigned slot)
     return slot % X64_JUMP_ENTRIES == 0 ? 4 : 0;
 }
 
-static void init_table(struct x64_jump *table)
-{
-    for (unsigned t = 0; t < X64_JUMP_TABLES; t++) {
-        table[t * X64_JUMP_ENTRIES].pc = no_pc(0);
-    }
-}
-
 static void *lazy_alloc(size_t size)
 {
     void *const p = mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -70,18 +62,23 @@ static struct x64_jump *table_of(struct x64_contexts *contexts, const struct con
     return contexts->tables[c - contexts->list];
 }
 
+/* With atomic stores: a vCPU that retires a block may be taking it out here at the same time. What `code` is matters no more. */
 static void clear(struct x64_contexts *contexts, struct context *c)
 {
     struct x64_jump *const table = table_of(contexts, c);
 
     if (c->n_log > LOG_LENGTH) {
-        memset(table, 0, sizeof(contexts->tables[0]));
+        for (unsigned slot = 0; slot < X64_JUMP_TABLES * X64_JUMP_ENTRIES; slot++) {
+            __atomic_store_n(&table[slot].pc, no_pc(slot), __ATOMIC_RELAXED);
+        }
     } else {
         for (unsigned i = 0; i < c->n_log; i++) {
-            table[c->log[i]].pc = no_pc(c->log[i]);
+            __atomic_store_n(&table[c->log[i]].pc, no_pc(c->log[i]), __ATOMIC_RELAXED);
         }
     }
-    init_table(table);
+    for (unsigned t = 0; t < X64_JUMP_TABLES; t++) { /* of a new table */
+        __atomic_store_n(&table[t * X64_JUMP_ENTRIES].pc, no_pc(0), __ATOMIC_RELAXED);
+    }
     c->n_log = 0;
 }
 

@@ -17,6 +17,14 @@ struct frame_view {
 
 /* --- Slow paths ------------------------------------------------------------------------------------------------------------------ */
 
+/* The block was complete before any code of it could be jumped to; ThreadSanitizer does not see jumps of emitted code. */
+__attribute__((no_sanitize_thread, noinline)) static bool overlaps(const struct ir_block *block,
+                                                                   const uint8_t *host,
+                                                                   unsigned size)
+{
+    return host < block->hva + 4u * block->n_insns && host + size > block->hva;
+}
+
 /*
  * True when a store there changes the block that is running. Such an instruction is interpreted as a whole: the code behind it has
  * to be translated anew. Its registers are as they were before it, because an instruction accesses memory before it writes any.
@@ -40,7 +48,7 @@ static bool hits_block(struct a64_cpu *cpu, uint64_t va, unsigned size,
         }
         const uint8_t *const host = tlb_host(tlb_slot(cpu, index, at), at);
         if ((tlb_slot_info(cpu, index, at)->flags & TLB_CODE) != 0 &&
-            host < block->hva + 4u * block->n_insns && host + piece > block->hva) {
+            overlaps(block, host, piece)) {
             return true;
         }
         done += piece;
