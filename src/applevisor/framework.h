@@ -65,6 +65,6 @@ static inline hv_return_t framework_vm_destroy(hvx_vm *vm)
 #endif
 
 /* Units of mach_absolute_time(), which the framework counts execution time in, to nanoseconds. */
-uint64_t framework_ticks_to_ns(uint64_t ticks);
+uint64_t av_framework_ticks_to_ns(uint64_t ticks);
 
 #endif

@@ -116,19 +116,19 @@ struct av_memory {
 };
 
 /* Frees an object that is not mapped, and its bytes where they are its own. Leaves the reference to the VM to the caller. */
-void memory_free(av_memory *memory);
+void av_memory_release(av_memory *memory);
 
 /* --- What is mapped where (map.c). The caller holds map_lock ------------------------------------------------------------------ */
 
 /* Index of the first mapping that ends above an address; n_mappings: none does. */
-size_t map_find(const av_vm *vm, hv_ipa_t ipa);
+size_t av_map_find(const av_vm *vm, hv_ipa_t ipa);
 /* Room for so many mappings more. False: out of memory. */
-bool map_reserve(av_vm *vm, size_t more);
+bool av_map_reserve(av_vm *vm, size_t more);
 /* Both need room for one more. `add`: nothing of the range is mapped; `cut`: all of it is. */
-void map_add(av_vm *vm, const struct mapping *mapping);
-void map_cut(av_vm *vm, hv_ipa_t ipa, uint64_t size);
+void av_map_add(av_vm *vm, const struct mapping *mapping);
+void av_map_cut(av_vm *vm, hv_ipa_t ipa, uint64_t size);
 /* Whether all of the range is mapped, by `memory` where that is not NULL. */
-bool map_covers(const av_vm *vm, const av_memory *memory, hv_ipa_t ipa, uint64_t size);
+bool av_map_covers(const av_vm *vm, const av_memory *memory, hv_ipa_t ipa, uint64_t size);
 
 /* --- vCPUs ------------------------------------------------------------------------------------------------------------------- */
 
@@ -138,6 +138,13 @@ struct av_vcpu {
     hv_vcpu_exit_t *exit;          /* the framework's */
     struct av_vcpu_handle *handle; /* one reference */
 };
+
+/*
+ * For the run-loop kit, which takes plain ids: the VM that an id means on its vCPU's thread (NULL: the process's), and an exit of it
+ * from any thread.
+ */
+hvx_vm *av_vcpu_vm_of(hv_vcpu_t id);
+void av_vcpu_kick_in(hvx_vm *vm, hv_vcpu_t id);
 
 /* Refuses a call that does not come from the vCPU's own thread. */
 av_error av_vcpu_check(const av_vcpu *vcpu, const char *function);

@@ -20,6 +20,7 @@
 
 struct av_irq {
     hv_vcpu_t vcpu;
+    hvx_vm *vm; /* of the vCPU; NULL: the process's */
     pthread_t owner;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t wake;
@@ -50,7 +51,7 @@ static void wait_for(av_irq *irq, uint64_t ticks)
 {
     /* A year is for ever, and keeps every sum below in range; the caller looks again. */
     const uint64_t longest = 365ull * 24 * 3600 * 24000000;
-    const uint64_t ns = framework_ticks_to_ns(ticks < longest ? ticks : longest) + 1;
+    const uint64_t ns = av_framework_ticks_to_ns(ticks < longest ? ticks : longest) + 1;
     struct timespec until = {.tv_sec = (time_t)(ns / 1000000000),
                              .tv_nsec = (long)(ns % 1000000000)};
 
@@ -78,6 +79,7 @@ av_error av_irq_create(av_irq **irq, hv_vcpu_t vcpu)
         return FAIL(AV_ERROR_NO_MEMORY, "no memory for the interrupt lines of a vCPU");
     }
     i->vcpu = vcpu;
+    i->vm = av_vcpu_vm_of(vcpu);
     i->owner = pthread_self();
     pthread_mutex_init(&i->lock, NULL);
     init_wake(&i->wake);
@@ -103,7 +105,7 @@ static void kick(av_irq *irq)
         return;
     }
     irq->kicked = true;
-    hv_vcpus_exit(&irq->vcpu, 1);
+    av_vcpu_kick_in(irq->vm, irq->vcpu);
 }
 
 av_error av_irq_set(av_irq *irq, hv_interrupt_type_t type, bool level)

@@ -8,7 +8,7 @@
 
 #include "applevisor/internal.h"
 
-size_t map_find(const av_vm *vm, hv_ipa_t ipa)
+size_t av_map_find(const av_vm *vm, hv_ipa_t ipa)
 {
     size_t low = 0, high = vm->n_mappings;
 
@@ -24,7 +24,7 @@ size_t map_find(const av_vm *vm, hv_ipa_t ipa)
     return low;
 }
 
-bool map_reserve(av_vm *vm, size_t more)
+bool av_map_reserve(av_vm *vm, size_t more)
 {
     if (vm->mappings_capacity - vm->n_mappings >= more) {
         return true;
@@ -53,15 +53,15 @@ static void erase(av_vm *vm, size_t at)
             (vm->n_mappings - at) * sizeof(vm->mappings[0]));
 }
 
-void map_add(av_vm *vm, const struct mapping *mapping)
+void av_map_add(av_vm *vm, const struct mapping *mapping)
 {
-    insert(vm, map_find(vm, mapping->ipa), mapping);
+    insert(vm, av_map_find(vm, mapping->ipa), mapping);
 }
 
-void map_cut(av_vm *vm, hv_ipa_t ipa, uint64_t size)
+void av_map_cut(av_vm *vm, hv_ipa_t ipa, uint64_t size)
 {
     const hv_ipa_t last = ipa + (size - 1);
-    size_t i = map_find(vm, ipa);
+    size_t i = av_map_find(vm, ipa);
 
     while (i < vm->n_mappings && vm->mappings[i].ipa <= last) {
         struct mapping *const m = &vm->mappings[i];
@@ -93,11 +93,11 @@ void map_cut(av_vm *vm, hv_ipa_t ipa, uint64_t size)
     }
 }
 
-bool map_covers(const av_vm *vm, const av_memory *memory, hv_ipa_t ipa, uint64_t size)
+bool av_map_covers(const av_vm *vm, const av_memory *memory, hv_ipa_t ipa, uint64_t size)
 {
     const hv_ipa_t last = ipa + (size - 1);
 
-    for (size_t i = map_find(vm, ipa); i < vm->n_mappings; i++) {
+    for (size_t i = av_map_find(vm, ipa); i < vm->n_mappings; i++) {
         const struct mapping *const m = &vm->mappings[i];
         if (m->ipa > ipa || (memory != NULL && m->memory != memory)) {
             return false;

@@ -206,7 +206,7 @@ static av_error map_locked(av_memory *memory, const struct mapping *new, av_perm
                            const char *function)
 {
     av_vm *const vm = memory->vm;
-    const size_t i = map_find(vm, new->ipa);
+    const size_t i = av_map_find(vm, new->ipa);
 
     if (i < vm->n_mappings && vm->mappings[i].ipa <= new->ipa + (new->size - 1)) {
         const struct mapping *const old = &vm->mappings[i];
@@ -216,7 +216,7 @@ static av_error map_locked(av_memory *memory, const struct mapping *new, av_perm
                        (ull) new->size, (ull) new->ipa, (ull)old->ipa,
                        (ull)(old->ipa + (old->size - 1)));
     }
-    if (!map_reserve(vm, 1)) {
+    if (!av_map_reserve(vm, 1)) {
         return av_fail(AV_ERROR_NO_MEMORY, function, "out of memory");
     }
     const hv_return_t ret = IN_VM(vm, hv_vm_map(memory->host + new->offset, new->ipa,
@@ -224,7 +224,7 @@ static av_error map_locked(av_memory *memory, const struct mapping *new, av_perm
     if (ret != HV_SUCCESS) {
         return av_fail_hv(ret, function);
     }
-    map_add(vm, new);
+    av_map_add(vm, new);
     return AV_OK;
 }
 
@@ -307,7 +307,7 @@ static hv_return_t unmap_all_locked(av_memory *memory)
         if (ret != HV_SUCCESS) {
             return ret;
         }
-        map_cut(vm, m.ipa, m.size);
+        av_map_cut(vm, m.ipa, m.size);
     }
     return HV_SUCCESS;
 }
@@ -355,7 +355,7 @@ static av_error check_covered(const av_memory *memory, hv_ipa_t address, size_t 
     if (error != AV_OK) {
         return error;
     }
-    if (!map_covers(memory->vm, memory, address, size)) {
+    if (!av_map_covers(memory->vm, memory, address, size)) {
         return av_fail(AV_ERROR_NOT_MAPPED, function,
                        "this memory is not mapped at all of the 0x%zx bytes at 0x%llx", size,
                        (ull)address);
@@ -369,14 +369,14 @@ av_error av_memory_unmap_range(av_memory *memory, hv_ipa_t address, size_t size)
     av_vm *const vm = memory->vm;
     pthread_rwlock_wrlock(&vm->map_lock);
     av_error error = check_covered(memory, address, size, __func__);
-    if (error == AV_OK && !map_reserve(vm, 1)) {
+    if (error == AV_OK && !av_map_reserve(vm, 1)) {
         error = FAIL(AV_ERROR_NO_MEMORY, "out of memory");
     }
     if (error == AV_OK) {
         error = FRAMEWORK(IN_VM(vm, hv_vm_unmap(address, size)));
     }
     if (error == AV_OK) {
-        map_cut(vm, address, size);
+        av_map_cut(vm, address, size);
     }
     pthread_rwlock_unlock(&vm->map_lock);
     return error;
@@ -399,7 +399,7 @@ av_error av_memory_protect_range(av_memory *memory, hv_ipa_t address, size_t siz
     return error;
 }
 
-void memory_free(av_memory *memory)
+void av_memory_release(av_memory *memory)
 {
     if (memory->origin == MEMORY_FRAMEWORK) {
         hv_vm_deallocate(memory->host, memory->size);
@@ -424,7 +424,7 @@ void av_memory_destroy(av_memory *memory)
     }
     pthread_rwlock_unlock(&vm->map_lock);
     if (is_out) {
-        memory_free(memory);
+        av_memory_release(memory);
     }
     av_vm_unref(vm);
 }

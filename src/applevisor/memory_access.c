@@ -22,7 +22,7 @@ static bool wraps(hv_ipa_t address, size_t size)
 static bool touches(const av_memory *memory, hv_ipa_t address)
 {
     const av_vm *const vm = memory->vm;
-    const size_t i = map_find(vm, address);
+    const size_t i = av_map_find(vm, address);
 
     if (i < vm->n_mappings && vm->mappings[i].memory == memory && vm->mappings[i].ipa <= address) {
         return true;
@@ -56,7 +56,7 @@ static av_error check(const av_memory *memory, hv_ipa_t address, size_t size, co
 {
     const bool is_inside = size == 0 ? touches(memory, address)
                                      : !wraps(address, size) &&
-                                           map_covers(memory->vm, memory, address, size);
+                                           av_map_covers(memory->vm, memory, address, size);
 
     return is_inside ? AV_OK : outside(memory, address, size, function);
 }
@@ -88,10 +88,10 @@ static void move(void *to, const void *from, size_t size)
     }
 }
 
-/* Copies what map_covers() has found to be there. Exactly one of `out` and `in` is given. Caller holds map_lock. */
+/* Copies what av_map_covers() has found to be there. Exactly one of `out` and `in` is given. Caller holds map_lock. */
 static void copy(const av_vm *vm, hv_ipa_t address, char *out, const char *in, size_t size)
 {
-    for (size_t i = map_find(vm, address); size != 0; i++) {
+    for (size_t i = av_map_find(vm, address); size != 0; i++) {
         const struct mapping *const m = &vm->mappings[i];
         const uint64_t skip = address - m->ipa;
         const size_t n = size < m->size - skip ? size : (size_t)(m->size - skip);
@@ -173,7 +173,7 @@ av_error av_memory_host_range(const av_memory *memory, hv_ipa_t address, size_t 
     pthread_rwlock_rdlock(&vm->map_lock);
     av_error error = check(memory, address, size, __func__);
     if (error == AV_OK) {
-        const struct mapping *const m = &vm->mappings[map_find(vm, address)];
+        const struct mapping *const m = &vm->mappings[av_map_find(vm, address)];
         const uint64_t skip = address - m->ipa;
         /* Mappings that follow each other in the guest need not do so in the host. */
         uint64_t there = m->size - skip;
@@ -209,7 +209,7 @@ static av_error vm_transfer(av_vm *vm, hv_ipa_t address, void *out, const void *
     }
     pthread_rwlock_rdlock(&vm->map_lock);
     const bool is_there = size == 0 ||
-                          (!wraps(address, size) && map_covers(vm, NULL, address, size));
+                          (!wraps(address, size) && av_map_covers(vm, NULL, address, size));
     if (is_there) {
         copy(vm, address, out, in, size);
     }

@@ -34,6 +34,7 @@ struct cpu {
     uint64_t entry, context; /* of the next start */
     bool attached;
     hv_vcpu_t vcpu; /* if attached */
+    hvx_vm *vm;     /* of the vCPU; NULL: the process's */
     av_irq *irq;    /* attached too, and kicked instead; or NULL */
 };
 
@@ -162,7 +163,7 @@ static void take_out(const struct cpu *cpu)
     if (cpu->irq != NULL) {
         av_irq_kick(cpu->irq);
     } else if (cpu->attached) {
-        hv_vcpus_exit(&(hv_vcpu_t){cpu->vcpu}, 1);
+        av_vcpu_kick_in(cpu->vm, cpu->vcpu);
     }
 }
 
@@ -236,6 +237,7 @@ static av_error set_attached(av_psci *psci, unsigned cpu, bool attached, hv_vcpu
     pthread_mutex_lock(&psci->lock);
     c->attached = attached;
     c->vcpu = vcpu;
+    c->vm = av_vcpu_vm_of(vcpu);
     c->irq = irq;
     if (psci->stop != AV_PSCI_RUNNING) {
         take_out(c);

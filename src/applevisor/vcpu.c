@@ -13,9 +13,9 @@
 #include <unistd.h>
 #endif
 
-_Thread_local av_vcpu *own_vcpu;
+_Thread_local av_vcpu *av_own_vcpu;
 
-uint64_t thread_id(void)
+uint64_t av_thread_id(void)
 {
 #ifdef __APPLE__
     uint64_t id = 0;
@@ -30,7 +30,7 @@ uint64_t thread_id(void)
 
 av_error av_vcpu_check(const av_vcpu *vcpu, const char *function)
 {
-    if (__builtin_expect(vcpu != NULL && vcpu == own_vcpu, 1)) {
+    if (__builtin_expect(vcpu != NULL && vcpu == av_own_vcpu, 1)) {
         return AV_OK;
     }
     if (vcpu == NULL) {
@@ -51,7 +51,7 @@ av_error av_vcpu_check(const av_vcpu *vcpu, const char *function)
                    "vCPU %llu belongs to thread %llu%s, and this is thread %llu: run the function "
                    "there with av_vcpu_call",
                    (unsigned long long)vcpu->id, (unsigned long long)handle->owner_tid,
-                   is_running ? " (where it is running)" : "", (unsigned long long)thread_id());
+                   is_running ? " (where it is running)" : "", (unsigned long long)av_thread_id());
 }
 
 /* --- Life -------------------------------------------------------------------------------------------------------------------- */
@@ -62,9 +62,9 @@ static void end_vcpu(av_vcpu *vcpu)
     av_vm *const vm = vcpu->vm;
     av_vcpu_handle *const handle = av_vcpu_handle_ref(vcpu->handle);
 
-    vcpu_handle_end(handle);
+    av_vcpu_handle_end(handle);
     IN_VM(vm, hv_vcpu_destroy(vcpu->id));
-    own_vcpu = NULL;
+    av_own_vcpu = NULL;
     vcpu->vm = NULL;
     vcpu->exit = NULL;
     /* From here on another thread may free the object. */
@@ -96,10 +96,10 @@ static av_error create(av_vcpu **result, av_vm *vm, hv_vcpu_config_t config, con
         return av_fail(AV_ERROR_NULL_ARGUMENT, function, "%s is NULL, and must point to something",
                        result == NULL ? "vcpu" : "vm");
     }
-    if (own_vcpu != NULL) {
+    if (av_own_vcpu != NULL) {
         return av_fail(AV_ERROR_VCPU_EXISTS, function,
                        "this thread has vCPU %llu already: create each vCPU on a thread of its own",
-                       (unsigned long long)own_vcpu->id);
+                       (unsigned long long)av_own_vcpu->id);
     }
     pthread_once(&end_key_once, make_end_key);
     av_vcpu *const vcpu = calloc(1, sizeof(*vcpu));
@@ -109,7 +109,7 @@ static av_error create(av_vcpu **result, av_vm *vm, hv_vcpu_config_t config, con
     }
     hv_return_t ret = IN_VM(vm, hv_vcpu_create(&vcpu->id, &vcpu->exit, config));
     if (ret == HV_SUCCESS) {
-        vcpu->handle = vcpu_handle_create(vcpu->id, vm);
+        vcpu->handle = av_vcpu_handle_create(vcpu->id, vm);
         if (vcpu->handle == NULL) {
             IN_VM(vm, hv_vcpu_destroy(vcpu->id));
         }
@@ -125,7 +125,7 @@ static av_error create(av_vcpu **result, av_vm *vm, hv_vcpu_config_t config, con
                              av_error_description(av_error_from_hv(ret)));
     }
     vcpu->vm = av_vm_ref(vm);
-    own_vcpu = vcpu;
+    av_own_vcpu = vcpu;
     *result = vcpu;
     return AV_OK;
 }
@@ -216,7 +216,7 @@ av_error av_vcpu_run(av_vcpu *vcpu)
     }
     pthread_mutex_lock(&handle->lock);
     do {
-        vcpu_serve_locked(vcpu);
+        av_vcpu_serve_locked(vcpu);
         handle->is_running = true;
         pthread_mutex_unlock(&handle->lock);
         ret = IN_VM(vcpu->vm, hv_vcpu_run(vcpu->id));
@@ -224,7 +224,7 @@ av_error av_vcpu_run(av_vcpu *vcpu)
         handle->is_running = false;
         again = ret == HV_SUCCESS && goes_on(handle, vcpu->exit);
     } while (again);
-    vcpu_serve_locked(vcpu);
+    av_vcpu_serve_locked(vcpu);
     pthread_mutex_unlock(&handle->lock);
     return FRAMEWORK(ret);
 }

@@ -28,7 +28,7 @@ static bool init_cond(pthread_cond_t *cond)
 #endif
 }
 
-av_vcpu_handle *vcpu_handle_create(hv_vcpu_t id, av_vm *vm)
+av_vcpu_handle *av_vcpu_handle_create(hv_vcpu_t id, av_vm *vm)
 {
     av_vcpu_handle *const handle = calloc(1, sizeof(*handle));
 
@@ -43,7 +43,7 @@ av_vcpu_handle *vcpu_handle_create(hv_vcpu_t id, av_vm *vm)
     atomic_init(&handle->references, 1);
     handle->id = id;
     handle->vm = vm;
-    handle->owner_tid = thread_id();
+    handle->owner_tid = av_thread_id();
     handle->is_alive = true;
     return handle;
 }
@@ -95,6 +95,25 @@ static hv_return_t kick(av_vcpu_handle *handle)
     hv_vcpu_t id = handle->id;
 
     return IN_VM(handle->vm, hv_vcpus_exit(&id, 1));
+}
+
+hvx_vm *av_vcpu_vm_of(hv_vcpu_t id)
+{
+    if (av_own_vcpu != NULL && av_own_vcpu->id == id) {
+        return av_own_vcpu->vm->independent;
+    }
+    /* A client of the framework's own functions, who may have selected a VM. */
+    hvx_vm *const selected = framework_select(NULL);
+    framework_select(selected);
+    return selected;
+}
+
+void av_vcpu_kick_in(hvx_vm *vm, hv_vcpu_t id)
+{
+    hvx_vm *const before = framework_select(vm);
+
+    hv_vcpus_exit(&id, 1);
+    framework_select(before);
 }
 
 /* Caller holds the lock, and the vCPU is alive. */
@@ -181,7 +200,7 @@ static void queue_call(av_vcpu_handle *handle, struct vcpu_call *call)
     handle->last_call = call;
 }
 
-void vcpu_serve_locked(av_vcpu *vcpu)
+void av_vcpu_serve_locked(av_vcpu *vcpu)
 {
     av_vcpu_handle *const handle = vcpu->handle;
     struct vcpu_call *call;
@@ -197,7 +216,7 @@ void vcpu_serve_locked(av_vcpu *vcpu)
     }
 }
 
-void vcpu_handle_end(av_vcpu_handle *handle)
+void av_vcpu_handle_end(av_vcpu_handle *handle)
 {
     struct vcpu_call *call;
 
@@ -217,8 +236,8 @@ av_error av_vcpu_call(av_vcpu_handle *handle, av_vcpu_function *function, void *
 
     NOT_NULL(handle);
     NOT_NULL(function);
-    if (own_vcpu != NULL && own_vcpu->handle == handle) {
-        function(own_vcpu, argument);
+    if (av_own_vcpu != NULL && av_own_vcpu->handle == handle) {
+        function(av_own_vcpu, argument);
         return AV_OK;
     }
     pthread_mutex_lock(&handle->lock);
@@ -293,7 +312,7 @@ av_error av_vcpu_serve(av_vcpu *vcpu, int64_t timeout_ms)
         }
     }
     const bool has_news = handle->first_call != NULL || handle->exit_wanted;
-    vcpu_serve_locked(vcpu);
+    av_vcpu_serve_locked(vcpu);
     pthread_mutex_unlock(&handle->lock);
     return has_news ? AV_OK
                     : FAIL(AV_ERROR_TIMED_OUT, "nobody called a function in %lld milliseconds",

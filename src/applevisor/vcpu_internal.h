@@ -36,16 +36,16 @@ struct av_vcpu_handle {
 };
 
 /* The calling thread's vCPU, or NULL. */
-extern _Thread_local av_vcpu *own_vcpu;
+extern _Thread_local av_vcpu *av_own_vcpu;
 
 /* Something that tells threads apart in messages and debuggers. */
-uint64_t thread_id(void);
+uint64_t av_thread_id(void);
 
 /* A handle for a live vCPU of this thread, with one reference. NULL: out of memory. */
-av_vcpu_handle *vcpu_handle_create(hv_vcpu_t id, av_vm *vm);
+av_vcpu_handle *av_vcpu_handle_create(hv_vcpu_t id, av_vm *vm);
 /* Ends all that other threads can do with the vCPU; who waits is sent away. The owner calls it before the vCPU goes. */
-void vcpu_handle_end(av_vcpu_handle *handle);
+void av_vcpu_handle_end(av_vcpu_handle *handle);
 /* Runs the functions that wait. Caller is the owner and holds the lock, which is given up meanwhile. */
-void vcpu_serve_locked(av_vcpu *vcpu);
+void av_vcpu_serve_locked(av_vcpu *vcpu);
 
 #endif

@@ -125,7 +125,7 @@ av_error av_vcpu_get_exec_time_ns(const av_vcpu *vcpu, uint64_t *nanoseconds)
     NOT_NULL(nanoseconds);
     const av_error error = FRAMEWORK(hv_vcpu_get_exec_time(vcpu->id, &ticks));
     if (error == AV_OK) {
-        *nanoseconds = framework_ticks_to_ns(ticks);
+        *nanoseconds = av_framework_ticks_to_ns(ticks);
     }
     return error;
 }

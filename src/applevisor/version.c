@@ -36,7 +36,7 @@ uint32_t av_macos_version(void)
     // clang-format on
 }
 
-uint64_t framework_ticks_to_ns(uint64_t ticks)
+uint64_t av_framework_ticks_to_ns(uint64_t ticks)
 {
     mach_timebase_info_data_t base;
 
@@ -52,7 +52,7 @@ uint32_t av_macos_version(void)
 }
 
 /* libhypervisor's counter runs at 24 MHz, as Apple silicon's does. */
-uint64_t framework_ticks_to_ns(uint64_t ticks)
+uint64_t av_framework_ticks_to_ns(uint64_t ticks)
 {
     return scale(ticks, 125, 3);
 }

@@ -60,7 +60,7 @@ static void free_vm(av_vm *vm)
     while (vm->orphans != NULL) {
         av_memory *const memory = vm->orphans;
         vm->orphans = memory->next_orphan;
-        memory_free(memory);
+        av_memory_release(memory);
     }
     pthread_rwlock_destroy(&vm->map_lock);
     free(vm->mappings);

@@ -374,6 +374,50 @@ TEST(serving_ends_with_time_or_with_an_exit_request)
     machine_stop(&m);
 }
 
+/* --- The kit, which takes plain ids ------------------------------------------------------------------------------------------ */
+
+struct kit_user {
+    av_vm *vm;
+    av_irq *irq;
+    hv_vcpu_exit_t exit;
+    atomic_bool is_ready;
+};
+
+static void *run_with_irq(void *arg)
+{
+    struct kit_user *const u = arg;
+    av_vcpu *vcpu = NULL;
+
+    OK(av_vcpu_create(&vcpu, u->vm));
+    OK(av_vcpu_set_reg(vcpu, HV_REG_PC, PAGE));
+    OK(av_irq_create(&u->irq, av_vcpu_id(vcpu)));
+    atomic_store(&u->is_ready, true);
+    OK(av_vcpu_run(vcpu));
+    OK(av_vcpu_get_exit(vcpu, &u->exit));
+    av_irq_destroy(u->irq);
+    OK(av_vcpu_destroy(vcpu));
+    return NULL;
+}
+
+TEST(a_kick_of_the_kit_reaches_a_vcpu_of_an_independent_vm)
+{
+    AV_AUTO(av_vm) process_vm = NULL;
+    AV_AUTO(av_memory) code = NULL;
+    struct kit_user u = {0};
+    pthread_t thread;
+    OK(av_vm_create(&process_vm));
+    OK(av_vm_create_independent(&u.vm, NULL, NULL));
+    code = spin_code(u.vm);
+    pthread_create(&thread, NULL, run_with_irq, &u);
+    while (!atomic_load(&u.is_ready)) {
+        nap(1);
+    }
+    av_irq_kick(u.irq);
+    pthread_join(thread, NULL);
+    EXPECT_EQ(u.exit.reason, HV_EXIT_REASON_CANCELED);
+    av_vm_unref(u.vm);
+}
+
 /* --- Many -------------------------------------------------------------------------------------------------------------------- */
 
 TEST(as_many_vcpus_as_the_maximum_run_at_once)
@@ -411,4 +455,6 @@ MAIN(T(another_thread_is_refused_everywhere_and_told_both_threads),
      T(a_running_vcpu_serves_calls_without_an_exit), T(a_vcpu_that_does_not_run_serves_calls),
      T(the_owner_s_own_call_is_a_plain_call), T(a_called_function_may_not_run_serve_or_destroy),
      T(who_waits_for_a_vcpu_that_goes_is_sent_away),
-     T(serving_ends_with_time_or_with_an_exit_request), T(as_many_vcpus_as_the_maximum_run_at_once))
+     T(serving_ends_with_time_or_with_an_exit_request),
+     T(a_kick_of_the_kit_reaches_a_vcpu_of_an_independent_vm),
+     T(as_many_vcpus_as_the_maximum_run_at_once))

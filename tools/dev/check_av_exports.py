@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""check_av_exports.py LIBRARY: what libapplevisor.so shows to the loader, against include/applevisor/. Speaks TAP."""
+"""check_av_exports.py LIBRARY ARCHIVE: what libapplevisor.so shows to the loader, against include/applevisor/, and that the archive
+has no global name but ours, which could be one of its user's. Speaks TAP.
+"""
 
 import glob
 import os
@@ -26,7 +28,7 @@ def declared_functions():
     return names
 
 
-def cases(library):
+def cases(library, archive):
     expected = {f"{name}@@{NODE}" for name in declared_functions()}
     exported = check_exports.exported_symbols(library)
     needed = check_exports.dynamic_entries(library, "NEEDED")
@@ -38,6 +40,9 @@ def cases(library):
     yield "what the headers declare is exported", not missing, "missing: " + " ".join(missing)
     extra = sorted(exported - expected)
     yield "nothing else is exported", not extra, "extra: " + " ".join(extra)
+    rows = [line.split() for line in check_exports.output_of("nm", "--defined-only", "-g", archive).splitlines()]
+    others = sorted({row[-1] for row in rows if len(row) == 3 and not re.match(r"av_|__asan|__odr_asan|__ubsan|__gcov|DW\.ref", row[-1])})
+    yield "the archive defines av_ names alone", not others and len(rows) > 100, " ".join(others)
     yield "the SONAME is libapplevisor.so.0", soname == ["libapplevisor.so.0"], str(soname)
     others = [name for name in needed
               if not ALLOWED.match(name) and not check_exports.ALLOWED.match(name)
@@ -48,7 +53,7 @@ def cases(library):
 def main():
     failed = 0
     number = 0
-    for number, (title, good, detail) in enumerate(cases(sys.argv[1]), 1):
+    for number, (title, good, detail) in enumerate(cases(*sys.argv[1:]), 1):
         failed += not good
         print(f"{'ok' if good else 'not ok'} {number} - {title}")
         if not good:
