@@ -75,10 +75,11 @@ static void stub(const struct x64_emit *e, const struct x64_stub *s)
         [STUB_EXIT] = "branch taken",        [STUB_POLL] = "request",
         [STUB_INDIRECT] = "jump table miss", [STUB_LOAD] = "load in C",
         [STUB_STORE] = "store in C",         [STUB_SP] = "SP alignment",
-        [STUB_VOP] = "function in C",
+        [STUB_VOP] = "function in C",        [STUB_ATOMIC] = "atomic in C",
     };
 
-    code_trace_print(e->trace, "  stub: %s, of %%%u, from %05x%s\n", names[s->kind], s->node,
+    code_trace_print(e->trace, "  stub: %s, of %%%u, from %05x%s\n",
+                     s->kind < sizeof(names) / sizeof(names[0]) ? names[s->kind] : "stub", s->node,
                      s->jump, s->flags_dirty ? ", stores NZCV" : "");
     for (unsigned i = 0; i < s->n_saved; i++) {
         saved(e, &e->saved[s->first_saved + i]);
