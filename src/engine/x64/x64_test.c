@@ -249,6 +249,40 @@ static void test_patching(void)
     EXPECT(number_before(" blocks retired") >= 1, "%s", text);
 }
 
+/* A function of another page, found through the jump table, which its caller changes half way. */
+#define FUNCTION 0x2000u
+
+static void load_calling(uint8_t *ram)
+{
+    static const uint32_t loop[] = {
+        0xd63f0020, /* loop: blr x1 */
+        0xf1000463, /* subs x3, x3, #1 */
+        0xeb06007f, /* cmp x3, x6 */
+        0x54000041, /* b.ne over */
+        0xb9000107, /* str w7, [x8] */
+        0xb5ffff63, /* over: cbnz x3, loop */
+        HVC(1),
+    };
+
+    memcpy(ram + START, loop, sizeof(loop));
+    *word(ram, FUNCTION) = 0x91000484;     /* add x4, x4, #1; later #2 */
+    *word(ram, FUNCTION + 4) = 0xd65f03c0; /* ret */
+}
+
+static void set_calling(struct a64_cpu *cpu)
+{
+    set_patching(cpu);
+    cpu->x[1] = cpu->x[8] = FUNCTION;
+}
+
+static void test_calling(void)
+{
+    const struct program p = {.load = load_calling, .set = set_calling};
+    const struct outcome got = run_both(&p, "calling");
+
+    EXPECT(got.x[4] == 150, "%llu", (unsigned long long)got.x[4]);
+}
+
 /* More code than the memory for it holds. */
 #define N_SMALL 20000u
 
@@ -445,6 +479,7 @@ int main(void)
     test_sentinels();
     test_colliding();
     test_patching();
+    test_calling();
     test_full();
     test_vectors();
     return failures != 0;
