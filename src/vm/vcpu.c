@@ -111,7 +111,8 @@ void vm_vcpu_request_exit(struct vcpu *vcpu)
 static enum ir_next handle_requests(struct vcpu *vcpu)
 {
     struct a64_cpu *const cpu = &vcpu->cpu;
-    const uint32_t requests = atomic_exchange_explicit(&cpu->requests, 0, memory_order_acquire);
+    /* Sequentially consistent, as the mailbox's `seen` and `inside` are: mmu_broadcast_done() relies on their order. */
+    const uint32_t requests = atomic_exchange(&cpu->requests, 0);
 
     if ((requests & CPU_REQUEST_PAUSE) != 0) {
         vm_leave_guest(vcpu);

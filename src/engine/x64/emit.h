@@ -141,7 +141,7 @@ struct x64_emit {
         observer[X64_MAX_REFS]; /* the last node up to here that may see or show guest registers */
     ir_ref alias[X64_MAX_REFS];
     struct x64_val val[X64_MAX_REFS];
-    struct x64_stub stubs[X64_MAX_STUBS];
+    struct x64_stub stubs[X64_MAX_STUBS + 1];
     struct x64_saved saved[X64_MAX_SAVED];
     struct x64_reloc relocs[X64_MAX_RELOCS];
     struct x64_carried carried[2 * X64_MAX_CARRIED];

@@ -60,11 +60,9 @@ void x64_set_pc(struct x64_emit *e, uint64_t pc)
 
 struct x64_stub *x64_new_stub(struct x64_emit *e, enum x64_stub_kind kind, ir_ref node)
 {
-    static struct x64_stub none;
-
     if (e->n_stubs == X64_MAX_STUBS) {
         e->failed = true;
-        return &none;
+        return &e->stubs[X64_MAX_STUBS]; /* written, and never emitted */
     }
     struct x64_stub *const stub = &e->stubs[e->n_stubs++];
     *stub = (struct x64_stub){.kind = (uint8_t)kind,
