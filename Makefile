@@ -95,7 +95,7 @@ coverage: ## the tests with gcov: a summary, and HTML in build-coverage/coverage
 	    tools/dev/coverage $(BUILD)-coverage && exit $$status
 
 # The tests of libapplevisor, built for one macOS version and run on it.
-.PHONY: test-all-versions mac-check
+.PHONY: test-all-versions mac-check deb
 AV_VERSIONS := 11-0 12-1 13-0 15-0 15-2 26-0
 
 test-macos-%: ## libapplevisor's tests built for one macOS version: test-macos-11-0 to test-macos-26-0
@@ -116,6 +116,10 @@ mac-check: ## compile and link libapplevisor, the command and the examples for a
 	@$(SETUP) run test ci
 	@$(CONFIGURE) $(BUILD) tests=true $(MESON_OPTIONS)
 	@$(MESON_TEST) -C $(BUILD) mac
+
+deb: ## build the Debian packages into build-deb (dpkg-buildpackage)
+	@$(SETUP) run board deb
+	@tools/package/deb $(BUILD)-deb
 
 bench: ## measure speed (bench/run)
 	$(call need,bench/run)
