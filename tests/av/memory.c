@@ -48,7 +48,7 @@ TEST(new_memory_is_zeroed_and_writable_before_it_is_mapped)
     char *const p = av_memory_host_address(memory);
     for (size_t i = 0; i < 3 * PAGE; i++) {
         if (p[i] != 0) {
-            EXPECT(!"zeroed");
+            EXPECT(false); /* zeroed */
             break;
         }
     }
