@@ -227,15 +227,17 @@ void code_invalidate_all(struct code_cache *cache)
 
 #define JUMP_CACHE_ENTRIES CPU_JUMP_CACHE_ENTRIES
 
-static struct ir_block **jump_slot(struct a64_cpu *cpu)
+static struct ir_block **jump_slot(struct a64_cpu *cpu, uint32_t mode)
 {
-    return &cpu->jump_cache[(cpu->pc >> 2 ^ cpu->pc >> 14) % JUMP_CACHE_ENTRIES];
+    const uint64_t variant = (mode & MODE_EACH_CHECK) != 0 ? JUMP_CACHE_ENTRIES / 2 : 0;
+
+    return &cpu->jump_cache[(cpu->pc >> 2 ^ cpu->pc >> 14 ^ variant) % JUMP_CACHE_ENTRIES];
 }
 
 static bool is_block(const struct ir_block *b, const struct a64_cpu *cpu, const uint8_t *hva,
-                     bool guarded)
+                     uint32_t mode, bool guarded)
 {
-    return b->pc == cpu->pc && b->hva == hva && b->mode == cpu->mode_key && b->guarded == guarded &&
+    return b->pc == cpu->pc && b->hva == hva && b->mode == mode && b->guarded == guarded &&
            atomic_load_explicit(&b->valid, memory_order_acquire);
 }
 
@@ -348,13 +350,14 @@ static void empty_cache(struct a64_cpu *cpu)
     vm_continue(cpu->vm);
 }
 
-static struct ir_block *find_slow(struct a64_cpu *cpu, const uint8_t *hva, bool guarded)
+static struct ir_block *find_slow(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
+                                  bool guarded)
 {
     struct code_cache *const cache = cpu->code;
 
     pthread_mutex_lock(&cache->lock);
-    struct ir_block *block = *bucket_of(cache, hva, cpu->pc, cpu->mode_key);
-    while (block != NULL && !is_block(block, cpu, hva, guarded)) {
+    struct ir_block *block = *bucket_of(cache, hva, cpu->pc, mode);
+    while (block != NULL && !is_block(block, cpu, hva, mode, guarded)) {
         block = block->next;
     }
     pthread_mutex_unlock(&cache->lock);
@@ -362,7 +365,7 @@ static struct ir_block *find_slow(struct a64_cpu *cpu, const uint8_t *hva, bool 
         return block;
     }
 
-    block = translator_make_block(cpu, hva, guarded, TR_MAX_INSNS);
+    block = translator_make_block(cpu, hva, mode, guarded, TR_MAX_INSNS);
     if (block == NULL) {
         return NULL;
     }
@@ -409,7 +412,10 @@ struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next)
 {
     bool guarded = false;
     const uint8_t *const hva = mmu_fetch(cpu, cpu->pc, &guarded);
+    /* The variant says how, not what: it is right wherever the PC has gone meanwhile. */
+    const uint32_t mode = cpu->mode_key | cpu->x64.variant;
 
+    cpu->x64.variant = 0;
     if (hva == NULL) {
         *next = exc_abort(cpu, 0);
         return NULL;
@@ -421,8 +427,8 @@ struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next)
         memset(cpu->jump_cache, 0, JUMP_CACHE_ENTRIES * sizeof(cpu->jump_cache[0]));
         cpu->code_generation = generation;
     }
-    struct ir_block **const slot = jump_slot(cpu);
-    if (*slot != NULL && is_block(*slot, cpu, hva, guarded) && is_fresh(cpu, *slot)) {
+    struct ir_block **const slot = jump_slot(cpu, mode);
+    if (*slot != NULL && is_block(*slot, cpu, hva, mode, guarded) && is_fresh(cpu, *slot)) {
         return *slot;
     }
     if (__builtin_expect(cache->bytes > CACHE_LIMIT_BYTES || cache->full, 0)) {
@@ -430,7 +436,7 @@ struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next)
         *next = IR_GO; /* the stop may have changed the map: look again */
         return NULL;
     }
-    *slot = find_slow(cpu, hva, guarded);
+    *slot = find_slow(cpu, hva, mode, guarded);
     if (*slot == NULL) {
         cpu->exit = (struct cpu_exit){.reason = CPU_EXIT_UNKNOWN};
         *next = IR_LEAVE;
@@ -454,7 +460,7 @@ enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block, unsigned btyp
         cache->stats.links += x64_link(cache->x64, cpu->x64.from, cpu->x64.from_exit, block);
         pthread_mutex_unlock(&cache->lock);
         cpu->x64.from = NULL;
-    } else {
+    } else if ((block->mode & MODE_EACH_CHECK) == 0) {
         x64_remember(cpu, block, btype, mmu_fetch_is_global(cpu, block->pc));
     }
     return x64_run(cache->x64, cpu, block);

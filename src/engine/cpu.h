@@ -171,6 +171,7 @@ struct a64_cpu {
         struct ir_block *
             from; /* the block whose exit number from_exit was taken last; NULL: none that can be linked */
         uint32_t from_exit;
+        uint32_t variant; /* MODE_EACH_CHECK: what the next block is to be, once */
         struct x64_emit *emit; /* scratch of the emitter */
         struct x64_contexts *contexts;
         struct x64_stats *stats;

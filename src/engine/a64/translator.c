@@ -47,12 +47,12 @@ static uint8_t landing(uint32_t w)
     return (w & 0xffe0001f) == 0xd4200000 || (w & 0xffe0001f) == 0xd4400000 ? 0xf : 1u << 0;
 }
 
-struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, bool guarded,
-                                       unsigned max_insns)
+struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
+                                       bool guarded, unsigned max_insns)
 {
     struct tr t = {
         .nodes = cpu->translator->nodes,
-        .mode = cpu->mode_key,
+        .mode = mode,
         .pc = cpu->pc,
         .cpu = cpu,
         .guarded = guarded,
@@ -82,7 +82,7 @@ struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, 
     }
     *block = (struct ir_block){
         .pc = cpu->pc,
-        .mode = cpu->mode_key,
+        .mode = mode,
         .guarded = guarded,
         .n_insns = (uint16_t)n,
         .n_nodes = (uint16_t)t.n_nodes,

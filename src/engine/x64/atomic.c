@@ -61,6 +61,7 @@ static void check(struct x64_emit *e, const struct ir_node *n, int base, bool is
 {
     const struct x64_place p = {.base = base,
                                 .table = R14,
+                                .addend = RAX,
                                 .size = n->type,
                                 .flags = n->flags | IR_MEM_ATOMIC,
                                 .align = n->type,

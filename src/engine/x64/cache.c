@@ -187,7 +187,8 @@ static void place_code(struct x64_cache *cache, struct x64_emit *e, struct x64_c
         memcpy(rw + e->relocs[i].at, &rel32, 4);
     }
     for (unsigned i = 0; i < e->n_exits; i++) {
-        code->links[i] = (struct x64_link){.rel32 = rx + e->exits[i].rel32, .pc = e->exits[i].pc};
+        code->links[i] = (struct x64_link){
+            .rel32 = rx + e->exits[i].rel32, .pc = e->exits[i].pc, .variant = e->exits[i].variant};
     }
     code->n_links = e->n_exits;
     code->entry = rx;
@@ -247,7 +248,8 @@ bool x64_link(struct x64_cache *cache, struct ir_block *from, unsigned exit, str
     }
     struct x64_link *const link = &code->links[exit];
     const uintptr_t page = ~(uintptr_t)0xfff;
-    if (link->to != NULL || link->pc != to->pc || from->mode != to->mode ||
+    if (link->to != NULL || link->pc != to->pc ||
+        ((from->mode & ~MODE_EACH_CHECK) | link->variant) != to->mode ||
         from->guarded != to->guarded ||
         ((uintptr_t)from->hva & page) != ((uintptr_t)to->hva & page)) {
         return false;

@@ -10,6 +10,7 @@
 struct x64_link {
     uint8_t *rel32; /* in the executable mapping; jumps to what follows it while it is not linked */
     uint64_t pc;
+    uint32_t variant;      /* of the block's mode */
     struct ir_block *to;   /* NULL: not linked */
     struct x64_link *next; /* of those that jump to the same block */
 };

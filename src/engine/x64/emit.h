@@ -24,8 +24,10 @@
 #include "engine/x64/asm.h"
 #include "engine/x64/thunks.h"
 
-#define X64_CPU_BIAS 128
-#define X64_MAX_REFS (TR_MAX_NODES + 1)
+#define X64_CPU_BIAS   128
+#define X64_MAX_GROUPS TR_MAX_INSNS
+#define X64_MAX_NODES  (TR_MAX_NODES + 1)
+#define X64_MAX_REFS   (X64_MAX_NODES + X64_MAX_GROUPS)
 
 enum x64_class { CLASS_INT, CLASS_VEC };
 
@@ -46,6 +48,7 @@ enum x64_stub_kind {
     STUB_INDIRECT,
     STUB_LOAD,
     STUB_STORE,
+    STUB_GROUP,
     STUB_SP,
     STUB_VOP,
     STUB_ATOMIC
@@ -93,6 +96,15 @@ struct x64_reloc {
 struct x64_exit { /* a jump to code of the same page that can be linked; or from a helper */
     uint32_t rel32, stub;
     uint64_t pc;
+    uint32_t variant;
+};
+
+/* Accesses with the same base that are checked at once, by the first of them. Its `value` stands for the addend of their page. */
+struct x64_group {
+    ir_ref base, value;
+    int32_t min, max; /* displacements of the first byte, and of the one behind the last */
+    uint16_t leader, n;
+    bool is_store; /* one of them is */
 };
 
 #define X64_MAX_CARRIED 8 /* of each class */
@@ -136,9 +148,12 @@ struct x64_emit {
     uint32_t body; /* where the code behind the poll begins */
     bool failed;   /* some table is full: the block is left to the interpreter */
 
-    uint32_t node_at[X64_MAX_REFS], stub_at[X64_MAX_STUBS + 1]; /* where their code begins */
+    uint32_t node_at[X64_MAX_NODES], stub_at[X64_MAX_STUBS + 1]; /* where their code begins */
     uint16_t
-        observer[X64_MAX_REFS]; /* the last node up to here that may see or show guest registers */
+        observer[X64_MAX_NODES]; /* the last node up to here that may see or show guest registers */
+    unsigned n_groups;
+    struct x64_group groups[X64_MAX_GROUPS];
+    uint8_t group_of[X64_MAX_NODES]; /* of a load or store: its group's number + 1 */
     ir_ref alias[X64_MAX_REFS];
     struct x64_val val[X64_MAX_REFS];
     struct x64_stub stubs[X64_MAX_STUBS + 1];
@@ -176,6 +191,18 @@ static inline const struct ir_node *x64_node(const struct x64_emit *e, ir_ref re
 static inline struct x64_val *x64_val(struct x64_emit *e, ir_ref ref)
 {
     return &e->val[x64_resolve(e, ref)];
+}
+
+/* What makes the value; IR_NONE for a group's. */
+static inline unsigned x64_op_of(const struct x64_emit *e, ir_ref ref)
+{
+    return ref < e->n_nodes ? e->nodes[ref].op : (unsigned)IR_NONE;
+}
+
+/* The group of a load or store; NULL: it is checked by itself. */
+static inline const struct x64_group *x64_group_of(const struct x64_emit *e, unsigned node)
+{
+    return e->group_of[node] != 0 ? &e->groups[e->group_of[node] - 1] : NULL;
 }
 
 /* True and *value when ref is a constant (IR_REF_NONE counts as 0). */

@@ -235,8 +235,11 @@ static void jump_far(struct x64_emit *e, uint64_t target)
     jump_out(e, e->thunks->leave_go[X64_LEFT_FAR]);
 }
 
-/* Inside the page: a jump that is linked when the target is there (cache.c); until then it goes to the code behind it. */
-static void jump_near(struct x64_emit *e, uint64_t target)
+/*
+ * Inside the page: a jump that is linked when the target is there (cache.c); until then it goes to the code behind it. variant: what
+ * block is wanted there beside the present mode (MODE_EACH_CHECK).
+ */
+static void jump_near(struct x64_emit *e, uint64_t target, uint32_t variant)
 {
     struct x64_asm *const a = &e->a;
 
@@ -250,10 +253,14 @@ static void jump_near(struct x64_emit *e, uint64_t target)
     x64_patch_here(a, exit->rel32);
     exit->stub = x64_here(a);
     exit->pc = target;
+    exit->variant = variant;
     x64_set_pc(e, target);
     x64_mov_ri(a, RAX, (uintptr_t)e->block);
     x64_store(a, 1, RAX, CPU_FIELD(x64.from));
     x64_store_imm(a, 0, CPU_FIELD(x64.from_exit), (int32_t)e->n_exits);
+    if (variant != 0) {
+        x64_store_imm(a, 0, CPU_FIELD(x64.variant), (int32_t)variant);
+    }
     jump_out(e, e->thunks->leave_go[X64_LEFT_UNLINKED]);
     e->n_exits++;
 }
@@ -261,7 +268,7 @@ static void jump_near(struct x64_emit *e, uint64_t target)
 static void leave_to(struct x64_emit *e, uint64_t target)
 {
     if (in_page(e, target)) {
-        jump_near(e, target);
+        jump_near(e, target, 0);
     } else {
         jump_far(e, target);
     }
@@ -406,6 +413,10 @@ void x64_emit_stubs(struct x64_emit *e)
             break;
         case STUB_INDIRECT:
             stub_indirect(e, stub);
+            break;
+        case STUB_GROUP:
+            x64_stub_stores(e, stub);
+            jump_near(e, e->block->pc + 4ull * stub->insn, MODE_EACH_CHECK);
             break;
         case STUB_LOAD:
         case STUB_STORE:

@@ -43,6 +43,9 @@ void x64_find_loop(struct x64_emit *e)
     e->n_carried = 0;
     e->back_edge = 0;
     e->flags_dead = false;
+    if ((e->block->mode & MODE_EACH_CHECK) != 0) {
+        return; /* one round, and back to the block that checks groups */
+    }
     for (unsigned i = 1; i < e->n_nodes; i++) {
         const struct ir_node *const n = &e->nodes[i];
         if (n->op == IR_HELPER) {

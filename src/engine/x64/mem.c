@@ -8,6 +8,12 @@
  *     compare, and go to the stub when different
  *     RAX = the entry's addend; [RAX + VA] is the byte
  *
+ * Accesses of a block that have the same base, at offsets near each other, are a group (plan.c): the first of them makes the
+ * comparison for the first and the last byte of all, and the others are one host instruction each. They need nothing but that the
+ * page's translation is what it was a few instructions before, which is so within a block: who changes it waits for the next poll.
+ * Where the comparison fails (another page in the middle, no entry yet, read-only, a device), nothing has been done yet, and the
+ * block is left for one that checks each access by itself, from the present instruction on (MODE_EACH_CHECK).
+ *
  * Everything else is done by the same functions that the interpreter calls.
  */
 #include "engine/x64/mem.h"
@@ -24,7 +30,7 @@
 void x64_check_place(struct x64_emit *e, const struct x64_place *p, struct x64_stub *stub)
 {
     struct x64_asm *const a = &e->a;
-    const unsigned bytes = 1u << p->size;
+    const unsigned bytes = p->span != 0 ? p->span : 1u << p->size;
     const bool ordered = (p->flags &
                           (IR_MEM_ATOMIC | IR_MEM_ALIGNED | IR_MEM_ACQUIRE | IR_MEM_RELEASE)) != 0;
     const bool aligned = ordered || (e->block->mode & MODE_ALIGNED) != 0;
@@ -59,7 +65,7 @@ void x64_check_place(struct x64_emit *e, const struct x64_place *p, struct x64_s
                             p->is_store ? (int32_t)offsetof(struct tlb_entry, write)
                                         : (int32_t)offsetof(struct tlb_entry, read)));
     stub->jump = x64_jcc(a, CC_NE);
-    x64_load(a, 1, RAX,
+    x64_load(a, 1, p->addend,
              x64_at_index(p->table, RAX, 0, (int32_t)offsetof(struct tlb_entry, addend)));
 }
 
@@ -71,6 +77,54 @@ static int table_of(struct x64_emit *e, unsigned flags)
     const int table = x64_temp(e, INT);
     x64_load(&e->a, 1, table, CPU_FIELD(x64.tlb_unpriv));
     return table;
+}
+
+/*
+ * The place of a load or store, with its base in a register. In a group that has been checked, the addend is there: true. Before what
+ * may need a stub, the caller has to have all operands in registers.
+ */
+static bool find_place(struct x64_emit *e, ir_ref node, struct x64_place *p)
+{
+    const struct ir_node *const n = &e->nodes[node];
+    const struct x64_group *const group = x64_group_of(e, node);
+    ir_ref base;
+
+    *p = (struct x64_place){.size = n->type,
+                            .flags = n->flags,
+                            .align = n->d,
+                            .is_store = n->op == IR_STORE,
+                            .addend = RAX};
+    x64_split_address(e, n->a, &base, &p->disp);
+    p->base = x64_use(e, INT, base);
+    if (group != NULL && group->leader != node) {
+        p->addend = x64_use(e, INT, group->value);
+        return true;
+    }
+    p->table = table_of(e, n->flags);
+    return false;
+}
+
+/* Checks it, alone or with its group. */
+static struct x64_stub *check(struct x64_emit *e, ir_ref node, struct x64_place *p)
+{
+    const struct x64_group *const group = x64_group_of(e, node);
+    struct x64_place place = *p;
+
+    if (group == NULL) {
+        struct x64_stub *const stub = x64_new_stub(e, p->is_store ? STUB_STORE : STUB_LOAD, node);
+        stub->base = (int8_t)p->base;
+        stub->disp = p->disp;
+        x64_check_place(e, p, stub);
+        return stub;
+    }
+    p->addend = x64_def(e, INT, group->value);
+    struct x64_stub *const stub = x64_new_stub(e, STUB_GROUP, node);
+    place.addend = p->addend;
+    place.disp = group->min;
+    place.span = (unsigned)(group->max - group->min);
+    place.is_store = group->is_store;
+    x64_check_place(e, &place, stub);
+    return stub;
 }
 
 static void move_in(struct x64_emit *e, int rd, struct x64_mem m, unsigned size, unsigned flags)
@@ -104,25 +158,24 @@ static void move_in_vector(struct x64_emit *e, int rd, struct x64_mem m, unsigne
 static void emit_load(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     const enum x64_class cls = (enum x64_class)e->val[node].cls;
-    struct x64_place p = {.size = n->type, .flags = n->flags, .align = n->d};
-    ir_ref base;
+    struct x64_place p;
+    struct x64_stub *stub = NULL;
 
-    x64_split_address(e, n->a, &base, &p.disp);
-    p.base = x64_use(e, INT, base);
-    p.table = table_of(e, n->flags);
+    const bool checked = find_place(e, node, &p);
     const int rd = x64_def(e, cls, node);
-    struct x64_stub *const stub = x64_new_stub(e, STUB_LOAD, node);
-    stub->base = (int8_t)p.base;
-    stub->disp = p.disp;
-    stub->reg = (int8_t)rd;
-    x64_check_place(e, &p, stub);
-    const struct x64_mem m = x64_at_index(RAX, p.base, 0, p.disp);
+    if (!checked) {
+        stub = check(e, node, &p);
+        stub->reg = (int8_t)rd;
+    }
+    const struct x64_mem m = x64_at_index(p.addend, p.base, 0, p.disp);
     if (cls == VEC) {
         move_in_vector(e, rd, m, n->type);
     } else {
         move_in(e, rd, m, n->type, n->flags);
     }
-    stub->resume = x64_here(&e->a);
+    if (stub != NULL) {
+        stub->resume = x64_here(&e->a);
+    }
 }
 
 /* LOCK OR of the frame: a full barrier, cheaper than MFENCE. */
@@ -135,17 +188,15 @@ static void barrier(struct x64_emit *e)
 static void emit_store(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     struct x64_asm *const a = &e->a;
-    struct x64_place p = {.size = n->type, .flags = n->flags, .align = n->d, .is_store = true};
+    struct x64_place p;
+    struct x64_stub *stub = NULL;
     unsigned lane;
-    ir_ref base;
     int32_t imm;
     int value = NOREG;
     bool vector = n->type == 4;
     ir_ref from = n->b;
 
-    x64_split_address(e, n->a, &base, &p.disp);
-    p.base = x64_use(e, INT, base);
-    p.table = table_of(e, n->flags);
+    const bool checked = find_place(e, node, &p);
     if (x64_lane_of(e, n->b, n->type, &lane) && lane == 0) {
         from = x64_node(e, n->b)->a;
         vector = true;
@@ -154,14 +205,13 @@ static void emit_store(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     if (!immediate) {
         value = x64_use(e, vector ? VEC : INT, from);
     }
-    struct x64_stub *const stub = x64_new_stub(e, STUB_STORE, node);
-    stub->base = (int8_t)p.base;
-    stub->disp = p.disp;
-    stub->value_reg = (int8_t)value;
-    stub->value_is_vector = vector;
-    stub->target = immediate ? (uint64_t)imm : 0;
-    x64_check_place(e, &p, stub);
-    const struct x64_mem m = x64_at_index(RAX, p.base, 0, p.disp);
+    if (!checked) {
+        stub = check(e, node, &p);
+        stub->value_reg = (int8_t)value;
+        stub->value_is_vector = vector;
+        stub->target = immediate ? (uint64_t)imm : 0;
+    }
+    const struct x64_mem m = x64_at_index(p.addend, p.base, 0, p.disp);
     if (vector) {
         switch (n->type) {
         case 4:
@@ -203,7 +253,9 @@ static void emit_store(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     if ((n->flags & IR_MEM_RELEASE) != 0) {
         barrier(e);
     }
-    stub->resume = x64_here(a);
+    if (stub != NULL) {
+        stub->resume = x64_here(a);
+    }
 }
 
 /* --- Slow paths ------------------------------------------------------------------------------------------------------------------ */

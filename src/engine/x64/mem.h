@@ -5,15 +5,18 @@
 
 #include "engine/x64/emit.h"
 
-/* An access of 1 << size bytes at base + disp; table: the register that holds the TLB's entries. */
+/*
+ * An access of 1 << size bytes at base + disp, or, with span != 0, several in that many bytes from there on; table: the register
+ * that holds the TLB's entries; addend: that which gets the page's.
+ */
 struct x64_place {
-    int base, table;
+    int base, table, addend;
     int32_t disp;
-    unsigned size, flags, align;
+    unsigned size, flags, align, span;
     bool is_store;
 };
 
-/* Compares, with a jump to the stub. After it [RAX + base + disp] is the byte; RCX has been used. */
+/* Compares, with a jump to the stub. After it [addend + base + disp] is the byte; RAX and RCX have been used. */
 void x64_check_place(struct x64_emit *e, const struct x64_place *p, struct x64_stub *stub);
 
 /* False: nothing was emitted, call the function in C. */

@@ -5,14 +5,17 @@
 
 bool x64_const(const struct x64_emit *e, ir_ref ref, uint64_t *value)
 {
-    const struct ir_node *const n = x64_node(e, ref);
+    const ir_ref r = x64_resolve(e, ref);
 
+    *value = 0;
     if (ref == IR_REF_NONE) {
-        *value = 0;
         return true;
     }
-    *value = n->imm64;
-    return n->op == IR_CONST;
+    if (x64_op_of(e, r) != IR_CONST) {
+        return false;
+    }
+    *value = e->nodes[r].imm64;
+    return true;
 }
 
 bool x64_imm32(const struct x64_emit *e, ir_ref ref, unsigned sf, int32_t *value)
@@ -28,16 +31,22 @@ bool x64_imm32(const struct x64_emit *e, ir_ref ref, unsigned sf, int32_t *value
 
 void x64_split_address(const struct x64_emit *e, ir_ref address, ir_ref *base, int32_t *disp)
 {
-    const struct ir_node *const n = x64_node(e, address);
-    int32_t offset;
-
     *base = x64_resolve(e, address);
     *disp = 0;
-    /* Far offsets are left alone, so that neighbours of the access can be reached as well. */
-    if ((n->op == IR_ADD || n->op == IR_SUB) && n->type == IR_I64 && n->b != IR_REF_NONE &&
-        x64_imm32(e, n->b, 1, &offset) && offset > -(1 << 28) && offset < 1 << 28) {
+    for (;;) {
+        const struct ir_node *const n = &e->nodes[*base];
+        int32_t offset;
+        if ((n->op != IR_ADD && n->op != IR_SUB) || n->type != IR_I64 || n->b == IR_REF_NONE ||
+            !x64_imm32(e, n->b, 1, &offset)) {
+            return;
+        }
+        const int64_t sum = n->op == IR_ADD ? (int64_t)*disp + offset : (int64_t)*disp - offset;
+        /* Far offsets are left alone, so that neighbours of the access can be reached as well. */
+        if (sum <= -(1 << 28) || sum >= 1 << 28) {
+            return;
+        }
         *base = x64_resolve(e, n->a);
-        *disp = n->op == IR_ADD ? offset : -offset;
+        *disp = (int32_t)sum;
     }
 }
 
@@ -195,11 +204,15 @@ static void use(struct x64_emit *e, ir_ref ref, unsigned when)
 
 static void use_address(struct x64_emit *e, ir_ref ref, unsigned when)
 {
+    const struct x64_group *const group = x64_group_of(e, when);
     ir_ref base;
     int32_t disp;
 
     x64_split_address(e, ref, &base, &disp);
     use(e, base, when);
+    if (group != NULL) {
+        touch(e, group->value, when);
+    }
 }
 
 static void use_operands(struct x64_emit *e, unsigned i)
@@ -262,14 +275,78 @@ static bool is_observer(const struct ir_node *n)
     }
 }
 
+/* --- Groups of accesses ---------------------------------------------------------------------------------------------------------- */
+
+#define GROUP_SPAN  256 /* what is wider crosses pages too often */
+#define OPEN_GROUPS 8
+#define NOT_IN_GROUP \
+    (IR_MEM_ACQUIRE | IR_MEM_RELEASE | IR_MEM_UNPRIV | IR_MEM_ATOMIC | IR_MEM_ALIGNED)
+
+/*
+ * The load or store joins the group of those before it that have the same base, or founds one. A helper may change translations, so
+ * that no group goes on behind it. True: the access is checked with an earlier one, and cannot fault.
+ */
+static bool joins_group(struct x64_emit *e, unsigned i, unsigned first_open)
+{
+    const struct ir_node *const n = &e->nodes[i];
+    const unsigned recent = e->n_groups > OPEN_GROUPS ? e->n_groups - OPEN_GROUPS : 0;
+    ir_ref base;
+    int32_t disp;
+
+    if ((n->flags & NOT_IN_GROUP) != 0) {
+        return false;
+    }
+    x64_split_address(e, n->a, &base, &disp);
+    if (base == IR_REF_NONE || e->nodes[base].op == IR_CONST) {
+        return false;
+    }
+    const int32_t end = disp + (1 << n->type);
+    for (unsigned g = e->n_groups; g > first_open && g > recent; g--) {
+        struct x64_group *const group = &e->groups[g - 1];
+        const int32_t min = disp < group->min ? disp : group->min,
+                      max = end > group->max ? end : group->max;
+        if (group->base == base && max - min <= GROUP_SPAN) {
+            group->min = min;
+            group->max = max;
+            group->is_store |= n->op == IR_STORE;
+            group->n++;
+            e->group_of[i] = (uint8_t)g;
+            e->group_of[group->leader] = (uint8_t)g;
+            return true;
+        }
+    }
+    if (e->n_groups == X64_MAX_GROUPS) {
+        return false;
+    }
+    const ir_ref value = (ir_ref)(e->n_nodes + e->n_groups);
+    e->groups[e->n_groups++] = (struct x64_group){.base = base,
+                                                  .value = value,
+                                                  .min = disp,
+                                                  .max = end,
+                                                  .leader = (uint16_t)i,
+                                                  .n = 1,
+                                                  .is_store = n->op == IR_STORE};
+    e->alias[value] = 0;
+    e->val[value] = (struct x64_val){.reg = NOREG, .slot = -1, .guest = -1, .cls = CLASS_INT};
+    return false;
+}
+
 static void forward(struct x64_emit *e)
 {
-    unsigned observer = 0;
+    const bool groups = (e->block->mode & (MODE_ALIGNED | MODE_EACH_CHECK)) == 0;
+    unsigned observer = 0, first_open = 0;
 
+    e->n_groups = 0;
     for (unsigned i = 0; i < e->n_nodes; i++) {
         const struct ir_node *const n = &e->nodes[i];
         struct x64_val *const v = &e->val[i];
-        if (is_observer(n)) {
+        e->group_of[i] = 0;
+        if (n->op == IR_HELPER) {
+            first_open = e->n_groups;
+        }
+        const bool checked = groups && (n->op == IR_LOAD || n->op == IR_STORE) &&
+                             joins_group(e, i, first_open);
+        if (is_observer(n) && !checked) {
             observer = i;
         }
         e->observer[i] = (uint16_t)observer;

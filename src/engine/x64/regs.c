@@ -89,7 +89,7 @@ static void evict(struct x64_emit *e, enum x64_class cls, int reg)
 
     e->held[cls][reg] = 0;
     v->reg = NOREG;
-    if (e->nodes[ref].op == IR_CONST || v->last < e->now || v->slot >= 0) {
+    if (x64_op_of(e, ref) == IR_CONST || v->last < e->now || v->slot >= 0) {
         if (v->last < e->now) {
             drop(e, ref);
         }
@@ -122,7 +122,8 @@ static int allocate(struct x64_emit *e, enum x64_class cls)
             break;
         }
         /* What can be had again for nothing goes first. */
-        const unsigned last = e->val[ref].last + (e->nodes[ref].op == IR_CONST ? TR_MAX_NODES : 0u);
+        const unsigned last = e->val[ref].last +
+                              (x64_op_of(e, ref) == IR_CONST ? TR_MAX_NODES : 0u);
         if (victim == NOREG || last > latest) {
             victim = reg;
             latest = last;
@@ -249,7 +250,7 @@ int x64_use(struct x64_emit *e, enum x64_class cls, ir_ref ref)
     x64_load_value(e, cls, reg, r);
     if (r != IR_REF_NONE && v->cls == cls && v->reg == NOREG) {
         x64_bind(e, cls, r, reg);
-        v->lazy = e->nodes[r].op == IR_CONST;
+        v->lazy = x64_op_of(e, r) == IR_CONST;
     }
     return reg;
 }
@@ -326,6 +327,16 @@ void x64_done(struct x64_emit *e)
     e->locked[CLASS_VEC] = 0;
     if (n->op == IR_CONST || n->op == IR_JUMP) {
         return;
+    }
+    if (n->op == IR_LOAD || n->op == IR_STORE) {
+        const struct x64_group *const group = x64_group_of(e, e->now);
+        ir_ref base;
+        int32_t disp;
+        x64_split_address(e, n->a, &base, &disp);
+        release(e, base);
+        if (group != NULL && e->val[group->value].last <= e->now) {
+            drop(e, group->value);
+        }
     }
     release(e, n->a);
     if (n->op != IR_BRANCH_IF) {

@@ -64,7 +64,7 @@ static enum ir_next interpret_one(struct a64_cpu *cpu)
     if (hva == NULL) {
         return exc_abort(cpu, 0);
     }
-    struct ir_block *const block = translator_make_block(cpu, hva, guarded, 1);
+    struct ir_block *const block = translator_make_block(cpu, hva, cpu->mode_key, guarded, 1);
     if (block == NULL || !translator_keep_nodes(block)) {
         if (block != NULL) {
             translator_drop_nodes(block);
