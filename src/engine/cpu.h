@@ -149,6 +149,7 @@ struct a64_cpu {
     uint64_t excl_va;
     v128 excl_value;
 
+    bool smp;                      /* MODE_SMP; set by vm_enter_guest() */
     bool event;                    /* WFE event register */
     bool irq_pending, fiq_pending; /* hv_vcpu_set_pending_interrupt: like HCR_EL2.VI and VF */
     _Atomic uint32_t
@@ -171,7 +172,7 @@ struct a64_cpu {
         struct ir_block *
             from; /* the block whose exit number from_exit was taken last; NULL: none that can be linked */
         uint32_t from_exit;
-        uint32_t variant; /* MODE_EACH_CHECK: what the next block is to be, once */
+        uint32_t variant;      /* MODE_EACH_CHECK: what the next block is to be, once */
         struct x64_emit *emit; /* scratch of the emitter */
         struct x64_contexts *contexts;
         struct x64_stats *stats;

@@ -62,6 +62,7 @@ enum vm_status vm_vcpu_create(struct vm *vm, struct vcpu **result)
 
     pthread_mutex_lock(&vm->lock);
     unsigned id = 0;
+    bool second = false;
     while (id < VM_MAX_VCPUS && vm->vcpus[id] != NULL) {
         id++;
     }
@@ -74,6 +75,7 @@ enum vm_status vm_vcpu_create(struct vm *vm, struct vcpu **result)
         vcpu->id = id;
         vm->vcpus[id] = vcpu;
         vm->n_vcpus++;
+        second = vm->n_vcpus == 2 && !atomic_exchange(&vm->smp, true);
         vm_gic_attach(vcpu);
     }
     pthread_mutex_unlock(&vm->lock);
@@ -82,6 +84,11 @@ enum vm_status vm_vcpu_create(struct vm *vm, struct vcpu **result)
         return VM_LIMIT;
     }
     code_join(vm->code, cpu);
+    if (second) {
+        /* The first learns it at the end of a block (vm_enter_guest), before this one can run. */
+        vm_stop(vm, NULL);
+        vm_continue(vm);
+    }
     *result = vcpu;
     return VM_OK;
 }

@@ -73,6 +73,10 @@ void vm_enter_guest(struct vcpu *vcpu)
     for (;;) {
         atomic_store(&vcpu->inside, true);
         if (__builtin_expect(!atomic_load(&vm->stopping), 1)) {
+            if (__builtin_expect(!vcpu->cpu.smp && atomic_load(&vm->smp), 0)) {
+                vcpu->cpu.smp = true;
+                cpu_update_mode(&vcpu->cpu);
+            }
             return;
         }
         vm_leave_guest(vcpu);

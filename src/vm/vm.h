@@ -101,6 +101,7 @@ struct vm {
     pthread_mutex_t lock;         /* guards the vCPU table */
     struct vcpu *vcpus[VM_MAX_VCPUS];
     unsigned n_vcpus;
+    _Atomic bool smp;        /* there are, or were, several */
     pthread_mutex_t stopper; /* one vm_stop at a time; held from vm_stop to vm_continue */
     pthread_mutex_t gate;    /* guards the waits of stopped, stopping and parked threads */
     pthread_cond_t gate_open, all_outside;

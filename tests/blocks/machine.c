@@ -289,6 +289,7 @@ void machine_load(struct machine *m, const struct block *b)
     cpu->fpcr = (uint32_t)b->state.fpcr;
     cpu->fpsr = (uint32_t)b->state.fpsr;
     cpu->btype = 0;
+    cpu->smp = (b->world.number & 1) != 0; /* as if there were another vCPU */
     cpu->event = false;
     cpu->step = 0;
     cpu->excl_valid = false;

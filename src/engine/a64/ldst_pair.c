@@ -4,6 +4,9 @@
  *
  * A pair is one access of twice the size, which FEAT_LSE2 makes single-copy atomic when it is aligned to its whole size; the
  * alignment that SCTLR_ELx.A checks is that of one register (Mem[] with ispair). Pairs give no instruction syndrome.
+ *
+ * While a VM has one vCPU, nothing can tell a pair of 64-bit registers from two accesses of 8 bytes, the order of which is that of
+ * the addresses. These are what hosts are good at: a load of 16 bytes waits for two stores of 8 to leave the store buffer.
  */
 #include "engine/a64/ldst.h"
 
@@ -19,12 +22,38 @@ static void split(struct tr *t, ir_ref value, unsigned size, ir_ref half[2])
     }
 }
 
+static bool is_two_accesses(const struct tr *t, unsigned size, unsigned flags)
+{
+    return size == 3 && flags == 0 && (t->mode & MODE_SMP) == 0;
+}
+
 static ir_ref join(struct tr *t, unsigned size, ir_ref low, ir_ref high)
 {
     if (size == 3) {
         return tr_node(t, IR_VPACK, IR_I64, 0, low, high, IR_REF_NONE, 0, 0);
     }
     return tr_op2i(t, IR_BFI, IR_I64, tr_op1(t, IR_ZEXT32, IR_I64, low), high, 32u | 32u << 8);
+}
+
+static void load_pair(struct tr *t, ir_ref address, unsigned size, unsigned flags, ir_ref half[2])
+{
+    if (is_two_accesses(t, size, flags)) {
+        half[0] = tr_load(t, address, size, flags, size, 0);
+        half[1] = tr_load(t, ldst_add(t, address, 8), size, flags, size, 0);
+    } else {
+        split(t, tr_load(t, address, size + 1, flags, size, 0), size, half);
+    }
+}
+
+static void store_pair(struct tr *t, ir_ref address, unsigned size, unsigned flags, ir_ref low,
+                       ir_ref high)
+{
+    if (is_two_accesses(t, size, flags)) {
+        tr_store(t, address, low, size, flags, size, 0);
+        tr_store(t, ldst_add(t, address, 8), high, size, flags, size, 0);
+    } else {
+        tr_store(t, address, join(t, size, low, high), size + 1, flags, size, 0);
+    }
 }
 
 /*
@@ -37,13 +66,12 @@ static void general_at(struct tr *t, uint32_t w, ir_ref address, unsigned size, 
     const unsigned rt = A64_FIELD(w, 4, 0);
 
     if (A64_BIT(w, 22) == 0) {
-        tr_store(t, address, join(t, size, tr_get_x(t, rt), tr_get_x(t, rt2)), size + 1, flags,
-                 size, 0);
+        store_pair(t, address, size, flags, tr_get_x(t, rt), tr_get_x(t, rt2));
         return;
     }
     ir_ref half[2];
 
-    split(t, tr_load(t, address, size + 1, flags, size, 0), size, half);
+    load_pair(t, address, size, flags, half);
     for (unsigned i = 0; i < 2 && is_signed; i++) {
         half[i] = tr_op1(t, IR_SEXT32, IR_I64, half[i]);
     }
@@ -127,7 +155,7 @@ static void simdfp(struct tr *t, uint32_t w, enum ldst_index index)
             half[0] = tr_load(t, address, 4, 0, 4, 0);
             half[1] = tr_load(t, ldst_add(t, address, 16), 4, 0, 4, 0);
         } else {
-            split(t, tr_load(t, address, size + 1, 0, size, 0), size, half);
+            load_pair(t, address, size, 0, half);
             half[0] = tr_node(t, IR_VFROM64, size, 0, half[0], IR_REF_NONE, IR_REF_NONE, 0, 0);
             half[1] = tr_node(t, IR_VFROM64, size, 0, half[1], IR_REF_NONE, IR_REF_NONE, 0, 0);
         }
@@ -139,7 +167,7 @@ static void simdfp(struct tr *t, uint32_t w, enum ldst_index index)
     } else {
         half[0] = tr_lane(t, tr_get_v(t, rt), size, 0);
         half[1] = tr_lane(t, tr_get_v(t, rt2), size, 0);
-        tr_store(t, address, join(t, size, half[0], half[1]), size + 1, 0, size, 0);
+        store_pair(t, address, size, 0, half[0], half[1]);
     }
     if (index != LDST_OFFSET) {
         tr_put_sp(t, rn, moved);

@@ -59,6 +59,7 @@ static const struct {
     uint8_t op, size, flags, align;
     uint32_t iss;
     uint8_t accesses;
+    uint32_t mode;
 } emitted[] = {
     {"ldr x1, [x2]",           0xf9400041, IR_LOAD,  3, 0,                 3, ISV | SAS(3) | SRT(1) | SF, 1},
     {"ldr w1, [x2]",           0xb9400041, IR_LOAD,  2, 0,                 2, ISV | SAS(2) | SRT(1), 1},
@@ -85,7 +86,9 @@ static const struct {
     {"stlur x1, [x2]",         0xd9000041, IR_STORE, 3, REL,               3, ISV | SAS(3) | SRT(1) | SF | AR, 1},
     {"ldapr w1, [x2], #4",     0x99c00841, IR_LOAD,  2, ACQ,               2, 0, 1},
     {"stlr x1, [x2, #-8]!",    0xd9800841, IR_STORE, 3, REL,               3, 0, 1},
-    {"ldp x1, x3, [x2]",       0xa9400c41, IR_LOAD,  4, 0,                 3, 0, 1},
+    {"ldp x1, x3, [x2]",       0xa9400c41, IR_LOAD,  4, 0,                 3, 0, 1, MODE_SMP},
+    {"ldp x1, x3, [x2]: alone", 0xa9400c41, IR_LOAD, 3, 0,                 3, 0, 2},
+    {"stp x1, x3, [x2]: alone", 0xa9000c41, IR_STORE, 3, 0,                3, 0, 2},
     {"stp w1, w3, [x2]",       0x29000c41, IR_STORE, 3, 0,                 2, 0, 1},
     {"ldpsw x1, x3, [x2]",     0x69400c41, IR_LOAD,  3, 0,                 2, 0, 1},
     {"ldp q1, q3, [x2]",       0xad400c41, IR_LOAD,  4, 0,                 4, 0, 2},
@@ -122,7 +125,7 @@ static void test_emitted(void)
         unsigned accesses = 0;
         struct tr t;
 
-        if (translate(&t, emitted[i].word, 0) == NULL) {
+        if (translate(&t, emitted[i].word, emitted[i].mode) == NULL) {
             FAIL("%s: not decoded", emitted[i].text);
             continue;
         }

@@ -25,6 +25,9 @@
     (1u << 16) /* FPCR is not 0: floating point is left to functions that look at it */
 #define MODE_EACH_CHECK \
     (1u << 17) /* of a block alone, not of a state: each access is checked by itself (x64/mem.c) */
+#define MODE_SMP \
+    (1u          \
+     << 18) /* the VM has, or had, other vCPUs: pairs of registers are single accesses (a64/ldst_pair.c) */
 #define MODE_ONE_INSN (MODE_STEP | MODE_BREAKPOINTS)
 
 #endif

@@ -86,6 +86,9 @@ void cpu_update_mode(struct a64_cpu *cpu)
     if (cpu->fpcr != 0) {
         mode |= MODE_FPCR;
     }
+    if (cpu->smp) {
+        mode |= MODE_SMP;
+    }
     mode |= debug_mode(cpu);
     cpu->mode_key = mode;
     update_mmu_indices(cpu);
