@@ -7,6 +7,7 @@
 #include "engine/ir/functions.h"
 #include "engine/mmu/mmu.h"
 #include "engine/sys/exception.h"
+#include "engine/sys/sysreg.h"
 #include "vm/vm.h"
 
 #define BASE  0x100000ull
@@ -74,6 +75,13 @@ enum ir_next exc_take(struct a64_cpu *c, unsigned target_el, enum ec ec, bool il
     seen.ec = ec;
     seen.iss = iss;
     return IR_GO;
+}
+
+bool sysreg_is_plain(const struct a64_cpu *c, uint32_t mode, uint32_t id, bool is_read,
+                     struct sysreg_plain *plain)
+{
+    (void)c, (void)mode, (void)id, (void)is_read, (void)plain;
+    return false;
 }
 
 static enum ir_next call(uint32_t w)

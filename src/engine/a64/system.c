@@ -2,6 +2,7 @@
 /* Exception generation, hints, barriers, system registers and system instructions. */
 #include "engine/a64/classes.h"
 #include "engine/a64/features.h"
+#include "engine/sys/sysreg.h"
 
 static void exception(struct tr *t, uint32_t w, enum ir_helper helper)
 {
@@ -92,34 +93,29 @@ void a64_system_barriers_dmb(struct tr *t, uint32_t w)
             fences[A64_FIELD(w, 9, 8)]);
 }
 
-static void barrier(struct tr *t, uint32_t kind)
-{
-    tr_helper_keeps_regs(t, HELPER_barrier, IR_REF_NONE, IR_REF_NONE, kind);
-    tr_end(t);
-}
-
 void a64_system_barriers_dsb(struct tr *t, uint32_t w)
 {
     (void)w;
-    barrier(t, 0);
+    tr_helper_keeps_regs(t, HELPER_barrier, IR_REF_NONE, IR_REF_NONE, 0);
 }
 
 void a64_system_barriers_dsb_nxs(struct tr *t, uint32_t w)
 {
-    (void)w;
-    barrier(t, 1);
+    a64_system_barriers_dsb(t, w);
 }
 
+/* What writes system registers acts at once and ends its block. What is left is to show what other vCPUs have changed: the poll
+ * before the next block does. */
 void a64_system_barriers_isb(struct tr *t, uint32_t w)
 {
     (void)w;
-    barrier(t, 2);
+    tr_end(t);
 }
 
+/* Nothing is speculated. */
 void a64_system_barriers_sb(struct tr *t, uint32_t w)
 {
-    (void)w;
-    barrier(t, 3);
+    (void)t, (void)w;
 }
 
 /* --- System registers -------------------------------------------------------------------------------------------------------- */
@@ -131,13 +127,34 @@ static uint32_t register_id(uint32_t w)
 }
 #define ID_NZCV 0xda10u /* S3_3_C4_C2_0 */
 
+static ir_ref field(struct tr *t, const struct sysreg_plain *plain)
+{
+    ir_ref value = tr_node(t, IR_GET_FIELD, IR_I64, 0, IR_REF_NONE, IR_REF_NONE, IR_REF_NONE, 0,
+                           plain->offset);
+
+    value = tr_op2(t, IR_LSR, IR_I64, value, tr_const(t, plain->shift));
+    return plain->mask == UINT64_MAX ? value
+                                     : tr_op2(t, IR_AND, IR_I64, value, tr_const(t, plain->mask));
+}
+
+static void put_field(struct tr *t, const struct sysreg_plain *plain, ir_ref value)
+{
+    if (plain->mask != UINT64_MAX) {
+        value = tr_op2(t, IR_AND, IR_I64, value, tr_const(t, plain->mask));
+    }
+    tr_node(t, IR_PUT_FIELD, IR_I64, 0, value, IR_REF_NONE, IR_REF_NONE, 0, plain->offset);
+}
+
 void a64_system_register_system(struct tr *t, uint32_t w)
 {
     const unsigned rt = A64_FIELD(w, 4, 0);
+    struct sysreg_plain plain;
 
     if (A64_BIT(w, 21) != 0) { /* MRS */
         if (register_id(w) == ID_NZCV) {
             tr_put_x(t, rt, tr_get_nzcv(t));
+        } else if (sysreg_is_plain(t->cpu, t->mode, register_id(w), true, &plain)) {
+            tr_put_x(t, rt, field(t, &plain));
         } else {
             tr_put_x(
                 t, rt,
@@ -145,6 +162,8 @@ void a64_system_register_system(struct tr *t, uint32_t w)
         }
     } else if (register_id(w) == ID_NZCV) {
         tr_put_nzcv(t, tr_op2(t, IR_AND, IR_I64, tr_get_x(t, rt), tr_const(t, 0xf0000000u)));
+    } else if (sysreg_is_plain(t->cpu, t->mode, register_id(w), false, &plain)) {
+        put_field(t, &plain, tr_get_x(t, rt));
     } else {
         tr_helper(t, HELPER_msr, tr_get_x(t, rt), tr_const(t, rt), register_id(w));
         tr_end(t);

@@ -123,15 +123,12 @@ enum ir_next helper_esb(struct a64_cpu *cpu, uint64_t *result, uint64_t a, uint6
     return IR_END;
 }
 
+/* DSB */
 enum ir_next helper_barrier(struct a64_cpu *cpu, uint64_t *result, uint64_t a, uint64_t b,
                             uint32_t imm)
 {
-    (void)result, (void)a, (void)b;
+    (void)result, (void)a, (void)b, (void)imm;
     atomic_thread_fence(memory_order_seq_cst);
-    if (imm <= 1) {
-        /* IR_GO with PC unchanged: once more, after the run loop has served this vCPU's own requests. */
-        return mmu_broadcast_done(cpu) ? IR_END : IR_GO;
-    }
-    /* Writes of system registers act at once; ISB only has to show what other vCPUs have changed. */
-    return imm == 2 ? IR_END : IR_NEXT;
+    /* IR_GO with PC unchanged: once more, after the run loop has served this vCPU's own requests. */
+    return mmu_broadcast_done(cpu) ? IR_NEXT : IR_GO;
 }

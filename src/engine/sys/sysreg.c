@@ -951,6 +951,42 @@ static const struct sysreg *find(const struct a64_cpu *cpu, uint32_t id)
     return sysreg_find((uint16_t)id);
 }
 
+/* Of the VM's configuration and of what is in the mode key alone: blocks are made of the answer. */
+bool sysreg_is_plain(const struct a64_cpu *cpu, uint32_t mode, uint32_t id, bool is_read,
+                     struct sysreg_plain *plain)
+{
+    const struct sysreg *const reg = sysreg_find((uint16_t)id);
+    const unsigned el = MODE_EL(mode);
+
+    if (reg == NULL || ((mode & MODE_E2H) != 0 && el == 2) || el < reg->min_el ||
+        (reg->access & (is_read ? 1 : 2)) == 0 || reg->leave != LEAVE_NO || reg->trap == TRAP_FP ||
+        !has_feature(cpu, reg->feature, reg->arg)) {
+        return false;
+    }
+    /* EL1 sets traps for EL0, and a guest's EL2 for both, in registers. */
+    if (reg->trap != TRAP_NONE && (el == 0 || (el == 1 && cpu_has_el2(cpu)))) {
+        return false;
+    }
+    *plain = (struct sysreg_plain){.mask = is_read ? ALL : reg->mask};
+    if (is_read ? reg->read == read_stored : reg->write == write_stored) {
+        plain->offset = (uint32_t)(offsetof(struct a64_cpu, sys) + 8u * reg->storage);
+        return true;
+    }
+    if (reg->id == SYSREG_ID_SP_EL0 && (mode & MODE_SPSEL) != 0) {
+        plain->offset = offsetof(struct a64_cpu, sp_el[0]);
+        plain->mask = ALL;
+        return true;
+    }
+    if (reg->id == SYSREG_ID_DAIF && is_read) {
+        /* Not with what lies behind PSTATE: other threads write there. */
+        _Static_assert(offsetof(struct a64_cpu, pstate) == offsetof(struct a64_cpu, nzcv) + 4,
+                       "bits 63:32 of NZCV's field are PSTATE");
+        *plain = (struct sysreg_plain){offsetof(struct a64_cpu, nzcv), 32, PSTATE_DAIF};
+        return true;
+    }
+    return false;
+}
+
 enum ir_next helper_mrs(struct a64_cpu *cpu, uint64_t *result, uint64_t a, uint64_t b, uint32_t imm)
 {
     const uint32_t id = imm & 0xffff;

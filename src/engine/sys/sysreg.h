@@ -37,6 +37,18 @@ const struct sysreg *sysreg_find(uint16_t id);
 unsigned sysreg_count(void);
 const struct sysreg *sysreg_at(unsigned index);
 
+/*
+ * A register that an access under this mode key just reads or writes: nothing can trap, and nothing follows from it. What the guest
+ * reads is (the 64 bits at offset of struct a64_cpu >> shift) & mask; what it writes there is value & mask, and shift is 0.
+ */
+struct sysreg_plain {
+    uint32_t offset;
+    unsigned shift;
+    uint64_t mask;
+};
+bool sysreg_is_plain(const struct a64_cpu *cpu, uint32_t mode, uint32_t id, bool is_read,
+                     struct sysreg_plain *plain);
+
 /* --- hv_vcpu_get_sys_reg and hv_vcpu_set_sys_reg: exactly the framework's registers, values unmodified ------------------------- */
 
 enum sysreg_host_status {

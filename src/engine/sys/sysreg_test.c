@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <string.h>
 
+#include "engine/a64/mode.h"
 #include "engine/sys/sys_test.h"
 #include "engine/sys/sysreg_ids.h"
 
@@ -473,10 +474,80 @@ static void address_translation(void)
     EXPECT_EQ(sys(4, 7, 8, 4, 0x1000), IR_GO); /* S12E1R is EL2's */
 }
 
+static uint64_t noise(uint64_t *seed)
+{
+    *seed = *seed * 6364136223846793005ull + 1442695040888963407ull;
+    return *seed ^ *seed >> 29;
+}
+
+/* What a block makes of a plain register is what the function would have done, whatever the registers that can trap hold. */
+static unsigned compare_plain(const struct sysreg *reg, uint64_t *seed)
+{
+    static struct a64_cpu before, after;
+    struct sysreg_plain plain;
+    unsigned found = 0;
+
+    if (sysreg_is_plain(cpu, cpu->mode_key, reg->id, true, &plain)) {
+        uint64_t bits, value = 0;
+        memcpy(&bits, (const char *)cpu + plain.offset, sizeof(bits));
+        EXPECT_EQ(mrs(reg->id, &value), IR_NEXT);
+        EXPECT_EQ(bits >> plain.shift & plain.mask, value);
+        found++;
+    }
+    if (sysreg_is_plain(cpu, cpu->mode_key, reg->id, false, &plain)) {
+        const uint64_t value = noise(seed), masked = value & plain.mask;
+        before = *cpu;
+        EXPECT_EQ(plain.shift, 0);
+        EXPECT_EQ(msr(reg->id, value), IR_NEXT);
+        after = *cpu;
+        memcpy((char *)&before + plain.offset, &masked, sizeof(masked));
+        EXPECT(memcmp(&before, &after, sizeof(before)) == 0);
+        found++;
+    }
+    return found;
+}
+
+static void plain_registers(void)
+{
+    uint64_t seed = 1;
+
+    for (unsigned state = 0; state < 256; state++) {
+        const bool el2 = (state & 1) != 0;
+        const unsigned el = state / 2 % (el2 ? 3 : 2);
+        start((state & 8) != 0 ? "m1" : "m4", el2);
+        for (unsigned i = 0; i < SR_COUNT; i++) {
+            cpu->sys[i] = noise(&seed);
+        }
+        cpu_set_cpsr(cpu, PSTATE_EL(el) | (el != 0 && (state & 16) != 0 ? PSTATE_SP : 0));
+        unsigned found = 0;
+        for (unsigned i = 0; i < sysreg_count(); i++) {
+            const struct sysreg *const reg = sysreg_at(i);
+            if (SYSREG_OP0(reg->id) != 1) {
+                found += compare_plain(reg, &seed);
+            }
+        }
+        EXPECT(found >= 2 || (cpu->mode_key & MODE_E2H) != 0);
+    }
+    /* The names that kernels live by. */
+    start("m4", false);
+    struct sysreg_plain plain;
+    at_el(0);
+    EXPECT(sysreg_is_plain(cpu, cpu->mode_key, SYSREG_ID_TPIDR_EL0, true, &plain));
+    EXPECT(!sysreg_is_plain(cpu, cpu->mode_key, SYSREG_ID_ESR_EL1, true, &plain));
+    EXPECT(!sysreg_is_plain(cpu, cpu->mode_key, SYSREG_ID_DAIF, true, &plain));
+    at_el(1);
+    EXPECT(sysreg_is_plain(cpu, cpu->mode_key, SYSREG_ID_SP_EL0, true, &plain));
+    EXPECT(sysreg_is_plain(cpu, cpu->mode_key, SYSREG_ID_DAIF, true, &plain));
+    EXPECT(sysreg_is_plain(cpu, cpu->mode_key, SYSREG_ID_ELR_EL1, false, &plain));
+    EXPECT(!sysreg_is_plain(cpu, cpu->mode_key, SYSREG_ID_TTBR0_EL1, false, &plain));
+    cpu_set_cpsr(cpu, PSTATE_EL(1));
+    EXPECT(!sysreg_is_plain(cpu, cpu->mode_key, SYSREG_ID_SP_EL0, true, &plain));
+}
+
 static void barriers_and_waits(void)
 {
     start("m4", false);
-    EXPECT_EQ(helper_barrier(cpu, NULL, 0, 0, 0), IR_END);
+    EXPECT_EQ(helper_barrier(cpu, NULL, 0, 0, 0), IR_NEXT);
     asked.dsb_waits = true;
     EXPECT_EQ(helper_barrier(cpu, NULL, 0, 0, 0), IR_GO);
     cpu->pc = 0x1000;
@@ -501,5 +572,6 @@ void test_sysops(void)
     tlbi_encodings();
     caches();
     address_translation();
+    plain_registers();
     barriers_and_waits();
 }
