@@ -454,7 +454,6 @@ enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block, unsigned btyp
         cpu->x64.from = NULL;
         return interp_run(cpu, block);
     }
-    x64_select_context(cpu);
     if (cpu->x64.from != NULL) {
         pthread_mutex_lock(&cache->lock);
         cache->stats.links += x64_link(cache->x64, cpu->x64.from, cpu->x64.from_exit, block);

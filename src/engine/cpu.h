@@ -121,6 +121,13 @@ enum {
     X64_K_COUNT
 };
 
+/* What follows from PSTATE while system registers stay as they are: cpu_update_mode(). */
+struct cpu_mode {
+    uint32_t pstate; /* the bits that count; UINT32_MAX: not known */
+    uint32_t key;
+    uint8_t index, index_unpriv;
+};
+
 #define CPU_MMU_INDEX_COUNT    8
 #define CPU_JUMP_CACHE_ENTRIES 4096
 
@@ -158,7 +165,9 @@ struct a64_cpu {
     bool vtimer_masked;
     bool trap_debug_exceptions, trap_debug_reg_accesses;
     uint64_t vtimer_offset;
-    uint64_t features[2]; /* bit set of enum a64_feature: what the decoder allows */
+    uint64_t features[2];     /* bit set of enum a64_feature: what the decoder allows */
+    uint32_t pstate_exists;   /* PSTATE bits (without NZCV and BTYPE) that this vCPU has */
+    struct cpu_mode modes[4]; /* by EL: the last one there, while no register has changed */
 
     struct fault fault;
     struct cpu_exit exit;
@@ -167,8 +176,8 @@ struct a64_cpu {
     struct code_cache *code;
     struct translator *translator;
     struct {
-        const void *tlb_unpriv; /* the TLB's entries of unprivileged accesses */
-        struct x64_jump *jumps; /* of the present context */
+        const void *tlb, *tlb_unpriv; /* the TLB's entries of ordinary and unprivileged accesses */
+        struct x64_jump *jumps;       /* of the present context, or a table without entries */
         struct ir_block *
             from; /* the block whose exit number from_exit was taken last; NULL: none that can be linked */
         uint32_t from_exit;

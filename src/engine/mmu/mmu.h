@@ -128,6 +128,9 @@ void mmu_watchpoints_changed(struct a64_cpu *cpu);
 /* Of the regime of ordinary accesses. */
 unsigned mmu_current_asid(const struct a64_cpu *cpu);
 
+/* The TLB's entries of a translation context, as emitted code knows them (tlb.h). */
+const void *mmu_entries(const struct a64_cpu *cpu, unsigned index);
+
 /* The translation of the fetch at va, which mmu_fetch() has just made, does not depend on the ASID. Its code may be remembered. */
 bool mmu_fetch_is_global(struct a64_cpu *cpu, uint64_t va);
 

@@ -410,6 +410,11 @@ unsigned mmu_current_asid(const struct a64_cpu *cpu)
     return asid_of_index(cpu->mmu, cpu->mmu_index);
 }
 
+const void *mmu_entries(const struct a64_cpu *cpu, unsigned index)
+{
+    return cpu->mmu->tables[index].entries;
+}
+
 /* Emitted code remembers what fetches were translated to. Before the tables forget the leaves. */
 static void forget_code(struct a64_cpu *cpu, const struct mmu_flush *flush)
 {
@@ -625,4 +630,5 @@ void mmu_registers_changed(struct a64_cpu *cpu)
                    asid_of(mmu, e10.tcr, e10.ttbr[0], e10.ttbr[1]), MMU_REGIME_E10);
     regime_changed(cpu, &mmu->e2, &e2, &mmu->asid_e20, asid_of(mmu, e2.tcr, e2.ttbr[0], e2.ttbr[1]),
                    MMU_REGIME_E2 | MMU_REGIME_E20);
+    x64_select_context(cpu);
 }

@@ -4,6 +4,7 @@
 #include "engine/mmu/mmu.h"
 #include "engine/sys/debug.h"
 #include "engine/sys/state.h"
+#include "engine/x64/x64.h"
 
 /* --- What follows from the state --------------------------------------------------------------------------------------------- */
 
@@ -58,7 +59,7 @@ static void update_mmu_indices(struct a64_cpu *cpu)
     }
 }
 
-void cpu_update_mode(struct a64_cpu *cpu)
+static uint32_t mode_of(const struct a64_cpu *cpu)
 {
     const unsigned el = cpu_el(cpu);
     const uint64_t sctlr = cpu_sctlr(cpu);
@@ -89,9 +90,33 @@ void cpu_update_mode(struct a64_cpu *cpu)
     if (cpu->smp) {
         mode |= MODE_SMP;
     }
-    mode |= debug_mode(cpu);
-    cpu->mode_key = mode;
-    update_mmu_indices(cpu);
+    return mode;
+}
+
+/* PSTATE.D counts as well, but only while debug exceptions are on: debug_mode() is asked each time then. */
+#define PSTATE_OF_MODE (PSTATE_EL_MASK | PSTATE_SP | PSTATE_IL | PSTATE_PAN | PSTATE_UAO)
+
+static void pstate_changed(struct a64_cpu *cpu)
+{
+    struct cpu_mode *const known = &cpu->modes[cpu_el(cpu)];
+    const uint32_t pstate = cpu->pstate & PSTATE_OF_MODE;
+
+    if (known->pstate != pstate) {
+        update_mmu_indices(cpu);
+        *known = (struct cpu_mode){pstate, mode_of(cpu), cpu->mmu_index, cpu->mmu_index_unpriv};
+    }
+    cpu->mmu_index = known->index;
+    cpu->mmu_index_unpriv = known->index_unpriv;
+    cpu->mode_key = known->key | debug_mode(cpu);
+    x64_select_context(cpu);
+}
+
+void cpu_update_mode(struct a64_cpu *cpu)
+{
+    for (unsigned el = 0; el < 4; el++) {
+        cpu->modes[el].pstate = UINT32_MAX;
+    }
+    pstate_changed(cpu);
 }
 
 bool cpu_tbi(const struct a64_cpu *cpu, uint64_t va, bool is_instruction)
@@ -149,7 +174,7 @@ void cpu_set_daif(struct a64_cpu *cpu, uint32_t daif)
     cpu->pstate ^= changed;
     look_for_interrupts(cpu);
     if ((changed & PSTATE_D) != 0) {
-        cpu_update_mode(cpu); /* debug exceptions */
+        pstate_changed(cpu); /* debug exceptions */
     }
 }
 
@@ -159,7 +184,7 @@ void cpu_set_pstate(struct a64_cpu *cpu, uint32_t pstate)
     cpu->pstate = pstate;
     cpu->x[31] = *current_sp(cpu);
     look_for_interrupts(cpu);
-    cpu_update_mode(cpu);
+    pstate_changed(cpu);
 }
 
 uint32_t cpu_get_cpsr(const struct a64_cpu *cpu)
@@ -174,7 +199,7 @@ void cpu_set_cpsr(struct a64_cpu *cpu, uint32_t cpsr)
     cpu->nzcv = cpsr & nzcv;
     cpu->btype = cpu_id_field(cpu, SR_ID_AA64PFR1_EL1, 0) != 0 ? cpsr >> PSTATE_BTYPE_SHIFT & 3 : 0;
     cpu->step = 0;
-    cpu_set_pstate(cpu, cpsr & cpu_pstate_bits(cpu));
+    cpu_set_pstate(cpu, cpsr & cpu->pstate_exists);
 }
 
 uint64_t cpu_get_sp(const struct a64_cpu *cpu, unsigned el)
@@ -195,7 +220,8 @@ void cpu_set_sp(struct a64_cpu *cpu, unsigned el, uint64_t value)
     }
 }
 
-uint32_t cpu_pstate_bits(const struct a64_cpu *cpu)
+/* The others read as zero in SPSR_ELx. */
+static uint32_t existing_pstate(const struct a64_cpu *cpu)
 {
     uint32_t bits = PSTATE_SP | PSTATE_EL_MASK | PSTATE_NRW | PSTATE_F | PSTATE_I | PSTATE_A |
                     PSTATE_D | PSTATE_IL | PSTATE_SS;
@@ -254,6 +280,8 @@ void cpu_reset(struct a64_cpu *cpu)
         cpu->sys[SR_VMPIDR_EL2] = BIT64(31);
         cpu->sys[SR_CPTR_EL2] = 0x33ff & ~BIT64(10); /* RES1 of the E2H = 0 layout, no traps */
     }
+    cpu->pstate_exists = existing_pstate(cpu);
     cpu->pstate = 0;
+    cpu_update_mode(cpu);
     cpu_set_cpsr(cpu, 0x3c5);
 }

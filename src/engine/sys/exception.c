@@ -30,7 +30,7 @@ static const uint16_t vbar_of[] = {0, SR_VBAR_EL1, SR_VBAR_EL2};
 /* PSTATE at the handler's first instruction [AArch64.TakeException()]. */
 static uint32_t entry_pstate(const struct a64_cpu *cpu, unsigned target_el)
 {
-    const uint32_t exists = cpu_pstate_bits(cpu);
+    const uint32_t exists = cpu->pstate_exists;
     const uint64_t sctlr = cpu->sys[target_el == 2 ? SR_SCTLR_EL2 : SR_SCTLR_EL1];
     /* PAN and DIT are kept; SPAN = 0 sets PAN, where the handler's regime has an EL0. */
     uint32_t pstate = cpu->pstate & (PSTATE_PAN | PSTATE_DIT);
@@ -479,7 +479,7 @@ static void return_state(struct a64_cpu *cpu, uint32_t spsr)
     pstate = (pstate & ~PSTATE_SS) | (ss ? PSTATE_SS : 0);
     cpu->nzcv = spsr & (NZCV_N | NZCV_Z | NZCV_C | NZCV_V);
     cpu->step = 0;
-    cpu_set_pstate(cpu, pstate & cpu_pstate_bits(cpu));
+    cpu_set_pstate(cpu, pstate & cpu->pstate_exists);
 }
 
 enum ir_next helper_eret(struct a64_cpu *cpu, uint64_t *result, uint64_t a, uint64_t b,

@@ -139,9 +139,6 @@ static inline unsigned cpu_id_field(const struct a64_cpu *cpu, enum sysreg_stora
 /* The interrupt masks alone: kernels change them so often that the mode is not worked out again for them. */
 void cpu_set_daif(struct a64_cpu *cpu, uint32_t daif);
 
-/* PSTATE bits (without NZCV and BTYPE) that exist; the others read as zero in SPSR_ELx. */
-uint32_t cpu_pstate_bits(const struct a64_cpu *cpu);
-
 /* The target of an indirect branch: a tag is replaced by the sign where TBI holds for instructions [AArch64.BranchAddr()]. */
 uint64_t cpu_branch_address(const struct a64_cpu *cpu, uint64_t va);
 

@@ -99,6 +99,8 @@ static void make_thunks(struct x64_cache *cache)
     }
     cache->thunks.leave_go_edx = cache->rx + at.leave_go_edx;
     cache->thunks.leave_eax = cache->rx + at.leave_eax;
+    cache->thunks.go_on = cache->rx + at.go_on;
+    cache->thunks.go_on_eax = cache->rx + at.go_on_eax;
     cache->thunks.leave_indirect = cache->rx + at.leave_indirect;
     cache->thunks.slow_access = cache->rx + at.slow_access;
     cache->fixed = (x64_here(&a) + 63u) & ~63u;
@@ -329,11 +331,8 @@ void x64_cpu_destroy(struct a64_cpu *cpu)
 
 enum ir_next x64_run(struct x64_cache *cache, struct a64_cpu *cpu, const struct ir_block *block)
 {
-    const struct tlb_table *const tables = cpu->mmu->tables;
-
-    cpu->x64.tlb_unpriv = tables[cpu->mmu_index_unpriv].entries;
     const struct x64_leaving left = cache->thunks.enter((char *)cpu + X64_CPU_BIAS, block->code,
-                                                        tables[cpu->mmu_index].entries);
+                                                        cpu->x64.tlb);
     x64_count_leaving(cpu, left.why);
     return (enum ir_next)(uint32_t)left.next;
 }

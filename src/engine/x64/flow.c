@@ -367,9 +367,9 @@ static void helper_stubs(struct x64_emit *e)
         x64_patch_here(a, e->helper_exits[i].rel32);
         x64_mov_ri(a, RDX, X64_LEFT_HELPER + e->helper_exits[i].stub);
         x64_alu_ri(a, 0, ALU_CMP, RAX, IR_END);
-        x64_reloc(e, x64_jcc(a, CC_NE), e->thunks->leave_eax);
+        x64_reloc(e, x64_jcc(a, CC_NE), e->thunks->go_on_eax);
         x64_set_pc(e, e->helper_exits[i].pc);
-        jump_out(e, e->thunks->leave_go_edx);
+        jump_out(e, e->thunks->go_on);
     }
 }
 
@@ -388,7 +388,7 @@ static void stub_sp(struct x64_emit *e, const struct x64_stub *stub)
     x64_mov_ri(a, RAX, (uintptr_t)sp_fault);
     x64_call_r(a, RAX);
     x64_mov_ri(a, RDX, X64_LEFT_SP);
-    jump_out(e, e->thunks->leave_eax);
+    jump_out(e, e->thunks->go_on_eax);
 }
 
 /* --- All together ---------------------------------------------------------------------------------------------------------------- */

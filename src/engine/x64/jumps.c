@@ -5,6 +5,9 @@
  * There is a set of tables for each translation context: mode key and ASID. A switch of either exchanges a pointer, and what was
  * found stays found. Contexts that depend on no ASID (a kernel's, whose pages are global) serve under each. TLB maintenance drops
  * contexts; which ones it may have to is known by where code was found (mmu/tlb.c).
+ *
+ * cpu->x64.jumps and the TLB's entries follow the state at once, so that emitted code goes on after an exception or a return without
+ * asking. A state without context has an empty table: code is found by C, which makes the context.
  */
 #include <sys/mman.h>
 
@@ -15,10 +18,13 @@
 #define CONTEXTS   16u
 #define LOG_LENGTH 256u
 
+struct key {
+    uint32_t mode; /* NO_MODE: the context is not in use */
+    int asid;      /* -1: no entry depends on it */
+};
+#define NO_MODE UINT32_MAX
+
 struct context {
-    bool live;
-    uint32_t mode;
-    int asid;        /* -1: no entry depends on it */
     unsigned halves; /* of the address space, where entries lie */
     uint64_t used;
     unsigned n_log; /* slots that were written; more than LOG_LENGTH: not all are in the log */
@@ -26,10 +32,12 @@ struct context {
 };
 
 struct x64_contexts {
+    struct key keys[CONTEXTS];
     struct context list[CONTEXTS];
-    struct context *current; /* NULL: not chosen since the last change */
+    unsigned current; /* CONTEXTS: the present state has none */
     uint64_t clock;
-    struct x64_jump tables[CONTEXTS][X64_JUMP_TABLES * X64_JUMP_ENTRIES];
+    struct x64_jump tables[CONTEXTS + 1]
+                          [X64_JUMP_TABLES * X64_JUMP_ENTRIES]; /* the last is empty */
 };
 
 /* The pc of a slot without entry: an address that is never looked for there. So zeroed memory is right but for slot 0. */
@@ -45,9 +53,25 @@ static void *lazy_alloc(size_t size)
     return p == MAP_FAILED ? NULL : p;
 }
 
+static void set_none(struct x64_jump *jump, unsigned slot)
+{
+    __atomic_store_n(&jump->pc, no_pc(slot), __ATOMIC_RELAXED);
+}
+
 struct x64_contexts *x64_contexts_create(void)
 {
-    return lazy_alloc(sizeof(struct x64_contexts));
+    struct x64_contexts *const contexts = lazy_alloc(sizeof(struct x64_contexts));
+
+    if (contexts != NULL) {
+        for (unsigned i = 0; i < CONTEXTS; i++) {
+            contexts->keys[i].mode = NO_MODE;
+        }
+        for (unsigned t = 0; t < X64_JUMP_TABLES; t++) {
+            set_none(&contexts->tables[CONTEXTS][t * X64_JUMP_ENTRIES], 0);
+        }
+        contexts->current = CONTEXTS;
+    }
+    return contexts;
 }
 
 void x64_contexts_destroy(struct x64_contexts *contexts)
@@ -57,64 +81,80 @@ void x64_contexts_destroy(struct x64_contexts *contexts)
     }
 }
 
-static struct x64_jump *table_of(struct x64_contexts *contexts, const struct context *c)
-{
-    return contexts->tables[c - contexts->list];
-}
-
 /* With atomic stores: a vCPU that retires a block may be taking it out here at the same time. What `code` is matters no more. */
-static void clear(struct x64_contexts *contexts, struct context *c)
+static void clear(struct x64_contexts *contexts, unsigned i)
 {
-    struct x64_jump *const table = table_of(contexts, c);
+    struct x64_jump *const table = contexts->tables[i];
+    struct context *const c = &contexts->list[i];
 
     if (c->n_log > LOG_LENGTH) {
         for (unsigned slot = 0; slot < X64_JUMP_TABLES * X64_JUMP_ENTRIES; slot++) {
-            __atomic_store_n(&table[slot].pc, no_pc(slot), __ATOMIC_RELAXED);
+            set_none(&table[slot], slot);
         }
     } else {
-        for (unsigned i = 0; i < c->n_log; i++) {
-            __atomic_store_n(&table[c->log[i]].pc, no_pc(c->log[i]), __ATOMIC_RELAXED);
+        for (unsigned n = 0; n < c->n_log; n++) {
+            set_none(&table[c->log[n]], c->log[n]);
         }
     }
     for (unsigned t = 0; t < X64_JUMP_TABLES; t++) { /* of a new table */
-        __atomic_store_n(&table[t * X64_JUMP_ENTRIES].pc, no_pc(0), __ATOMIC_RELAXED);
+        set_none(&table[t * X64_JUMP_ENTRIES], 0);
     }
     c->n_log = 0;
+}
+
+static bool serves(const struct key *key, uint32_t mode, int asid)
+{
+    return key->mode == mode && (key->asid < 0 || key->asid == asid);
+}
+
+static void choose(struct a64_cpu *cpu, unsigned i)
+{
+    struct x64_contexts *const contexts = cpu->x64.contexts;
+
+    contexts->current = i;
+    if (i != CONTEXTS) {
+        contexts->list[i].used = ++contexts->clock;
+    }
+    cpu->x64.jumps = contexts->tables[i];
 }
 
 void x64_select_context(struct a64_cpu *cpu)
 {
     struct x64_contexts *const contexts = cpu->x64.contexts;
-    const int asid = (int)mmu_current_asid(cpu);
-    struct context *found = contexts->current;
 
-    if (found != NULL && found->live && found->mode == cpu->mode_key &&
-        (found->asid < 0 || found->asid == asid)) {
+    if (contexts == NULL || cpu->mmu == NULL) {
         return;
     }
-    found = NULL;
-    struct context *oldest = &contexts->list[0];
-    for (unsigned i = 0; i < CONTEXTS; i++) {
-        struct context *const c = &contexts->list[i];
-        if (c->live && c->mode == cpu->mode_key && (c->asid < 0 || c->asid == asid)) {
-            found = c;
-            break;
-        }
-        if (!c->live || (oldest->live && c->used < oldest->used)) {
-            oldest = c;
+    cpu->x64.tlb = mmu_entries(cpu, cpu->mmu_index);
+    cpu->x64.tlb_unpriv = mmu_entries(cpu, cpu->mmu_index_unpriv);
+    const int asid = (int)mmu_current_asid(cpu);
+    const uint32_t mode = cpu->mode_key;
+    unsigned i = contexts->current;
+
+    if (i != CONTEXTS && serves(&contexts->keys[i], mode, asid)) {
+        return;
+    }
+    for (i = 0; i < CONTEXTS && !serves(&contexts->keys[i], mode, asid); i++) {
+    }
+    choose(cpu, i);
+}
+
+/* Gives the present state a context: the one that was not used longest. */
+static void make_context(struct a64_cpu *cpu)
+{
+    struct x64_contexts *const contexts = cpu->x64.contexts;
+    unsigned oldest = 0;
+
+    for (unsigned i = 0; i < CONTEXTS && contexts->keys[oldest].mode != NO_MODE; i++) {
+        if (contexts->keys[i].mode == NO_MODE ||
+            contexts->list[i].used < contexts->list[oldest].used) {
+            oldest = i;
         }
     }
-    if (found == NULL) {
-        found = oldest;
-        clear(contexts, found);
-        found->live = true;
-        found->mode = cpu->mode_key;
-        found->asid = -1;
-        found->halves = 0;
-    }
-    found->used = ++contexts->clock;
-    contexts->current = found;
-    cpu->x64.jumps = table_of(contexts, found);
+    clear(contexts, oldest);
+    contexts->list[oldest].halves = 0;
+    contexts->keys[oldest] = (struct key){.mode = cpu->mode_key, .asid = -1};
+    choose(cpu, oldest);
 }
 
 void x64_drop_contexts(struct a64_cpu *cpu, int asid, bool global_too, unsigned halves)
@@ -125,9 +165,13 @@ void x64_drop_contexts(struct a64_cpu *cpu, int asid, bool global_too, unsigned 
         return;
     }
     for (unsigned i = 0; i < CONTEXTS; i++) {
-        struct context *const c = &contexts->list[i];
-        if ((c->halves & halves) != 0 && (c->asid < 0 ? global_too : asid < 0 || c->asid == asid)) {
-            c->live = false;
+        struct key *const key = &contexts->keys[i];
+        if ((contexts->list[i].halves & halves) != 0 &&
+            (key->asid < 0 ? global_too : asid < 0 || key->asid == asid)) {
+            key->mode = NO_MODE;
+            if (i == contexts->current) {
+                choose(cpu, CONTEXTS);
+            }
         }
     }
 }
@@ -136,14 +180,18 @@ void x64_remember(struct a64_cpu *cpu, struct ir_block *block, unsigned btype, b
 {
     static const uint8_t needed[X64_JUMP_TABLES] = {0, 1u << 1 | 1u << 2, 1u << 3};
     struct x64_contexts *const contexts = cpu->x64.contexts;
-    struct context *const c = contexts->current;
     const unsigned t = X64_JUMP_TABLE(btype);
 
+    if (contexts->current == CONTEXTS) {
+        make_context(cpu);
+    }
+    struct context *const c = &contexts->list[contexts->current];
+    struct key *const key = &contexts->keys[contexts->current];
     if (block->guarded && (block->bti_ok & needed[t]) != needed[t]) {
         return;
     }
-    if (!global && c->asid < 0) {
-        c->asid = (int)mmu_current_asid(cpu);
+    if (!global && key->asid < 0) {
+        key->asid = (int)mmu_current_asid(cpu);
     }
     c->halves |= (block->pc >> 55 & 1) != 0 ? X64_UPPER_HALF : X64_LOWER_HALF;
     const unsigned slot = t * X64_JUMP_ENTRIES + X64_JUMP_SLOT(block->pc);
@@ -152,12 +200,12 @@ void x64_remember(struct a64_cpu *cpu, struct ir_block *block, unsigned btype, b
         c->log[c->n_log] = (uint16_t)slot;
     }
     c->n_log += c->n_log <= LOG_LENGTH;
-    __atomic_store_n(&jump->pc, no_pc(slot), __ATOMIC_RELAXED);
+    set_none(jump, slot);
     __atomic_store_n(&jump->code, block->code, __ATOMIC_RELAXED);
     __atomic_store_n(&jump->pc, block->pc, __ATOMIC_SEQ_CST);
     /* A vCPU that retires the block clears `valid` and then looks here. */
     if (!atomic_load(&block->valid)) {
-        __atomic_store_n(&jump->pc, no_pc(slot), __ATOMIC_RELAXED);
+        set_none(jump, slot);
     }
 }
 

@@ -7,6 +7,7 @@
 #include "engine/mmu/mmu.h"
 #include "engine/sys/exception.h"
 #include "engine/sys/state.h"
+#include "engine/x64/cache.h"
 #include "engine/x64/emit.h"
 
 struct frame_view {
@@ -167,6 +168,29 @@ _Static_assert(offsetof(struct frame_view, args) == FRAME_ARGS &&
                    offsetof(struct frame_view, va) == FRAME_VA,
                "the frame as C sees it");
 
+/* What BR does (flow.c), from the state in the vCPU: an exception, a return or a change of mode has just made it. */
+static void emit_go_on(struct x64_asm *a, struct x64_thunk_offsets *out)
+{
+    out->go_on_eax = x64_here(a);
+    x64_alu_ri(a, 0, ALU_CMP, RAX, IR_GO);
+    x64_jcc_to(a, CC_NE, out->leave_eax);
+    out->go_on = x64_here(a);
+    x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(requests), 0);
+    x64_jcc_to(a, CC_NE, out->leave_go_edx);
+    x64_rm8(a, 0x80, ALU_CMP, CPU_FIELD(btype));
+    x64_byte(a, 0);
+    x64_jcc_to(a, CC_NE, out->leave_go_edx);
+    x64_load(a, 1, RAX, CPU_FIELD(pc));
+    x64_load(a, 1, RCX, CPU_FIELD(x64.jumps));
+    x64_mov_rr(a, 0, RSI, RAX);
+    x64_alu_ri(a, 0, ALU_AND, RSI, (X64_JUMP_ENTRIES - 1) << 2);
+    x64_alu_rm(a, 1, ALU_CMP, RAX,
+               x64_at_index(RCX, RSI, 2, (int32_t)offsetof(struct x64_jump, pc)));
+    x64_jcc_to(a, CC_NE, out->leave_go_edx);
+    x64_load(a, 1, R14, CPU_FIELD(x64.tlb));
+    x64_jmp_m(a, x64_at_index(RCX, RSI, 2, (int32_t)offsetof(struct x64_jump, code)));
+}
+
 void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
 {
     out->enter = x64_here(a);
@@ -201,6 +225,8 @@ void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
     }
     x64_ret(a);
 
+    emit_go_on(a, out);
+
     out->slow_access = x64_here(a);
     const int32_t frame = 8; /* RSP is below the frame by the return address */
     for (unsigned i = 0; i < N(lost_in_c); i++) {
@@ -230,5 +256,5 @@ void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
     x64_patch_here(a, leave);
     x64_alu_ri(a, 1, ALU_ADD, RSP, 8);
     x64_mov_ri(a, RDX, X64_LEFT_ACCESS);
-    x64_jmp_to(a, out->leave_eax);
+    x64_jmp_to(a, out->go_on_eax);
 }

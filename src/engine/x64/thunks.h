@@ -55,7 +55,10 @@ struct x64_thunks {
     const void *leave_go[X64_LEAVE_GO_COUNT]; /* jump here: IR_GO, by why */
     const void *leave_go_edx;                 /* ... EDX is why */
     const void *leave_eax;                    /* jump here: EAX is the enum ir_next, EDX why */
-    const void *leave_indirect;               /* jump here: makes cpu->pc canonical, then IR_GO */
+    /* Jump here with cpu->pc set and no value in a register: goes on with the code of that pc in the present context, which may be
+     * another than before, or leaves as leave_go_edx. go_on_eax: EAX is the enum ir_next. */
+    const void *go_on, *go_on_eax;
+    const void *leave_indirect; /* jump here: makes cpu->pc canonical, then IR_GO */
     /* Call here, with FRAME_VA and the operands in FRAME_ARGS; a struct x64_access follows the call. Comes back behind it with the
      * result in FRAME_ARGS[3] and all registers but RAX, RCX, XMM0 and XMM1 kept, or leaves. */
     const void *slow_access;
@@ -64,8 +67,8 @@ struct x64_thunks {
 /* Emits them into a (at the address where they will stay: position independent but for rel32 inside). Offsets in out. */
 struct x64_asm;
 struct x64_thunk_offsets {
-    uint32_t enter, leave_go[X64_LEAVE_GO_COUNT], leave_go_edx, leave_eax, leave_indirect,
-        slow_access;
+    uint32_t enter, leave_go[X64_LEAVE_GO_COUNT], leave_go_edx, leave_eax, leave_indirect, go_on,
+        go_on_eax, slow_access;
 };
 void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out);
 

@@ -40,7 +40,8 @@ enum ir_next x64_run(struct x64_cache *cache, struct a64_cpu *cpu, const struct 
 void x64_remember(struct a64_cpu *cpu, struct ir_block *block, unsigned btype, bool global);
 void x64_forget_block(struct a64_cpu *cpu,
                       const struct ir_block *block); /* any thread, under the code cache's lock */
-void x64_select_context(struct a64_cpu *cpu);        /* the tables of the present mode and ASID */
+/* After every change of mode key, ASID or MMU index: the tables of the present state. */
+void x64_select_context(struct a64_cpu *cpu);
 
 /* TLB maintenance: the contexts that depend on the ASID (< 0: any), with global_too those that depend on none as well; only such as
  * know code in one of these halves of the address space. */
