@@ -7,6 +7,9 @@
  * are freed while all vCPUs of the VM are stopped outside of blocks, which code_find() asks for when too many bytes are held; the
  * generation then tells every vCPU to forget its jump cache.
  *
+ * Code that is reached for the first time is interpreted from its words and leaves nothing behind but a number: much of a guest's code
+ * runs once or twice. At the WARM_UP-th time it gets a block, and emitted code.
+ *
  * Each block keeps a copy of its guest words. The blocks of a page are compared with guest memory once per run epoch, so that what the
  * client wrote to guest memory takes effect at the next run without any call.
  */
@@ -26,6 +29,8 @@
 #define BUCKETS           (1u << 17)
 #define PAGE_BUCKETS      (1u << 12)
 #define CACHE_LIMIT_BYTES (64u << 20)
+#define WARM_UP           4
+#define COUNTS            (1u << 16)
 
 struct code_page {
     uintptr_t page; /* host address >> 12 */
@@ -39,15 +44,20 @@ struct code_cache {
     struct code_page *pages[PAGE_BUCKETS];
     struct ir_block *retired;
     struct x64_cache *x64; /* emitted code; NULL: all blocks are interpreted */
+    bool eager;            /* there is no first time: everything is translated at once */
     _Atomic bool full;     /* no memory is left for emitted code */
     struct a64_cpu *cpus;  /* the VM's, by code_next */
     struct code_trace trace;
     struct x64_stats stats; /* of vCPUs that have gone, and what is counted under the lock */
     _Atomic size_t bytes;   /* of all blocks, the retired included; read without the lock */
     _Atomic uint64_t generation;
+    _Atomic uint8_t
+        counts[COUNTS]; /* of passages through the interpreter, by address; a hint, without lock */
+    _Atomic uint32_t passages; /* the counts are forgotten when this is many */
 };
 
-struct code_cache *code_create(bool interpreter, size_t code_bytes, const struct code_trace *trace)
+struct code_cache *code_create(bool interpreter, bool eager, size_t code_bytes,
+                               const struct code_trace *trace)
 {
     struct code_cache *const cache = calloc(1, sizeof(*cache));
 
@@ -57,6 +67,7 @@ struct code_cache *code_create(bool interpreter, size_t code_bytes, const struct
     }
     if (cache != NULL) {
         cache->trace = *trace;
+        cache->eager = eager;
         cache->x64 = interpreter ? NULL : x64_cache_create(code_bytes, trace);
     }
     return cache;
@@ -241,33 +252,6 @@ static bool is_block(const struct ir_block *b, const struct a64_cpu *cpu, const 
            atomic_load_explicit(&b->valid, memory_order_acquire);
 }
 
-/* Four instructions, wherever they lie. */
-typedef uint64_t four_words __attribute__((vector_size(16), aligned(4), may_alias));
-
-/*
- * Other vCPUs of the guest may be writing there: what is read while it changes is one or the other, and a block that is then taken for
- * unchanged is what the guest would have run as well. The thread sanitizer cannot know that.
- */
-__attribute__((no_sanitize_thread)) static bool is_in_memory(const struct ir_block *block)
-{
-    const uint32_t *const now = (const uint32_t *)(const void *)block->hva;
-    unsigned i = 0;
-
-    for (; i + 4 <= block->n_insns; i += 4) {
-        const four_words differing = *(const four_words *)&block->words[i] ^
-                                     *(const four_words *)&now[i];
-        if ((differing[0] | differing[1]) != 0) {
-            return false;
-        }
-    }
-    for (; i < block->n_insns; i++) {
-        if (block->words[i] != __atomic_load_n(&now[i], __ATOMIC_RELAXED)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /*
  * Compares the blocks of a page with memory, all at once: emitted code goes from one to another of the same page without asking.
  * Caller holds the lock.
@@ -279,7 +263,7 @@ static void verify_page(struct code_cache *cache, const uint8_t *hva, uint64_t e
 
     for (struct ir_block *block = page != NULL ? page->blocks : NULL; block != NULL; block = next) {
         next = block->page_next;
-        if (is_in_memory(block)) {
+        if (translator_is_in_memory(block)) {
             atomic_store_explicit(&block->verified, epoch, memory_order_relaxed);
             continue;
         }
@@ -361,11 +345,39 @@ static struct ir_block *find_slow(struct a64_cpu *cpu, const uint8_t *hva, uint3
         block = block->next;
     }
     pthread_mutex_unlock(&cache->lock);
-    if (block != NULL && is_fresh(cpu, block)) {
-        return block;
-    }
+    return block != NULL && is_fresh(cpu, block) ? block : NULL;
+}
 
-    block = translator_make_block(cpu, hva, mode, guarded, TR_MAX_INSNS);
+/* Counts one more time that there is no block here. */
+static bool is_cold(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode)
+{
+    struct code_cache *const cache = cpu->code;
+
+    if (cache->x64 == NULL || cache->eager || (mode & (MODE_IL | MODE_ONE_INSN)) != 0) {
+        return false;
+    }
+    _Atomic uint8_t *const count = &cache->counts[mix((uintptr_t)hva ^ cpu->pc << 7) % COUNTS];
+    const uint8_t times = atomic_load_explicit(count, memory_order_relaxed);
+    if (times + 1u >= WARM_UP) {
+        atomic_store_explicit(count, 0, memory_order_relaxed);
+        return false;
+    }
+    atomic_store_explicit(count, (uint8_t)(times + 1), memory_order_relaxed);
+    /* What ran long ago and not again must not make what shares its count warm. */
+    const uint32_t passages = atomic_load_explicit(&cache->passages, memory_order_relaxed) + 1;
+    atomic_store_explicit(&cache->passages, passages, memory_order_relaxed);
+    for (unsigned i = 0; passages % COUNTS == 0 && i < COUNTS; i++) {
+        atomic_store_explicit(&cache->counts[i], 0, memory_order_relaxed);
+    }
+    return true;
+}
+
+static struct ir_block *make_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
+                                   bool guarded)
+{
+    struct code_cache *const cache = cpu->code;
+    struct ir_block *block = translator_make_block(cpu, hva, mode, guarded, TR_MAX_INSNS);
+
     if (block == NULL) {
         return NULL;
     }
@@ -401,7 +413,7 @@ static struct ir_block *find_slow(struct a64_cpu *cpu, const uint8_t *hva, uint3
         /* From here on stores of this vCPU to the page go through code_invalidate(). One that came between reading the words and
          * this point is found by comparing again. */
         mmu_drop_write(cpu, hva);
-        if (!is_in_memory(block)) {
+        if (!translator_is_in_memory(block)) {
             code_invalidate(cache, hva, 4u * block->n_insns);
         }
     }
@@ -436,7 +448,12 @@ struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next)
         *next = IR_GO; /* the stop may have changed the map: look again */
         return NULL;
     }
-    *slot = find_slow(cpu, hva, mode, guarded);
+    struct ir_block *const found = find_slow(cpu, hva, mode, guarded);
+    if (found == NULL && is_cold(cpu, hva, mode)) {
+        cpu->x64.stats->passages++;
+        return translator_passing_block(cpu, hva, mode, guarded);
+    }
+    *slot = found != NULL ? found : make_block(cpu, hva, mode, guarded);
     if (*slot == NULL) {
         cpu->exit = (struct cpu_exit){.reason = CPU_EXIT_UNKNOWN};
         *next = IR_LEAVE;

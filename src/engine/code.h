@@ -7,8 +7,9 @@
 #include "engine/cpu.h"
 #include "engine/trace.h"
 
-/* interpreter: nothing is emitted. code_bytes: of emitted code, 0: as many as usual. */
-struct code_cache *code_create(bool interpreter, size_t code_bytes, const struct code_trace *trace);
+/* interpreter: nothing is emitted. eager: everything is, when it is first reached. code_bytes: of emitted code, 0: as many as usual. */
+struct code_cache *code_create(bool interpreter, bool eager, size_t code_bytes,
+                               const struct code_trace *trace);
 void code_destroy(struct code_cache *cache);
 
 /* vCPUs that run its code. */
@@ -19,7 +20,7 @@ void code_leave(struct code_cache *cache, struct a64_cpu *cpu);
  * which it accepts. Never IR_NEXT or IR_END. */
 enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block, unsigned btype);
 
-/* The block for the present pc and mode; translates when needed. NULL: *next says what happened instead (fetch fault). */
+/* The block for the present pc and mode, valid until the next call; translates when needed. NULL: *next says what happened instead (fetch fault). */
 struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next);
 
 /* True when translated code lies in the 4 KiB host page of hva: stores to it must call code_invalidate. Any thread. */

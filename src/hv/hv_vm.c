@@ -49,9 +49,11 @@ static hv_return_t make_config(hv_vm_config_t config, struct vm_config *result)
                          getenv("HV_MACOS"));
     }
     if (engine != NULL && engine[0] != '\0' && __builtin_strcmp(engine, "soft") != 0 &&
-        __builtin_strcmp(engine, "soft-interp") != 0) {
+        __builtin_strcmp(engine, "soft-interp") != 0 &&
+        __builtin_strcmp(engine, "soft-eager") != 0) {
         return hv_refuse(HV_UNSUPPORTED, "hv_vm_create",
-                         "HV_ENGINE is '%s'; this build has soft and soft-interp", engine);
+                         "HV_ENGINE is '%s'; this build has soft, soft-interp and soft-eager",
+                         engine);
     }
     if (band != NULL && band[0] != '\0' && __builtin_strcmp(band, "exit") != 0) {
         return hv_refuse(HV_BAD_ARGUMENT, "hv_vm_create",
@@ -70,6 +72,7 @@ static hv_return_t make_config(hv_vm_config_t config, struct vm_config *result)
         .granule_log2 = 14,
         .profile = profile,
         .interpreter = engine != NULL && __builtin_strcmp(engine, "soft-interp") == 0,
+        .eager = engine != NULL && __builtin_strcmp(engine, "soft-eager") == 0,
         .hvc_band_exits = band != NULL && band[0] != '\0',
         .macos = macos,
         .trace = trace.code,

@@ -17,7 +17,7 @@ enum vm_status vm_create(const struct vm_config *config, struct vm **result)
     }
     vm->config = *config;
     vm->memory = vm_memory_create(config->ipa_bits);
-    vm->code = code_create(config->interpreter, config->code_bytes, &config->trace);
+    vm->code = code_create(config->interpreter, config->eager, config->code_bytes, &config->trace);
     vm->timer = vm_timer_create(vm);
     if (vm->memory == NULL || vm->code == NULL || vm->timer == NULL) {
         vm_timer_destroy(vm->timer);

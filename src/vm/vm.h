@@ -54,6 +54,7 @@ struct vm_config {
     bool el2_enabled;
     bool
         interpreter; /* execute by the IR interpreter alone (HV_ENGINE=soft-interp), the oracle of the translator */
+    bool eager;        /* translate everything when it is first reached (HV_ENGINE=soft-eager) */
     size_t code_bytes; /* of memory for translated code; 0: the usual. Tests have little. */
     struct code_trace trace;
     const struct vm_profile *profile;

@@ -18,7 +18,7 @@ def check(good, what, seen=''):
         print('\n'.join('# ' + line for line in seen.splitlines()))
 
 
-def hello(trace, engine='soft', program=None):
+def hello(trace, engine='soft-eager', program=None):
     environment = dict(os.environ, HV_TRACE=trace, HV_ENGINE=engine)
     return subprocess.run(program or [sys.argv[1]], env=environment, capture_output=True, text=True)
 
@@ -34,6 +34,10 @@ def statistics():
                                             ran.stderr, re.M), 'jit: a line with the blocks', ran.stderr)
     if translated(ran):
         check(re.search(r'left for\njit:   helper brk +1$', ran.stderr, re.M), 'jit: BRK left the code once', ran.stderr)
+    cold = hello('jit', 'soft')
+    if translated(ran):
+        check(re.search(r'^jit: 0 blocks .*; 0 blocks interpreted$', cold.stderr, re.M) and
+              re.search(r'^jit: 1 times code interpreted because it was new$', cold.stderr, re.M), 'jit: code that runs once', cold.stderr)
     both = hello('1,jit', 'soft-interp')
     check(re.search(r'^jit: 0 blocks .*; 1 blocks interpreted$', both.stderr, re.M), 'jit: none with soft-interp', both.stderr)
     return translated(ran)
@@ -61,7 +65,7 @@ def words():
 
 
 def perf():
-    process = subprocess.Popen([sys.argv[1]], env=dict(os.environ, HV_TRACE='perf'), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.argv[1]], env=dict(os.environ, HV_TRACE='perf', HV_ENGINE='soft-eager'), stdout=subprocess.DEVNULL)
     process.wait()
     path = f'/tmp/perf-{process.pid}.map'
     try:

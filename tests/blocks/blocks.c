@@ -222,7 +222,7 @@ static const char usage[] =
     "  --seconds N      stop after this time\n"
     "  --jobs N         processes (1)\n"
     "  --rows REGEX     prefer instructions whose name or class matches\n"
-    "  --against WHAT   compare the interpreter with: default (translator), stepped, broken\n"
+    "  --against WHAT   compare the interpreter with: default (translator), warming, stepped, broken\n"
     "  --maintained     code is never written without cache maintenance\n"
     "  --disturb        the second executor is asked to exit all the time, and goes on; not with --case\n"
     "  --max-failures N stop after as many (3)\n"
@@ -249,14 +249,14 @@ static uint64_t number(const char *text)
 
 static enum executor executor_by_name(const char *name)
 {
-    static const char *const names[] = {"default", "interpreter", "stepped", "broken"};
+    static const char *const names[] = {"default", "interpreter", "stepped", "broken", "warming"};
 
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strcmp(name, names[i]) == 0) {
             return (enum executor)i;
         }
     }
-    bad_usage("--against: default, interpreter, stepped or broken");
+    bad_usage("--against: default, interpreter, warming, stepped or broken");
 }
 
 static void parse(int argc, char **argv)

@@ -106,7 +106,9 @@ bool machine_open(struct machine *m, enum executor executor)
                                .granule_log2 = 12,
                                .profile = vm_profile_by_name("max"),
                                .macos = 260000,
-                               .interpreter = executor != EXECUTOR_DEFAULT};
+                               .interpreter = executor != EXECUTOR_DEFAULT &&
+                                              executor != EXECUTOR_WARMING,
+                               .eager = executor == EXECUTOR_DEFAULT};
 
     memset(m, 0, sizeof(*m));
     m->executor = executor;

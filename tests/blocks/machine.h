@@ -9,10 +9,11 @@
 #include "vm/vm.h"
 
 enum executor {
-    EXECUTOR_DEFAULT,     /* what a VM gets by itself */
+    EXECUTOR_DEFAULT,     /* the translator, from each program's first instruction on */
     EXECUTOR_INTERPRETER, /* the IR interpreter */
     EXECUTOR_STEPPED,     /* the interpreter with blocks of one instruction */
     EXECUTOR_BROKEN, /* the interpreter with ADD and SUB (shifted register) exchanged: has to be found */
+    EXECUTOR_WARMING, /* what a VM gets by itself: the translator for what runs again and again */
 };
 
 struct machine {

@@ -7,7 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char *const executor_names[] = {"default", "interpreter", "stepped", "broken"};
+static const char *const executor_names[] = {"default", "interpreter", "stepped", "broken",
+                                             "warming"};
 
 /* --- The name of a case ----------------------------------------------------------------------------------------------------------- */
 

@@ -90,8 +90,11 @@ static void make_memory(void)
 
 static void make_machine(void)
 {
-    const struct vm_config config = {
-        .ipa_bits = 36, .granule_log2 = 12, .profile = vm_profile_by_name("max"), .macos = 260000};
+    const struct vm_config config = {.ipa_bits = 36,
+                                     .granule_log2 = 12,
+                                     .profile = vm_profile_by_name("max"),
+                                     .macos = 260000,
+                                     .eager = true};
     struct vm *vm;
 
     if (config.profile == NULL || vm_create(&config, &vm) != VM_OK) {

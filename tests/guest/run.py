@@ -4,6 +4,7 @@
 
 Runs each bare-metal image under `applevisor run` and under qemu-system-aarch64, and compares what they print byte for byte.
 Both must end with the line `exit 0`. Writes TAP. Without QEMU the images still run, and the comparison is skipped.
+--engine NAME: under `applevisor run` only, with this HV_ENGINE.
 """
 import argparse
 import difflib
@@ -61,17 +62,22 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument('--applevisor', required=True)
     parser.add_argument('--qemu', default='qemu-system-aarch64')
+    parser.add_argument('--engine')
     parser.add_argument('--timeout', type=int, default=60)
     parser.add_argument('images', nargs='+')
     options = parser.parse_args()
     qemu = shutil.which(options.qemu)
-    tap = Tap(2 * len(options.images))
+    tap = Tap((1 if options.engine else 2) * len(options.images))
+    if options.engine:
+        os.environ['HV_ENGINE'] = options.engine
     for image in options.images:
         name = os.path.splitext(os.path.basename(image))[0]
         cpus = CPUS.get(name, '1')
         os.environ['HV_CHIP'] = CHIP.get(name, '')
         ours, complaint = run([options.applevisor, 'run', *(['--gic'] if name in GIC else []), '--cpus', cpus, image], options.timeout)
         tap.result(f'{name} runs to its end', complaint, ours.splitlines()[-12:])
+        if options.engine:
+            continue
         if qemu is None:
             tap.skip(f'{name} prints what it does under QEMU', f'there is no {options.qemu}')
             continue

@@ -24,10 +24,11 @@ struct ir_block {
     struct ir_block *next;      /* chain of its hash bucket, or of the retired */
     struct ir_block *page_next; /* chain of the blocks in its host page */
     bool loops;                 /* its code branches to itself, and is left by a poll only */
-    const void *code;           /* emitted code; NULL: interpret the nodes */
-    struct x64_code *x64;       /* what the emitter keeps about it */
-    struct ir_node *nodes;      /* n_nodes; NULL with code */
-    uint32_t words[64];         /* copy of the guest code */
+    bool passing;          /* interpreted once and known to nobody: no store to it is noticed */
+    const void *code;      /* emitted code; NULL: interpret the nodes */
+    struct x64_code *x64;  /* what the emitter keeps about it */
+    struct ir_node *nodes; /* n_nodes; NULL with code */
+    uint32_t words[64];    /* copy of the guest code */
 };
 
 #endif

@@ -266,6 +266,7 @@ void tr_jump(struct tr *t, uint64_t target)
 void tr_branch_if(struct tr *t, ir_ref cond, uint64_t target)
 {
     node_imm64(t, IR_BRANCH_IF, 0, cond, target);
+    t->branched = true;
 }
 
 void tr_jump_ind(struct tr *t, ir_ref target, enum ir_jump_kind kind)

@@ -31,6 +31,7 @@ struct tr {
     uint64_t pc;         /* address of the present instruction */
     uint8_t insn;        /* its index in the block */
     bool end;            /* the present instruction has ended the block */
+    bool branched;       /* an instruction may have left the block */
     bool guarded;        /* the page has the GP attribute: BR sets BTYPE accordingly */
     struct a64_cpu *cpu; /* features; nothing else of it may be baked into the block */
     ir_ref x[32], v[32],

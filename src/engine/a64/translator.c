@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "engine/a64/translator.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,8 +48,9 @@ static uint8_t landing(uint32_t w)
     return (w & 0xffe0001f) == 0xd4200000 || (w & 0xffe0001f) == 0xd4400000 ? 0xf : 1u << 0;
 }
 
-struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
-                                       bool guarded, unsigned max_insns)
+/* straight: no further than to the first branch. */
+static void fill_block(struct ir_block *block, struct a64_cpu *cpu, const uint8_t *hva,
+                       uint32_t mode, bool guarded, unsigned max_insns, bool straight)
 {
     struct tr t = {
         .nodes = cpu->translator->nodes,
@@ -57,7 +59,6 @@ struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, 
         .cpu = cpu,
         .guarded = guarded,
     };
-    uint32_t words[TR_MAX_INSNS];
     const unsigned in_page = (unsigned)(0x1000 - (cpu->pc & 0xfff)) / 4;
     const unsigned most = (t.mode & MODE_ONE_INSN) != 0 ? 1 : max_insns;
     const unsigned limit = in_page < most ? in_page : most;
@@ -66,33 +67,75 @@ struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, 
     tr_node(&t, IR_NONE, 0, 0, IR_REF_NONE, IR_REF_NONE, IR_REF_NONE, 0, 0);
     while (!t.end) {
         /* The guest's other vCPUs may be writing here: each word is read once, and the copy is what the block stands for. */
-        words[n] = __atomic_load_n((const uint32_t *)(const void *)(hva + 4 * n), __ATOMIC_RELAXED);
+        const uint32_t word = __atomic_load_n((const uint32_t *)(const void *)(hva + 4 * n),
+                                              __ATOMIC_RELAXED);
+        block->words[n] = word;
         t.insn = (uint8_t)n;
-        translate_insn(&t, words[n]);
+        translate_insn(&t, word);
         n++;
-        if (n >= limit || t.n_nodes > TR_MAX_NODES - TR_NODES_PER_INSN) {
+        if (n >= limit || t.n_nodes > TR_MAX_NODES - TR_NODES_PER_INSN ||
+            (straight && t.branched)) {
             tr_end(&t);
         }
         t.pc += 4;
     }
+    block->pc = cpu->pc;
+    block->mode = mode;
+    block->guarded = guarded;
+    block->n_insns = (uint16_t)n;
+    block->n_nodes = (uint16_t)t.n_nodes;
+    block->hva = hva;
+    atomic_store_explicit(&block->valid, true, memory_order_relaxed);
+    block->bti_ok = landing(block->words[0]);
+    block->nodes = t.nodes;
+}
 
-    struct ir_block *const block = malloc(sizeof(*block));
-    if (block == NULL) {
-        return NULL;
+struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
+                                       bool guarded, unsigned max_insns)
+{
+    struct ir_block *const block = calloc(1, sizeof(*block));
+
+    if (block != NULL) {
+        fill_block(block, cpu, hva, mode, guarded, max_insns, false);
     }
-    *block = (struct ir_block){
-        .pc = cpu->pc,
-        .mode = mode,
-        .guarded = guarded,
-        .n_insns = (uint16_t)n,
-        .n_nodes = (uint16_t)t.n_nodes,
-        .hva = hva,
-        .valid = true,
-        .bti_ok = landing(words[0]),
-        .nodes = t.nodes,
-    };
-    memcpy(block->words, words, n * sizeof(words[0]));
     return block;
+}
+
+struct ir_block *translator_passing_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
+                                          bool guarded)
+{
+    struct ir_block *const block = &cpu->translator->passing;
+
+    block->passing = true;
+    fill_block(block, cpu, hva, mode, guarded, TR_MAX_INSNS, true);
+    return block;
+}
+
+/* Four instructions, wherever they lie. */
+typedef uint64_t four_words __attribute__((vector_size(16), aligned(4), may_alias));
+
+/*
+ * Other vCPUs of the guest may be writing there: what is read while it changes is one or the other, and a block that is then taken for
+ * unchanged is what the guest would have run as well. The thread sanitizer cannot know that.
+ */
+__attribute__((no_sanitize_thread)) bool translator_is_in_memory(const struct ir_block *block)
+{
+    const uint32_t *const now = (const uint32_t *)(const void *)block->hva;
+    unsigned i = 0;
+
+    for (; i + 4 <= block->n_insns; i += 4) {
+        const four_words differing = *(const four_words *)&block->words[i] ^
+                                     *(const four_words *)&now[i];
+        if ((differing[0] | differing[1]) != 0) {
+            return false;
+        }
+    }
+    for (; i < block->n_insns; i++) {
+        if (block->words[i] != __atomic_load_n(&now[i], __ATOMIC_RELAXED)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool translator_keep_nodes(struct ir_block *block)

@@ -10,6 +10,7 @@
 struct translator {
     v128 values[TR_MAX_NODES];          /* of the interpreter, by node */
     struct ir_node nodes[TR_MAX_NODES]; /* of the block under construction */
+    struct ir_block passing;
 };
 
 /*
@@ -19,7 +20,15 @@ struct translator {
  */
 struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
                                        bool guarded, unsigned max_insns);
+/*
+ * The same for one passage through the interpreter: no longer than to the first branch, in the vCPU's scratch memory until its next
+ * block is made.
+ */
+struct ir_block *translator_passing_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
+                                          bool guarded);
 void translator_free_block(struct ir_block *block);
+/* False: the block's code is not what memory holds any more. */
+bool translator_is_in_memory(const struct ir_block *block);
 /* Gives the block nodes of its own. False: out of memory. */
 bool translator_keep_nodes(struct ir_block *block);
 /* The nodes are not needed any more, and were not kept. */

@@ -68,6 +68,12 @@ static v128 duplicate(unsigned size, uint64_t value)
     return (v128){.d = {d, d}};
 }
 
+static bool has_changed(const struct ir_block *block)
+{
+    return !atomic_load_explicit(&block->valid, memory_order_relaxed) ||
+           (block->passing && !translator_is_in_memory(block));
+}
+
 /* A label per (operation, type) pair; operations that do not look at the type use one label for all. */
 #define ANY(name) [IR_##name] = {[0 ... TYPES - 1] = &&do_##name}
 
@@ -102,13 +108,13 @@ enum ir_next interp_run(struct a64_cpu *cpu, const struct ir_block *block)
 
 /* What writes memory may have changed this very block: go on with fresh code after the instruction. A copy made for an earlier
  * write of the same instruction goes on as it is. */
-#define NEXT_UNLESS_INVALIDATED                                                                \
-    do {                                                                                       \
-        if (__builtin_expect(!atomic_load_explicit(&block->valid, memory_order_relaxed), 0) && \
-            n >= block->nodes && n < block->nodes + block->n_nodes) {                          \
-            goto invalidated;                                                                  \
-        }                                                                                      \
-        NEXT;                                                                                  \
+#define NEXT_UNLESS_INVALIDATED                                             \
+    do {                                                                    \
+        if (__builtin_expect(has_changed(block), 0) && n >= block->nodes && \
+            n < block->nodes + block->n_nodes) {                            \
+            goto invalidated;                                               \
+        }                                                                   \
+        NEXT;                                                               \
     } while (0)
 
     goto *labels[n->op][n->type];

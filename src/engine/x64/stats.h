@@ -33,8 +33,10 @@ enum x64_slow {
 struct x64_stats {
     uint64_t blocks, insns, bytes; /* translated: blocks, their guest instructions and host code */
     uint64_t interpreted;          /* blocks that have no code */
-    uint64_t retired, emptied;     /* blocks dropped; times that all were, for want of memory */
-    uint64_t links, entries;       /* jumps linked; calls of emitted code */
+    uint64_t
+        passages; /* times that code was interpreted because it was reached for the first time */
+    uint64_t retired, emptied; /* blocks dropped; times that all were, for want of memory */
+    uint64_t links, entries;   /* jumps linked; calls of emitted code */
     uint64_t left[X64_LEFT_COUNT];
     uint64_t access[IR_OP_COUNT]; /* by IR_LOAD ... IR_CAS: done in C */
     uint64_t rare[VOP_COUNT];     /* the inline form met a case that it leaves to C */

@@ -83,6 +83,7 @@ static void run(const struct program *p, bool interpreter, struct outcome *out)
         .ipa_bits = 40,
         .granule_log2 = 12,
         .interpreter = interpreter,
+        .eager = true,
         .code_bytes = p->code_bytes,
         .trace = {.statistics = true, .text = collect},
         .profile = vm_profile_by_name("max"),

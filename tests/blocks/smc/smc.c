@@ -2,7 +2,7 @@
 /*
  * smc: four vCPUs run guest.c for some seconds, while the host interrupts them now and then; then the host adds up.
  *
- * usage: smc IMAGE [--seconds N] [--seed N] [--interpreter] [--break]
+ * usage: smc IMAGE [--seconds N] [--seed N] [--interpreter] [--eager] [--break]
  *
  * --break makes the guest forget the other vCPUs' TLBs, to see that this is noticed; then the exit code is 0 if it was.
  */
@@ -74,12 +74,13 @@ static void load_image(const char *path)
     fclose(file);
 }
 
-static void make_machine(const char *image, bool interpreter)
+static void make_machine(const char *image, bool interpreter, bool eager)
 {
     const struct vm_config config = {.ipa_bits = 36,
                                      .granule_log2 = 12,
                                      .profile = vm_profile_by_name("max"),
                                      .interpreter = interpreter,
+                                     .eager = eager,
                                      .macos = 260000};
 
     ram = mmap(NULL, SMC_RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -301,7 +302,7 @@ int main(int argc, char **argv)
 {
     unsigned seconds = 5;
     uint64_t seed = 1;
-    bool interpreter = false, broken = false;
+    bool interpreter = false, eager = false, broken = false;
 
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "--seconds") == 0 && i + 1 < argc) {
@@ -310,16 +311,18 @@ int main(int argc, char **argv)
             seed = strtoull(argv[++i], NULL, 0);
         } else if (strcmp(argv[i], "--interpreter") == 0) {
             interpreter = true;
+        } else if (strcmp(argv[i], "--eager") == 0) {
+            eager = true;
         } else if (strcmp(argv[i], "--break") == 0) {
             broken = true;
         } else {
-            fail("usage: smc IMAGE [--seconds N] [--seed N] [--interpreter] [--break]");
+            fail("usage: smc IMAGE [--seconds N] [--seed N] [--interpreter] [--eager] [--break]");
         }
     }
     if (argc < 2) {
-        fail("usage: smc IMAGE [--seconds N] [--seed N] [--interpreter] [--break]");
+        fail("usage: smc IMAGE [--seconds N] [--seed N] [--interpreter] [--eager] [--break]");
     }
-    make_machine(argv[1], interpreter);
+    make_machine(argv[1], interpreter, eager);
     shared->seed = seed * 64;
     shared->broken = broken;
     bool good = run_all(seconds);
