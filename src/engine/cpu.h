@@ -181,6 +181,9 @@ struct a64_cpu {
         struct ir_block *
             from; /* the block whose exit number from_exit was taken last; NULL: none that can be linked */
         uint32_t from_exit;
+        uint32_t
+            flags_kind; /* X64_FLAGS(): NZCV are those of flags_a and flags_b; 0: nzcv has them. 0 outside of emitted code */
+        uint64_t flags_a, flags_b;
         uint32_t variant;      /* MODE_EACH_CHECK: what the next block is to be, once */
         struct x64_emit *emit; /* scratch of the emitter */
         struct x64_contexts *contexts;

@@ -49,6 +49,7 @@ enum x64_stub_kind {
     STUB_LOAD,
     STUB_STORE,
     STUB_GROUP,
+    STUB_FLAGS,
     STUB_SP,
     STUB_VOP,
     STUB_ATOMIC
@@ -238,7 +239,12 @@ static inline bool x64_dies(const struct x64_emit *e, ir_ref ref)
 void x64_done(struct x64_emit *e);
 /* Before a call of C: everything that is needed later leaves the registers that C may change. */
 void x64_spill_for_call(struct x64_emit *e);
-void x64_store_dirty(struct x64_emit *e); /* uses RAX and RCX */
+/* How the flags of a stub, or of what is dirty, are stored. */
+enum x64_flags_form {
+    FLAGS_PACKED, /* for C */
+    FLAGS_LAZY    /* for emitted code: what they are of, where that is known */
+};
+void x64_store_dirty(struct x64_emit *e, enum x64_flags_form form); /* uses RAX and RCX */
 void x64_snapshot(struct x64_emit *e, struct x64_stub *stub);
 void x64_put(struct x64_emit *e, enum x64_class cls, unsigned r, ir_ref value);
 void x64_put_flags(struct x64_emit *e, ir_ref value);
@@ -271,6 +277,7 @@ void x64_materialize(struct x64_emit *e, ir_ref ref, int reg); /* a lazy integer
 /* --- mem.c */
 void x64_emit_mem(struct x64_emit *e, ir_ref node);
 void x64_stub_mem(struct x64_emit *e, struct x64_stub *stub);
+void x64_stub_flags(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_atomic(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_vop(struct x64_emit *e, const struct x64_stub *stub);
 
@@ -288,7 +295,7 @@ void x64_fp_constants(struct a64_cpu *cpu);
 /* --- flow.c */
 void x64_emit_flow(struct x64_emit *e, ir_ref node);
 void x64_emit_stubs(struct x64_emit *e);
-void x64_stub_stores(struct x64_emit *e, const struct x64_stub *stub);
+void x64_stub_stores(struct x64_emit *e, const struct x64_stub *stub, enum x64_flags_form form);
 void x64_stub_stores_but_carried(struct x64_emit *e,
                                  const struct x64_stub *stub); /* for the back edge of a loop */
 struct x64_stub *x64_new_stub(struct x64_emit *e, enum x64_stub_kind kind, ir_ref node);

@@ -70,7 +70,8 @@ struct x64_stub *x64_new_stub(struct x64_emit *e, enum x64_stub_kind kind, ir_re
                               .insn = e->nodes[node].insn,
                               .reg = NOREG,
                               .value_reg = NOREG};
-    if (kind != STUB_VOP) { /* which leaves nothing, so that guest registers need not be there */
+    if (kind != STUB_VOP &&
+        kind != STUB_FLAGS) { /* which leave nothing, so that guest registers need not be there */
         x64_snapshot(e, stub);
     }
     return stub;
@@ -109,12 +110,43 @@ static int load_where_vector(struct x64_emit *e, int scratch, const struct x64_w
     return scratch;
 }
 
-static void store_flags(struct x64_emit *e, const struct x64_stub *stub)
+static void store_where(struct x64_emit *e, const struct x64_where *w, struct x64_mem to)
+{
+    uint64_t value;
+
+    if (w->reg != NOREG) {
+        x64_store(&e->a, 1, w->reg, to);
+    } else if (w->slot < 0 && w->guest < 0 && x64_const(e, w->value, &value) &&
+               (int64_t)value == (int32_t)value) {
+        x64_store_imm(&e->a, 1, to, (int32_t)value);
+    } else {
+        load_where(e, RAX, w);
+        x64_store(&e->a, 1, RAX, to);
+    }
+}
+
+/*
+ * NZCV at the end of a block are seldom read: what they are of is stored, and whoever wants them computes them (x64_settle_flags).
+ * Emitted code only sees such flags: all ways to C go through the thunks, or settle them before.
+ */
+static void store_lazy_flags(struct x64_emit *e, const struct x64_stub *stub)
+{
+    const struct ir_node *const n = &e->nodes[stub->flags];
+
+    store_where(e, &stub->flags_at[0], CPU_FIELD(x64.flags_a));
+    if (n->op != IR_FLAGS_LOGIC) {
+        store_where(e, &stub->flags_at[1], CPU_FIELD(x64.flags_b));
+    }
+    x64_store_imm(&e->a, 0, CPU_FIELD(x64.flags_kind), (int32_t)X64_FLAGS(n->op, n->type));
+}
+
+static void store_packed_flags(struct x64_emit *e, const struct x64_stub *stub)
 {
     struct x64_asm *const a = &e->a;
     const struct ir_node *const n = &e->nodes[stub->flags];
     const struct x64_where *const fa = &stub->flags_at[0], *const fb = &stub->flags_at[1];
 
+    x64_store_imm(a, 0, CPU_FIELD(x64.flags_kind), 0);
     if (fa->value == stub->flags || stub->flags == IR_REF_NONE) { /* packed, or a constant */
         load_where(e, RAX, fa);
         x64_store(a, 0, RAX, CPU_FIELD(nzcv));
@@ -151,6 +183,18 @@ static void store_flags(struct x64_emit *e, const struct x64_stub *stub)
     x64_store(a, 0, RAX, CPU_FIELD(nzcv));
 }
 
+static void store_flags(struct x64_emit *e, const struct x64_stub *stub, enum x64_flags_form form)
+{
+    const struct x64_where *const fa = &stub->flags_at[0];
+    const bool computed = fa->value == stub->flags || stub->flags == IR_REF_NONE;
+
+    if (form == FLAGS_LAZY && !computed && e->nodes[stub->flags].op != IR_VOP) {
+        store_lazy_flags(e, stub);
+    } else {
+        store_packed_flags(e, stub);
+    }
+}
+
 static void store_guest(struct x64_emit *e, const struct x64_saved *s)
 {
     struct x64_asm *const a = &e->a;
@@ -183,10 +227,10 @@ static void store_guest(struct x64_emit *e, const struct x64_saved *s)
     x64_store(a, 1, RAX, CPU_X(s->guest));
 }
 
-void x64_stub_stores(struct x64_emit *e, const struct x64_stub *stub)
+void x64_stub_stores(struct x64_emit *e, const struct x64_stub *stub, enum x64_flags_form form)
 {
     if (stub->flags_dirty) {
-        store_flags(e, stub);
+        store_flags(e, stub, form);
     }
     for (unsigned i = 0; i < stub->n_saved; i++) {
         store_guest(e, &e->saved[stub->first_saved + i]);
@@ -196,7 +240,7 @@ void x64_stub_stores(struct x64_emit *e, const struct x64_stub *stub)
 void x64_stub_stores_but_carried(struct x64_emit *e, const struct x64_stub *stub)
 {
     if (stub->flags_dirty && !e->flags_dead) {
-        store_flags(e, stub);
+        store_flags(e, stub, FLAGS_LAZY);
     }
     for (unsigned i = 0; i < stub->n_saved; i++) {
         const struct x64_saved *const s = &e->saved[stub->first_saved + i];
@@ -293,7 +337,7 @@ static void jump_indirect(struct x64_emit *e, ir_ref node, const struct ir_node 
     const int32_t table = (int32_t)(X64_JUMP_TABLE(e->btype) * X64_JUMP_ENTRIES *
                                     sizeof(struct x64_jump));
 
-    x64_store_dirty(e);
+    x64_store_dirty(e, FLAGS_LAZY);
     x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(requests), 0);
     struct x64_stub *const stub = x64_new_stub(e, STUB_INDIRECT, node);
     stub->reg = (int8_t)target;
@@ -330,11 +374,20 @@ static void call_helper(struct x64_emit *e, ir_ref node, const struct ir_node *n
 
     x64_store(a, 1, ra, FRAME(FRAME_SCRATCH));
     x64_store(a, 1, rb, FRAME(FRAME_SCRATCH + 8));
-    x64_store_dirty(e);
+    const bool settled = e->dirty_flags;
+    x64_store_dirty(e, FLAGS_PACKED);
     x64_keep_in_frame(e);
     x64_spill_for_call(e);
     x64_count(e, offsetof(struct x64_stats, helper[n->d]));
     x64_set_pc(e, e->block->pc + 4ull * n->insn);
+    if (!settled) { /* they may be those of the block before */
+        x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(x64.flags_kind), 0);
+        const uint32_t none = x64_jcc(a, CC_E);
+        x64_lea(a, 1, RDI, CPU_OFFSET(0));
+        x64_mov_ri(a, RAX, (uintptr_t)x64_settle_flags);
+        x64_call_r(a, RAX);
+        x64_patch_here(a, none);
+    }
     x64_lea(a, 1, RDI, CPU_OFFSET(0));
     x64_lea(a, 1, RSI, FRAME(FRAME_ARGS + 48));
     x64_load(a, 1, RDX, FRAME(FRAME_SCRATCH));
@@ -375,6 +428,7 @@ static void helper_stubs(struct x64_emit *e)
 
 static int sp_fault(struct a64_cpu *cpu)
 {
+    x64_settle_flags(cpu);
     return (int)exc_take_default(cpu, EC_SP_ALIGN, true, 0, false, 0);
 }
 
@@ -382,7 +436,7 @@ static void stub_sp(struct x64_emit *e, const struct x64_stub *stub)
 {
     struct x64_asm *const a = &e->a;
 
-    x64_stub_stores(e, stub);
+    x64_stub_stores(e, stub, FLAGS_PACKED);
     x64_set_pc(e, e->block->pc + 4ull * stub->insn);
     x64_lea(a, 1, RDI, CPU_OFFSET(0));
     x64_mov_ri(a, RAX, (uintptr_t)sp_fault);
@@ -404,7 +458,7 @@ void x64_emit_stubs(struct x64_emit *e)
         }
         switch ((enum x64_stub_kind)stub->kind) {
         case STUB_EXIT:
-            x64_stub_stores(e, stub);
+            x64_stub_stores(e, stub, FLAGS_LAZY);
             leave_to(e, stub->target);
             break;
         case STUB_POLL:
@@ -415,12 +469,15 @@ void x64_emit_stubs(struct x64_emit *e)
             stub_indirect(e, stub);
             break;
         case STUB_GROUP:
-            x64_stub_stores(e, stub);
+            x64_stub_stores(e, stub, FLAGS_LAZY);
             jump_near(e, e->block->pc + 4ull * stub->insn, MODE_EACH_CHECK);
             break;
         case STUB_LOAD:
         case STUB_STORE:
             x64_stub_mem(e, stub);
+            break;
+        case STUB_FLAGS:
+            x64_stub_flags(e, stub);
             break;
         case STUB_SP:
             stub_sp(e, stub);
@@ -468,9 +525,16 @@ void x64_emit_flow(struct x64_emit *e, ir_ref node)
             get(e, VEC, node, n->imm);
         }
         break;
-    case IR_GET_NZCV:
-        x64_load(a, 0, x64_def(e, INT, node), CPU_FIELD(nzcv));
+    case IR_GET_NZCV: {
+        const int reg = x64_def(e, INT, node);
+        struct x64_stub *const stub = x64_new_stub(e, STUB_FLAGS, node);
+        stub->reg = (int8_t)reg;
+        x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(x64.flags_kind), 0);
+        stub->jump = x64_jcc(a, CC_NE);
+        x64_load(a, 0, reg, CPU_FIELD(nzcv));
+        stub->resume = x64_here(a);
         break;
+    }
     case IR_GET_FIELD:
         x64_load(a, 1, x64_def(e, INT, node), CPU_OFFSET(n->imm));
         break;
@@ -505,7 +569,7 @@ void x64_emit_flow(struct x64_emit *e, ir_ref node)
             x64_emit_back_edge(e, node);
             break;
         }
-        x64_store_dirty(e);
+        x64_store_dirty(e, FLAGS_LAZY);
         leave_to(e, n->imm64);
         break;
     case IR_BRANCH_IF:

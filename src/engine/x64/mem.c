@@ -308,7 +308,7 @@ void x64_stub_mem(struct x64_emit *e, struct x64_stub *stub)
 {
     struct x64_asm *const a = &e->a;
 
-    x64_stub_stores(e, stub);
+    x64_stub_stores(e, stub, FLAGS_PACKED);
     if (stub->kind == STUB_STORE) {
         const struct x64_mem to = FRAME(FRAME_ARGS);
         if (stub->value_reg == NOREG) {
@@ -324,6 +324,16 @@ void x64_stub_mem(struct x64_emit *e, struct x64_stub *stub)
         take_result(e, (enum x64_class)e->val[stub->node].cls, stub->reg);
     }
     x64_jmp_to(a, stub->resume);
+}
+
+/* NZCV as they were at the block's start, when they have not been computed yet. */
+void x64_stub_flags(struct x64_emit *e, const struct x64_stub *stub)
+{
+    const struct x64_access access = {.op = IR_GET_NZCV};
+
+    call_thunk(e, &access);
+    take_result(e, INT, stub->reg);
+    x64_jmp_to(&e->a, stub->resume);
 }
 
 /* The operation again, in C: its operands are in the registers that it had them in. */
@@ -344,7 +354,7 @@ void x64_stub_vop(struct x64_emit *e, const struct x64_stub *stub)
 
 void x64_stub_atomic(struct x64_emit *e, const struct x64_stub *stub)
 {
-    x64_stub_stores(e, stub);
+    x64_stub_stores(e, stub, FLAGS_PACKED);
     for (unsigned i = 0; i < 2; i++) {
         if (stub->operands[i] != NOREG) {
             x64_store(&e->a, 1, stub->operands[i], FRAME(FRAME_ARGS + 16 * i));
@@ -379,7 +389,7 @@ static void emit_atomic(struct x64_emit *e, ir_ref node, const struct ir_node *n
     }
     x64_mov_rr(&e->a, 1, RAX, x64_use(e, INT, n->a));
     x64_store(&e->a, 1, RAX, FRAME(FRAME_VA));
-    x64_store_dirty(e);
+    x64_store_dirty(e, FLAGS_PACKED);
     x64_load(&e->a, 1, RAX, FRAME(FRAME_VA));
     call_slow(e, node, RAX, 0);
     if (e->val[node].last > e->now) {

@@ -407,6 +407,7 @@ void x64_put_flags(struct x64_emit *e, ir_ref value)
         const int reg = x64_use(e, CLASS_INT, ref);
         if (e->val[ref].cls != CLASS_INT) { /* the result of a vector function */
             x64_store(&e->a, 0, reg, CPU_FIELD(nzcv));
+            x64_store_imm(&e->a, 0, CPU_FIELD(x64.flags_kind), 0);
             e->dirty_flags = false;
         }
     }
@@ -467,13 +468,13 @@ void x64_snapshot(struct x64_emit *e, struct x64_stub *stub)
     }
 }
 
-void x64_store_dirty(struct x64_emit *e)
+void x64_store_dirty(struct x64_emit *e, enum x64_flags_form form)
 {
     struct x64_stub stub = {.kind = STUB_EXIT};
 
     const unsigned n_saved = e->n_saved;
     x64_snapshot(e, &stub);
-    x64_stub_stores(e, &stub);
+    x64_stub_stores(e, &stub, form);
     e->n_saved = n_saved;
     for (unsigned cls = 0; cls < 2; cls++) {
         for (uint32_t dirty = e->dirty[cls]; dirty != 0; dirty &= dirty - 1) {

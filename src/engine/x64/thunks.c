@@ -16,6 +16,28 @@ struct frame_view {
     uint64_t va;
 };
 
+void x64_settle_flags(struct a64_cpu *cpu)
+{
+    const uint32_t kind = cpu->x64.flags_kind;
+    const unsigned sf = kind & 1;
+    const uint64_t a = cpu->x64.flags_a, b = cpu->x64.flags_b;
+
+    switch (kind >> 1) {
+    case IR_FLAGS_ADD:
+        cpu->nzcv = (uint32_t)ir_add_flags(sf, a, b, 0);
+        break;
+    case IR_FLAGS_SUB:
+        cpu->nzcv = (uint32_t)ir_add_flags(sf, a, ~b, 1);
+        break;
+    case IR_FLAGS_LOGIC:
+        cpu->nzcv = (uint32_t)ir_logic_flags(sf, a);
+        break;
+    default: /* they are there */
+        break;
+    }
+    cpu->x64.flags_kind = 0;
+}
+
 /* --- Slow paths ------------------------------------------------------------------------------------------------------------------ */
 
 /* The block was complete before any code of it could be jumped to; ThreadSanitizer does not see jumps of emitted code. */
@@ -111,6 +133,11 @@ static int slow_access(struct a64_cpu *cpu, struct frame_view *frame,
         cpu->x64.stats->rare[access->pc]++;
         ir_vops[access->pc].fn(cpu, result, &frame->args[0], &frame->args[1], &frame->args[2],
                                access->iss);
+        return IR_NEXT;
+    }
+    x64_settle_flags(cpu);
+    if (access->op == IR_GET_NZCV) {
+        result->d[0] = cpu->nzcv;
         return IR_NEXT;
     }
     cpu->pc = access->pc;
@@ -219,11 +246,22 @@ void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
     out->leave_go_edx = x64_here(a);
     x64_mov_ri(a, RAX, IR_GO);
     out->leave_eax = x64_here(a);
+    x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(x64.flags_kind), 0);
+    const uint32_t settle = x64_jcc(a, CC_NE), settled = x64_here(a);
     x64_alu_ri(a, 1, ALU_ADD, RSP, FRAME_SIZE + 8);
     for (unsigned i = N(kept_by_c); i-- > 0;) {
         x64_pop(a, kept_by_c[i]);
     }
     x64_ret(a);
+    x64_patch_here(a, settle);
+    x64_push(a, RAX);
+    x64_push(a, RDX);
+    x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
+    x64_mov_ri(a, RAX, (uintptr_t)x64_settle_flags);
+    x64_call_r(a, RAX);
+    x64_pop(a, RDX);
+    x64_pop(a, RAX);
+    x64_jmp_to(a, settled);
 
     emit_go_on(a, out);
 

@@ -32,6 +32,11 @@ enum {
 };
 _Static_assert(FRAME_SIZE % 16 == 0, "RSP is aligned in emitted code");
 
+/* What NZCV are of: IR_FLAGS_ADD, IR_FLAGS_SUB, IR_FLAGS_LOGIC; its type. Not 0. */
+#define X64_FLAGS(op, type) ((uint32_t)(op) << 1 | (type))
+/* Puts them in cpu->nzcv. */
+void x64_settle_flags(struct a64_cpu *cpu);
+
 /* What a slow path needs to know about the access. Lies in the code, behind the call. */
 struct x64_access {
     uint64_t pc;
