@@ -529,8 +529,9 @@ void x64_spill_for_call(struct x64_emit *e)
             }
             if (e->val[ref].last > e->now) {
                 evict(e, (enum x64_class)cls, reg);
-            } else {
-                drop(e, ref);
+            } else { /* its slot may be an operand of the call: x64_done() frees it */
+                e->held[cls][reg] = 0;
+                e->val[ref].reg = NOREG;
             }
         }
     }

@@ -341,6 +341,30 @@ static void test_vectors(void)
     EXPECT(strstr(text, "rare case of vop fadd") != NULL, "%s", text);
 }
 
+/* The last operand of a function in C is in the frame, and a value that no guest register holds has to go there before the call. */
+static void load_spilling(uint8_t *ram)
+{
+    static const uint32_t code[] = {
+        0x4e351ea1, /* and v1.16b, v21.16b, v21.16b */
+        0xd5385202, /* mrs x2, esr_el1: a helper, for which v21 goes to the frame */
+        0x4eb586a5, /* add v5.4s, v21.4s, v21.4s: and comes back */
+        0x1e2728c3, /* fadd s3, s6, s7 */
+        0x1e272060, /* fcmp s3, s7: the flags need s3 */
+        0x4f000403, /* movi v3.4s, #0 */
+        0x4ea1daa0, /* frecpe v0.4s, v21.4s */
+        HVC(1),
+    };
+
+    memcpy(ram + START, code, sizeof(code));
+}
+
+static void test_spilling(void)
+{
+    const struct program p = {.load = load_spilling, .set = set_vectors};
+
+    run_both(&p, "spilling");
+}
+
 /* --- One block by hand ----------------------------------------------------------------------------------------------------------- */
 
 static struct a64_cpu hand_cpu;
@@ -483,5 +507,6 @@ int main(void)
     test_calling();
     test_full();
     test_vectors();
+    test_spilling();
     return failures != 0;
 }
