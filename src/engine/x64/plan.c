@@ -238,6 +238,20 @@ static void use_operands(struct x64_emit *e, unsigned i)
     case IR_VFROM64:
         use(e, x64_lane_of(e, n->a, n->type, &lane) ? x64_node(e, n->a)->a : n->a, i);
         break;
+    case IR_VINSERT:
+        use(e, n->a, i);
+        use(e, n->type >= 2 && x64_lane_of(e, n->b, n->type, &lane) ? x64_node(e, n->b)->a : n->b,
+            i);
+        break;
+    case IR_VPACK:
+        if (x64_lane_of(e, n->a, 3, &lane) && x64_lane_of(e, n->b, 3, &lane)) {
+            use(e, x64_node(e, n->a)->a, i);
+            use(e, x64_node(e, n->b)->a, i);
+        } else {
+            use(e, n->a, i);
+            use(e, n->b, i);
+        }
+        break;
     case IR_ADD:
         use(e, n->a, i);
         if (n->type == IR_I64 && x64_scaled_operand(e, n->b, &index, &scale)) {

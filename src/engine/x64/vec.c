@@ -11,6 +11,8 @@
 #define VPOR         X64_OP(PP_66, MAP_0F, 0xeb)
 #define VPXOR        X64_OP(PP_66, MAP_0F, 0xef)
 #define VPSRLDQ      X64_OP(PP_66, MAP_0F, 0x73)
+#define VSHUFPD      X64_OP(PP_66, MAP_0F, 0xc6) /* a lane of vvvv, then one of rm */
+#define VINSERTPS    X64_OP(PP_66, MAP_0F3A, 0x21)
 #define VPCMPEQD     X64_OP(PP_66, MAP_0F, 0x76)
 #define VPINSRB      X64_OP(PP_66, MAP_0F3A, 0x20)
 #define VPINSRW      X64_OP(PP_66, MAP_0F, 0xc4)
@@ -33,8 +35,7 @@ void x64_keep_low(struct x64_emit *e, int to, int from, unsigned size)
         x64_v(a, X64_VMOVQ_LOAD, to, NOREG, from);
         break;
     case 2:
-        /* VINSERTPS with all other lanes zeroed */
-        x64_vi(a, X64_OP(PP_66, MAP_0F3A, 0x21), to, from, from, 0x0e);
+        x64_vi(a, VINSERTPS, to, from, from, 0x0e); /* all other lanes zeroed */
         break;
     default:
         x64_v(a, VPXOR, XMM_SCRATCH1, XMM_SCRATCH1, XMM_SCRATCH1);
@@ -48,12 +49,29 @@ void x64_keep_low(struct x64_emit *e, int to, int from, unsigned size)
     }
 }
 
+static void constant(struct x64_emit *e, int rd, v128 value)
+{
+    if ((value.d[0] | value.d[1]) == 0) {
+        x64_v(&e->a, VPXOR, rd, rd, rd);
+    } else if ((value.d[0] & value.d[1]) == UINT64_MAX) {
+        x64_v(&e->a, VPCMPEQD, rd, rd, rd);
+    } else {
+        x64_v_literal(e, X64_VMOVDQU_LOAD, rd, NOREG, value);
+    }
+}
+
 /* An integer, cut to its low bytes, as a vector. */
 static void from_integer(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     struct x64_asm *const a = &e->a;
     unsigned lane;
+    uint64_t value;
 
+    if (x64_const(e, n->a, &value)) {
+        constant(e, x64_def(e, VEC, node),
+                 (v128){.d = {value & UINT64_MAX >> (64 - (8u << n->type)), 0}});
+        return;
+    }
     if (x64_lane_of(e, n->a, n->type, &lane)) {
         const int rx = x64_use(e, VEC, x64_node(e, n->a)->a), rd = x64_def(e, VEC, node);
         if (lane == 0) {
@@ -118,9 +136,31 @@ static void lane(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     }
 }
 
+/* A lane of another vector. */
+static void insert_lane(struct x64_emit *e, ir_ref node, const struct ir_node *n, unsigned from)
+{
+    struct x64_asm *const a = &e->a;
+    const int rx = x64_use(e, VEC, n->a), ry = x64_use(e, VEC, x64_node(e, n->b)->a);
+    const int rd = x64_def(e, VEC, node);
+
+    if (n->type == 2) {
+        x64_vi(a, VINSERTPS, rd, rx, ry, (from & 3) << 6 | (n->imm & 3) << 4);
+    } else if ((n->imm & 1) != 0) {
+        x64_vi(a, VSHUFPD, rd, rx, ry, (from & 1) << 1);
+    } else {
+        x64_vi(a, VSHUFPD, rd, ry, rx, (from & 1) | 2);
+    }
+}
+
 static void insert(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     struct x64_asm *const a = &e->a;
+    unsigned from;
+
+    if (n->type >= 2 && x64_lane_of(e, n->b, n->type, &from)) {
+        insert_lane(e, node, n, from);
+        return;
+    }
     const int rx = x64_use(e, VEC, n->a), rb = x64_use(e, INT, n->b);
     const int rd = x64_def(e, VEC, node);
 
@@ -143,9 +183,13 @@ static void duplicate(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     struct x64_asm *const a = &e->a;
     uint64_t value;
 
-    if (x64_const(e, n->a, &value) && value == 0) {
-        const int rd = x64_def(e, VEC, node);
-        x64_v(a, VPXOR, rd, rd, rd);
+    if (x64_const(e, n->a, &value)) {
+        const unsigned bits = 8u << (n->type & 3);
+        value &= UINT64_MAX >> (64 - bits);
+        for (unsigned i = bits; i < 64; i *= 2) {
+            value |= value << i;
+        }
+        constant(e, x64_def(e, VEC, node), (v128){.d = {value, value}});
         return;
     }
     const int ra = x64_use(e, INT, n->a), rd = x64_def(e, VEC, node);
@@ -155,6 +199,14 @@ static void duplicate(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 
 static void pack(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
+    unsigned low, high;
+
+    if (x64_lane_of(e, n->a, 3, &low) && x64_lane_of(e, n->b, 3, &high)) {
+        const int rx = x64_use(e, VEC, x64_node(e, n->a)->a),
+                  ry = x64_use(e, VEC, x64_node(e, n->b)->a);
+        x64_vi(&e->a, VSHUFPD, x64_def(e, VEC, node), rx, ry, (low & 1) | (high & 1) << 1);
+        return;
+    }
     const int ra = x64_use(e, INT, n->a), rb = x64_use(e, INT, n->b);
     const int rd = x64_def(e, VEC, node);
 

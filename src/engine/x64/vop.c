@@ -19,7 +19,13 @@ static x64_vop_fn *const table[VOP_COUNT] = {
 bool x64_emit_vop(struct x64_emit *e, ir_ref node)
 {
     const struct ir_node *const n = &e->nodes[node];
-    x64_vop_fn *const fn = table[n->d] != NULL ? table[n->d] : x64_vop_int[n->d];
+    x64_vop_fn *const fns[] = {table[n->d], x64_vop_int[n->d], x64_vop_saturate[n->d],
+                               x64_vop_permute[n->d]};
 
-    return fn != NULL && fn(e, node, n);
+    for (unsigned i = 0; i < sizeof(fns) / sizeof(fns[0]); i++) {
+        if (fns[i] != NULL) {
+            return fns[i](e, node, n);
+        }
+    }
+    return false;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Vector functions (simd/vops.inc) that have code of their own. One table, a row for each function: vop.c. A row's function emits the
+ * Vector functions (simd/vops.inc) that have code of their own. The tables' rows: vop.c. A row's function emits the
  * node's code and returns true, or emits nothing and returns false: then the function in C is called.
  */
 #ifndef ENGINE_X64_VOP_H
@@ -14,7 +14,8 @@
 
 typedef bool x64_vop_fn(struct x64_emit *e, ir_ref node, const struct ir_node *n);
 
-extern x64_vop_fn *const x64_vop_int[VOP_COUNT]; /* vop_int.c */
+extern x64_vop_fn *const x64_vop_int[VOP_COUNT], *const x64_vop_saturate[VOP_COUNT],
+                                                     *const x64_vop_permute[VOP_COUNT];
 
 bool x64_emit_vop(struct x64_emit *e, ir_ref node);
 
