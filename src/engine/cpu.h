@@ -98,22 +98,12 @@ struct fault {
     uint64_t ipa; /* HPFAR / physical_address, with page offset, when stage > 1 */
 };
 
-/* Constants that emitted code reads from the vCPU: for single (S) and double (D) precision, in all lanes or in one (1). */
+/* Constants that emitted code reads from the vCPU: for single (S) and double (D) precision, in all lanes. */
 enum {
     X64_K_ABS_S,
     X64_K_ABS_D,
-    X64_K_ABS1_S,
-    X64_K_ABS1_D,
-    X64_K_SIGN_S,
-    X64_K_SIGN_D,
-    X64_K_SIGN1_S,
-    X64_K_SIGN1_D,
     X64_K_TINY_S, /* the least normal number */
     X64_K_TINY_D,
-    X64_K_TINY2_S, /* its bits, and those of infinity, shifted left by one */
-    X64_K_TINY2_D,
-    X64_K_INF2_S,
-    X64_K_INF2_D,
     X64_K_2P32_S,
     X64_K_2P63_S,
     X64_K_2P32_D,

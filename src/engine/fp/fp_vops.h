@@ -34,6 +34,7 @@
 #define FP_VUNSIGNED      (1u << 11)
 #define FP_VINT(size) \
     ((uint32_t)((size) + 1u) << 12) /* log2 of the size in bytes; left out: that of the lane */
+#define FP_VINT_MASK       (7u << 12)
 #define FP_VINT_OF(imm)    (((imm) >> 12 & 7u) != 0 ? ((imm) >> 12 & 7u) - 1u : IR_VIMM_LANE(imm))
 #define FP_VSOURCE(lane)   ((uint32_t)(lane) << 12)
 #define FP_VSOURCE_OF(imm) ((imm) >> 12 & 7u)

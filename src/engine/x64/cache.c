@@ -32,7 +32,8 @@ static bool host_can(void)
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
            __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
            __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt") &&
-           __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul") && has_lzcnt();
+           __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul") &&
+           __builtin_cpu_supports("f16c") && has_lzcnt();
 }
 
 /* perf looks a name up in its map for memory without a file alone. The second mapping is a copy of the first. */

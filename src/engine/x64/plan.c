@@ -100,7 +100,7 @@ static bool vop_gives_integer(const struct ir_node *n)
     case VOP_fjcvtzs:
         return true;
     case VOP_fcvt_int: /* to a general-purpose register */
-        return (n->imm & IR_VIMM_SCALAR) != 0 && (n->imm & FP_VINT(7)) != 0;
+        return (n->imm & IR_VIMM_SCALAR) != 0 && (n->imm & FP_VINT_MASK) != 0;
     default:
         return false;
     }

@@ -14,6 +14,8 @@ static x64_vop_fn *const table[VOP_COUNT] = {
     [VOP_fcmp] = x64_vop_fcmp,         [VOP_fccmp] = x64_vop_fccmp,
     [VOP_fcvt] = x64_vop_fcvt,         [VOP_fcvt_int] = x64_vop_fcvt_int,
     [VOP_cvtf_int] = x64_vop_cvtf_int, [VOP_frint] = x64_vop_frint,
+    [VOP_fcvtl] = x64_vop_fcvtl,       [VOP_fcvtn] = x64_vop_fcvtn,
+    [VOP_fnmul] = x64_vop_fmul,
 };
 
 bool x64_emit_vop(struct x64_emit *e, ir_ref node)

@@ -23,7 +23,7 @@ bool x64_emit_vop(struct x64_emit *e, ir_ref node);
 x64_vop_fn x64_vop_fadd, x64_vop_fsub, x64_vop_fmul, x64_vop_fdiv, x64_vop_fmla, x64_vop_fsqrt,
     x64_vop_fmax, x64_vop_fmin, x64_vop_fabs, x64_vop_fneg, x64_vop_fcmeq, x64_vop_fcmge,
     x64_vop_fcmgt, x64_vop_fcmp, x64_vop_fccmp, x64_vop_fcvt, x64_vop_fcvt_int, x64_vop_cvtf_int,
-    x64_vop_frint;
+    x64_vop_fcvtl, x64_vop_fcvtn, x64_vop_frint;
 
 /* vec.c: `to` = the low (1 << size) bytes of `from`, the rest zero. */
 void x64_keep_low(struct x64_emit *e, int to, int from, unsigned size);

@@ -33,9 +33,14 @@ static bool is_half_vector(const struct ir_node *n)
     return !is_scalar(n) && IR_VIMM_Q(n->imm) == 0;
 }
 
+static bool is_fpcr_zero(const struct x64_emit *e)
+{
+    return (e->block->mode & MODE_FPCR) == 0;
+}
+
 bool x64_fp_is_fast(const struct x64_emit *e, const struct ir_node *n)
 {
-    return (e->block->mode & MODE_FPCR) == 0 && IR_VIMM_LANE(n->imm) >= 2;
+    return is_fpcr_zero(e) && IR_VIMM_LANE(n->imm) >= 2;
 }
 
 bool x64_is_fcmp(const struct x64_emit *e, const struct ir_node *n)
@@ -51,18 +56,21 @@ static uint32_t form(const struct ir_node *n, unsigned byte)
     return X64_OP((uint32_t)prefixes[is_scalar(n)][is_double(n)], MAP_0F, byte);
 }
 
+static uint32_t form_scalar(const struct ir_node *n, unsigned byte)
+{
+    return X64_OP(is_double(n) ? (uint32_t)PP_F2 : (uint32_t)PP_F3, MAP_0F, byte);
+}
+
 static uint32_t packed(const struct ir_node *n, unsigned byte)
 {
     return X64_OP(is_double(n) ? (uint32_t)PP_66 : (uint32_t)PP_NONE, MAP_0F, byte);
 }
 
-#define VPXOR      X64_OP(PP_66, MAP_0F, 0xef)
-#define VPAND      X64_OP(PP_66, MAP_0F, 0xdb)
-#define VPOR       X64_OP(PP_66, MAP_0F, 0xeb)
-#define VPSRLDQ    X64_OP(PP_66, MAP_0F, 0x73)
-#define VPSHUFD    X64_OP(PP_66, MAP_0F, 0x70)
-#define VPTEST     X64_OP(PP_66, MAP_0F38, 0x17)
-#define VPCMPEQ(n) (is_double(n) ? X64_OP(PP_66, MAP_0F38, 0x29) : X64_OP(PP_66, MAP_0F, 0x76))
+#define VPXOR   X64_OP(PP_66, MAP_0F, 0xef)
+#define VPAND   X64_OP(PP_66, MAP_0F, 0xdb)
+#define VPOR    X64_OP(PP_66, MAP_0F, 0xeb)
+#define VPSRLDQ X64_OP(PP_66, MAP_0F, 0x73)
+#define VPSHUFD X64_OP(PP_66, MAP_0F, 0x70)
 enum {
     B_ADD = 0x58,
     B_MUL = 0x59,
@@ -71,8 +79,12 @@ enum {
     B_DIV = 0x5e,
     B_MAX = 0x5f,
     B_SQRT = 0x51,
-    B_CMP = 0xc2
+    B_AND = 0x54,
+    B_CMP = 0xc2,
+    B_UCOMI = 0x2e,
+    B_MOVMSK = 0x50
 };
+enum { CMP_EQ_OQ = 0, CMP_UNORD_Q = 3, CMP_EQ_UQ = 8, CMP_GE_OS = 13, CMP_GT_OS = 14 };
 
 static struct x64_mem constant(unsigned which)
 {
@@ -82,6 +94,14 @@ static struct x64_mem constant(unsigned which)
 static void zero(struct x64_emit *e, int reg)
 {
     x64_v(&e->a, VPXOR, reg, reg, reg);
+}
+
+/* The bits of a constant (one in all lanes, one in the lowest) that the form has. */
+static v128 of_form(const struct ir_node *n, uint32_t single, uint64_t twice)
+{
+    const uint64_t low = is_double(n) ? twice : is_scalar(n) ? single : single * 0x100000001ull;
+
+    return (v128){.d = {low, is_scalar(n) || is_half_vector(n) ? 0 : low}};
 }
 
 /* The bits above the scalar are known to be zero. */
@@ -129,32 +149,39 @@ static void resume_here(struct x64_emit *e, struct x64_stub *stub)
     stub->resume = x64_here(&e->a);
 }
 
-/* Goes to the stub when rd is a NaN, or where that matters the least normal number. */
+/* The lanes' masks in rm: goes to the stub when one is set. Uses RAX. */
+static void check_masks(struct x64_emit *e, const struct ir_node *n, int rm, struct x64_stub *stub)
+{
+    x64_v(&e->a, packed(n, B_MOVMSK), RAX, NOREG, rm);
+    x64_test_rr(&e->a, 0, RAX, RAX);
+    also_from(e, stub, CC_NE);
+}
+
+/* Goes to the stub when rd is a NaN, or where that matters the least normal number. Uses RAX and X0. */
 static void check_result(struct x64_emit *e, const struct ir_node *n, int rd, bool tiny,
                          struct x64_stub *stub)
 {
     struct x64_asm *const a = &e->a;
+    const struct x64_mem least = constant(is_double(n) ? X64_K_TINY_D : X64_K_TINY_S);
+    int value = rd;
 
-    if (!is_scalar(n)) {
-        x64_vi(a, packed(n, B_CMP), X0, rd, rd, 3); /* UNORD */
-        if (tiny) {
-            x64_vm(a, VPAND, X1, rd, constant(is_double(n) ? X64_K_ABS_D : X64_K_ABS_S));
-            x64_vm(a, VPCMPEQ(n), X1, X1, constant(is_double(n) ? X64_K_TINY_D : X64_K_TINY_S));
-            x64_v(a, VPOR, X0, X0, X1);
-        }
-        x64_v(a, VPTEST, X0, NOREG, X0);
-        also_from(e, stub, CC_NE);
-    } else if (!tiny) {
-        x64_v(a, packed(n, 0x2e), rd, NOREG, rd); /* UCOMIS */
+    if (tiny) {
+        x64_vm(a, packed(n, B_AND), X0, rd, constant(is_double(n) ? X64_K_ABS_D : X64_K_ABS_S));
+        value = X0;
+    }
+    if (is_scalar(n) && tiny) {
+        x64_vm(a, packed(n, B_UCOMI), value, NOREG, least);
+        also_from(e, stub, CC_E); /* equal, or unordered */
+    } else if (is_scalar(n)) {
+        x64_v(a, packed(n, B_UCOMI), value, NOREG, value);
         also_from(e, stub, CC_P);
     } else {
-        const unsigned w = is_double(n);
-        x64_vw(a, w, X64_VMOVD_STORE, rd, NOREG, RAX);
-        x64_alu_rr(a, w, ALU_ADD, RAX, RAX);
-        x64_alu_rm(a, w, ALU_CMP, RAX, constant(w != 0 ? X64_K_TINY2_D : X64_K_TINY2_S));
-        also_from(e, stub, CC_E);
-        x64_alu_rm(a, w, ALU_CMP, RAX, constant(w != 0 ? X64_K_INF2_D : X64_K_INF2_S));
-        also_from(e, stub, CC_A);
+        if (tiny) {
+            x64_vmi(a, packed(n, B_CMP), X0, value, least, CMP_EQ_UQ);
+        } else {
+            x64_vi(a, packed(n, B_CMP), X0, value, value, CMP_UNORD_Q);
+        }
+        check_masks(e, n, X0, stub);
     }
 }
 
@@ -225,23 +252,36 @@ static bool may_prepare(const struct ir_node *n)
 static bool arithmetic(struct x64_emit *e, ir_ref node, const struct ir_node *n, unsigned byte,
                        bool tiny)
 {
-    if (!x64_fp_is_fast(e, n) || !may_prepare(n) || (byte == B_DIV && is_half_vector(n))) {
+    const unsigned lane = IR_VIMM_LANE(n->imm);
+
+    if (!x64_fp_is_fast(e, n) || !may_prepare(n)) {
         return false;
     }
     int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b);
     const int rd = x64_def(e, VEC, node);
     struct x64_stub *const stub = new_stub(e, node, ra, rb, NOREG, rd);
+    bool clean = is_clean(e, n->a, lane);
 
+    if (is_scalar(n) && !clean && (byte == B_ADD || byte == B_MUL) &&
+        FP_VMODE(n->imm) == FP_VMODE_PLAIN && is_clean(e, n->b, lane)) {
+        const int swap = ra; /* the bits above the scalar are the first operand's */
+        ra = rb;
+        rb = swap;
+        clean = true;
+    }
     prepare(e, n, &ra, &rb);
+    if (byte == B_DIV && is_half_vector(n)) { /* by 1 where there are no lanes */
+        x64_v_literal(e, VPOR, rb, rb, (v128){.d = {0, 0x3f8000003f800000}});
+    }
     x64_v(&e->a, form(n, byte), rd, ra, rb);
-    if (is_scalar(n) && ra != X0 && !is_clean(e, n->a, IR_VIMM_LANE(n->imm))) {
+    if (is_scalar(n) && ra != X0 && !clean) {
         x64_keep_low(e, rd, rd, IR_VIMM_LANE(n->imm));
     }
     check_result(e, n, rd, tiny, stub);
     if (n->d == VOP_fabd) {
         x64_vm(&e->a, VPAND, rd, rd, constant(is_double(n) ? X64_K_ABS_D : X64_K_ABS_S));
-    } else if (n->d == VOP_fnmul) { /* scalar only */
-        x64_vm(&e->a, VPXOR, rd, rd, constant(is_double(n) ? X64_K_SIGN1_D : X64_K_SIGN1_S));
+    } else if (n->d == VOP_fnmul) {
+        x64_v_literal(e, VPXOR, rd, rd, of_form(n, 1u << 31, 1ull << 63));
     }
     resume_here(e, stub);
     return true;
@@ -271,8 +311,8 @@ bool x64_vop_fdiv(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 bool x64_vop_fmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     struct x64_asm *const a = &e->a;
-    const unsigned kind = ((n->imm & FP_VNEG_PRODUCT) != 0 ? 2u : 0) +
-                          ((n->imm & FP_VNEG_ADDEND) != 0 ? 1u : 0);
+    const unsigned lane = IR_VIMM_LANE(n->imm), kind = ((n->imm & FP_VNEG_PRODUCT) != 0 ? 2u : 0) +
+                                                       ((n->imm & FP_VNEG_ADDEND) != 0 ? 1u : 0);
 
     if (!x64_fp_is_fast(e, n) ||
         (FP_VMODE(n->imm) != FP_VMODE_PLAIN && FP_VMODE(n->imm) != FP_VMODE_ELEM)) {
@@ -283,15 +323,18 @@ bool x64_vop_fmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     struct x64_stub *const stub = new_stub(e, node, ra, rb, rc, rd);
 
     prepare(e, n, &ra, &rb);
-    if (is_half_vector(n)) {
-        x64_v(a, X64_VMOVQ_LOAD, rd, NOREG, rc);
+    /* VFMADD, VFMSUB, VFNMADD, VFNMSUB: 213 multiplies the destination, 231 adds to it */
+    const uint32_t op213 = X64_OP(PP_66, MAP_0F38, 0xa8u + 2 * kind + is_scalar(n)),
+                   op231 = X64_OP(PP_66, MAP_0F38, 0xb8u + 2 * kind + is_scalar(n));
+    if (is_scalar(n) && !is_clean(e, n->c, lane) && is_clean(e, n->a, lane)) {
+        x64_v(a, X64_VMOVDQA_RR, rd, NOREG, ra);
+        x64_vw(a, is_double(n), op213, rd, rb, rc);
     } else {
-        x64_v(a, X64_VMOVDQA_RR, rd, NOREG, rc);
-    }
-    /* VFMADD231, VFMSUB231, VFNMADD231, VFNMSUB231 */
-    x64_vw(a, is_double(n), X64_OP(PP_66, MAP_0F38, 0xb8u + 2 * kind + is_scalar(n)), rd, ra, rb);
-    if (is_scalar(n) && !is_clean(e, n->c, IR_VIMM_LANE(n->imm))) {
-        x64_keep_low(e, rd, rd, IR_VIMM_LANE(n->imm));
+        x64_v(a, is_half_vector(n) ? X64_VMOVQ_LOAD : X64_VMOVDQA_RR, rd, NOREG, rc);
+        x64_vw(a, is_double(n), op231, rd, ra, rb);
+        if (is_scalar(n) && !is_clean(e, n->c, lane)) {
+            x64_keep_low(e, rd, rd, lane);
+        }
     }
     check_result(e, n, rd, true, stub);
     resume_here(e, stub);
@@ -325,23 +368,24 @@ static bool max_min(struct x64_emit *e, ir_ref node, const struct ir_node *n, bo
 {
     struct x64_asm *const a = &e->a;
 
-    if (!x64_fp_is_fast(e, n) || FP_VMODE(n->imm) != FP_VMODE_PLAIN || is_half_vector(n)) {
+    if (!x64_fp_is_fast(e, n) || !may_prepare(n)) {
         return false;
     }
-    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);
+    int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b);
+    const int rd = x64_def(e, VEC, node);
     struct x64_stub *const stub = new_stub(e, node, ra, rb, NOREG, rd);
 
+    prepare(e, n, &ra, &rb);
     if (is_scalar(n)) {
-        x64_v(a, packed(n, 0x2e), ra, NOREG, rb);
+        x64_v(a, packed(n, B_UCOMI), ra, NOREG, rb);
         also_from(e, stub, CC_P);
     } else {
-        x64_vi(a, packed(n, B_CMP), X0, ra, rb, 3);
-        x64_v(a, VPTEST, X0, NOREG, X0);
-        also_from(e, stub, CC_NE);
+        x64_vi(a, packed(n, B_CMP), rd, ra, rb, CMP_UNORD_Q);
+        check_masks(e, n, rd, stub);
     }
-    x64_v(a, form(n, is_max ? B_MAX : B_MIN), X0, ra, rb);
+    x64_v(a, form(n, is_max ? B_MAX : B_MIN), rd, ra, rb);
     x64_v(a, form(n, is_max ? B_MAX : B_MIN), X1, rb, ra);
-    x64_v(a, is_max ? VPAND : VPOR, rd, X0, X1);
+    x64_v(a, is_max ? VPAND : VPOR, rd, rd, X1);
     if (is_scalar(n)) {
         x64_keep_low(e, rd, rd, IR_VIMM_LANE(n->imm));
     }
@@ -361,32 +405,29 @@ bool x64_vop_fmin(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 
 bool x64_vop_fabs(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
-    if (!x64_fp_is_fast(e, n) || is_half_vector(n)) {
+    if (!x64_fp_is_fast(e, n)) {
         return false;
     }
-    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
-    const unsigned scalar = is_double(n) ? X64_K_ABS1_D : X64_K_ABS1_S,
-                   vector = is_double(n) ? X64_K_ABS_D : X64_K_ABS_S;
-
-    x64_vm(&e->a, VPAND, rd, ra, constant(is_scalar(n) ? scalar : vector));
+    const int ra = x64_use(e, VEC, n->a);
+    x64_v_literal(e, VPAND, x64_def(e, VEC, node), ra, of_form(n, INT32_MAX, INT64_MAX));
     return true;
 }
 
 bool x64_vop_fneg(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
-    if (!x64_fp_is_fast(e, n) || is_half_vector(n)) {
+    if (!x64_fp_is_fast(e, n)) {
         return false;
     }
-    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
-    const unsigned scalar = is_double(n) ? X64_K_SIGN1_D : X64_K_SIGN1_S,
-                   vector = is_double(n) ? X64_K_SIGN_D : X64_K_SIGN_S;
-
-    if (is_scalar(n) && !is_clean(e, n->a, IR_VIMM_LANE(n->imm))) {
+    int ra = x64_use(e, VEC, n->a);
+    const int rd = x64_def(e, VEC, node);
+    if (is_half_vector(n)) {
+        x64_v(&e->a, X64_VMOVQ_LOAD, rd, NOREG, ra);
+        ra = rd;
+    } else if (is_scalar(n) && !is_clean(e, n->a, IR_VIMM_LANE(n->imm))) {
         x64_keep_low(e, rd, ra, IR_VIMM_LANE(n->imm));
-        x64_vm(&e->a, VPXOR, rd, rd, constant(scalar));
-    } else {
-        x64_vm(&e->a, VPXOR, rd, ra, constant(is_scalar(n) ? scalar : vector));
+        ra = rd;
     }
+    x64_v_literal(e, VPXOR, rd, ra, of_form(n, 1u << 31, 1ull << 63));
     return true;
 }
 
@@ -398,43 +439,48 @@ static bool compare(struct x64_emit *e, ir_ref node, const struct ir_node *n, un
 {
     struct x64_asm *const a = &e->a;
 
-    if (!x64_fp_is_fast(e, n) || is_half_vector(n)) {
+    if (!x64_fp_is_fast(e, n)) {
         return false;
     }
     int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b);
     const int rd = x64_def(e, VEC, node);
     if (absolute) {
-        x64_vm(a, VPAND, X0, ra, constant(is_double(n) ? X64_K_ABS_D : X64_K_ABS_S));
-        x64_vm(a, VPAND, X1, rb, constant(is_double(n) ? X64_K_ABS_D : X64_K_ABS_S));
+        const v128 magnitude = of_form(n, INT32_MAX, INT64_MAX);
+        x64_v_literal(e, VPAND, X0, ra, magnitude);
+        x64_v_literal(e, VPAND, X1, rb, magnitude);
         ra = X0;
         rb = X1;
+    } else {
+        prepare(e, n, &ra, &rb); /* lanes that are not there raise no flags */
     }
     x64_vi(a, form(n, B_CMP), rd, ra, rb, predicate);
     if (is_scalar(n)) {
         x64_keep_low(e, rd, rd, IR_VIMM_LANE(n->imm));
+    } else if (is_half_vector(n)) {
+        x64_v(a, X64_VMOVQ_LOAD, rd, NOREG, rd);
     }
     return true;
 }
 
 bool x64_vop_fcmeq(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
-    return compare(e, node, n, 0x00, false);
+    return compare(e, node, n, CMP_EQ_OQ, false);
 }
 
 bool x64_vop_fcmge(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
-    return compare(e, node, n, 0x0d, n->d == VOP_facge);
+    return compare(e, node, n, CMP_GE_OS, n->d == VOP_facge);
 }
 
 bool x64_vop_fcmgt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
-    return compare(e, node, n, 0x0e, n->d == VOP_facgt);
+    return compare(e, node, n, CMP_GT_OS, n->d == VOP_facgt);
 }
 
 /* UCOMIS, or COMIS for FCMPE. */
 void x64_fcmp(struct x64_emit *e, const struct ir_node *n, int ra, int rb)
 {
-    x64_v(&e->a, packed(n, (n->imm & FP_VSIGNAL) != 0 ? 0x2f : 0x2e), ra, NOREG, rb);
+    x64_v(&e->a, packed(n, (n->imm & FP_VSIGNAL) != 0 ? B_UCOMI + 1 : B_UCOMI), ra, NOREG, rb);
 }
 
 void x64_pack_fcmp(struct x64_emit *e)
@@ -520,38 +566,124 @@ bool x64_vop_fccmp(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 
 /* --- Conversions ----------------------------------------------------------------------------------------------------------------- */
 
+#define VCVTPH2PS X64_OP(PP_66, MAP_0F38, 0x13)
+#define VCVTPS2PH X64_OP(PP_66, MAP_0F3A, 0x1d) /* to rm; rounds to nearest with 0 */
+#define VUNPCKLPD X64_OP(PP_66, MAP_0F, 0x14)
+#define VPINSRQ   X64_OP(PP_66, MAP_0F3A, 0x22)
+#define VPEXTRQ   X64_OP(PP_66, MAP_0F3A, 0x16)
+
+/* The low lane of ra as single precision to half precision in rd, whose other lanes are 0. Uses RAX, X0 and X1. */
+static void single_to_half(struct x64_emit *e, int rd, int ra, struct x64_stub *stub)
+{
+    struct x64_asm *const a = &e->a;
+
+    x64_keep_low(e, X0, ra, 2);
+    x64_vi(a, VCVTPS2PH, X0, NOREG, rd, 0);
+    x64_v(a, X64_OP(PP_NONE, MAP_0F, B_UCOMI), X0, NOREG, X0);
+    also_from(e, stub, CC_P);
+    x64_v(a, X64_VMOVD_STORE, rd, NOREG, RAX);
+    x64_alu_ri(a, 0, ALU_AND, RAX, 0x7fff);
+    x64_alu_ri(a, 0, ALU_CMP, RAX, 0x400); /* the least normal number */
+    also_from(e, stub, CC_E);
+}
+
+static void half_to_float(struct x64_emit *e, const struct ir_node *n, int rd, int ra,
+                          struct x64_stub *stub)
+{
+    struct x64_asm *const a = &e->a;
+
+    x64_keep_low(e, X0, ra, 1);
+    x64_v(a, VCVTPH2PS, rd, NOREG, X0);
+    if (is_double(n)) {
+        zero(e, X0);
+        x64_v(a, X64_OP(PP_F3, MAP_0F, 0x5a), rd, X0, rd);
+    }
+    check_result(e, n, rd, false, stub);
+}
+
 bool x64_vop_fcvt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
-    const unsigned source = FP_VSOURCE_OF(n->imm);
+    const unsigned source = FP_VSOURCE_OF(n->imm), result = IR_VIMM_LANE(n->imm);
 
-    if (!x64_fp_is_fast(e, n) || source < 2 || !is_scalar(n) ||
-        FP_VROUND_OF(n->imm) != FP_FROM_FPCR) {
+    if (!is_fpcr_zero(e) || !is_scalar(n) || FP_VROUND_OF(n->imm) != FP_FROM_FPCR ||
+        (result == 1 && source == 3)) {
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
     struct x64_stub *const stub = new_stub(e, node, ra, NOREG, NOREG, rd);
 
-    zero(e, X0);
-    x64_v(&e->a, X64_OP(source == 3 ? (uint32_t)PP_F2 : (uint32_t)PP_F3, MAP_0F, 0x5a), rd, X0, ra);
-    check_result(e, n, rd, source == 3, stub);
+    if (result == 1) {
+        single_to_half(e, rd, ra, stub);
+    } else if (source == 1) {
+        half_to_float(e, n, rd, ra, stub);
+    } else {
+        zero(e, X0);
+        x64_v(&e->a, X64_OP(source == 3 ? (uint32_t)PP_F2 : (uint32_t)PP_F3, MAP_0F, 0x5a), rd, X0,
+              ra);
+        check_result(e, n, rd, source == 3, stub);
+    }
     resume_here(e, stub);
     return true;
 }
 
-/* To a general-purpose register. */
+/* The lower half of a, or its upper one, in lanes of twice the size. */
+bool x64_vop_fcvtl(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    if (!is_fpcr_zero(e)) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = new_stub(e, node, ra, NOREG, NOREG, rd);
+    int from = ra;
+
+    if ((n->imm & FP_VUPPER) != 0) {
+        x64_vi(&e->a, VPSRLDQ, 3, X0, ra, 8);
+        from = X0;
+    }
+    x64_v(&e->a, is_double(n) ? X64_OP(PP_NONE, MAP_0F, 0x5a) : VCVTPH2PS, rd, NOREG, from);
+    check_result(e, n, rd, false, stub);
+    resume_here(e, stub);
+    return true;
+}
+
+/* Doubles to single precision, in the lower half, or in the upper one above b's lower half. */
+bool x64_vop_fcvtn(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+    const bool upper = (n->imm & FP_VUPPER) != 0;
+
+    if (!x64_fp_is_fast(e, n) || is_double(n) || is_scalar(n) ||
+        FP_VROUND_OF(n->imm) != FP_FROM_FPCR) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rb = upper ? x64_use(e, VEC, n->b) : NOREG;
+    const int rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = new_stub(e, node, ra, rb, NOREG, rd);
+    x64_v(a, X64_OP(PP_66, MAP_0F, 0x5a), rd, NOREG, ra);
+    check_result(e, n, rd, true, stub);
+    if (upper) {
+        x64_v(a, VUNPCKLPD, rd, rb, rd);
+    }
+    resume_here(e, stub);
+    return true;
+}
+
+/* ROUNDSD's immediate: nearest, up, down, towards zero; Inexact is signalled. */
+static const uint8_t round_modes[4] = {0, 2, 1, 3};
+
+/* One number to a general-purpose register or, when the node is a vector, to its low lane. */
 static bool to_integer(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     struct x64_asm *const a = &e->a;
+    const enum x64_class cls = (enum x64_class)e->val[node].cls;
     const unsigned rounding = FP_VROUND_OF(n->imm), w = FP_VINT_OF(n->imm) == 3;
     const bool is_unsigned = (n->imm & FP_VUNSIGNED) != 0;
-    /* ROUNDSD's immediate: nearest, up, down, towards zero. */
-    static const uint8_t modes[4] = {0, 2, 1, 3};
 
     if (FP_VFBITS_OF(n->imm) != 0 || rounding > FP_TOZERO ||
         (rounding != FP_TOZERO && (is_unsigned || (is_double(n) && w == 0)))) {
         return false;
     }
-    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, INT, node);
+    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, cls, node), to = cls == INT ? rd : RAX;
     struct x64_stub *const stub = new_stub(e, node, ra, NOREG, NOREG, rd);
     int from = ra;
 
@@ -559,21 +691,67 @@ static bool to_integer(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         x64_vm(a, X64_VMOVQ_LOAD, X0, NOREG,
                constant(is_double(n) ? (w != 0 ? X64_K_2P63_D : X64_K_2P32_D)
                                      : (w != 0 ? X64_K_2P63_S : X64_K_2P32_S)));
-        x64_v(a, packed(n, 0x2e), X0, NOREG, ra);
+        x64_v(a, packed(n, B_UCOMI), X0, NOREG, ra);
         also_from(e, stub, CC_BE);
-        x64_v(a, packed(n, 0x50), RAX, NOREG, ra); /* MOVMSK */
+        x64_v(a, packed(n, B_MOVMSK), RAX, NOREG, ra);
         x64_test_ri(a, 0, RAX, 1);
         also_from(e, stub, CC_NE);
     } else if (rounding != FP_TOZERO) {
         zero(e, X0);
-        x64_vi(a, X64_OP(PP_66, MAP_0F3A, is_double(n) ? 0x0b : 0x0a), X0, X0, ra, modes[rounding]);
+        x64_vi(a, X64_OP(PP_66, MAP_0F3A, is_double(n) ? 0x0b : 0x0a), X0, X0, ra,
+               round_modes[rounding]);
         from = X0;
     }
     const unsigned wide = is_unsigned ? 1 : w;
-    x64_vw(a, wide, form(n, 0x2c), rd, NOREG, from); /* CVTTSD2SI */
+    x64_vw(a, wide, form(n, 0x2c), to, NOREG, from); /* CVTTSD2SI */
     if (!is_unsigned) {
-        x64_alu_ri(a, wide, ALU_CMP, rd, 1);
+        x64_alu_ri(a, wide, ALU_CMP, to, 1);
         also_from(e, stub, CC_O);
+    }
+    if (cls == VEC) {
+        x64_vw(a, w, X64_VMOVD_LOAD, rd, NOREG, to);
+    }
+    resume_here(e, stub);
+    return true;
+}
+
+/* Lanes to signed integers of their size; what does not fit gives the least integer. */
+static bool to_integers(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+    const unsigned rounding = FP_VROUND_OF(n->imm);
+
+    if (FP_VFBITS_OF(n->imm) != 0 || rounding > FP_TOZERO || (n->imm & FP_VUNSIGNED) != 0) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = new_stub(e, node, ra, NOREG, NOREG, rd);
+    int from = ra;
+
+    if (is_half_vector(n)) {
+        x64_v(a, X64_VMOVQ_LOAD, X1, NOREG, ra);
+        from = X1;
+    }
+    if (rounding != FP_TOZERO) {
+        x64_vi(a, X64_OP(PP_66, MAP_0F3A, is_double(n) ? 0x09 : 0x08), X1, NOREG, from,
+               round_modes[rounding]);
+        from = X1;
+    }
+    if (is_double(n)) {
+        x64_vw(a, 1, form_scalar(n, 0x2c), RAX, NOREG, from);
+        x64_alu_ri(a, 1, ALU_CMP, RAX, 1);
+        also_from(e, stub, CC_O);
+        x64_vw(a, 1, X64_VMOVD_LOAD, rd, NOREG, RAX);
+        x64_vi(a, VPSRLDQ, 3, X1, from, 8);
+        x64_vw(a, 1, form_scalar(n, 0x2c), RAX, NOREG, X1);
+        x64_alu_ri(a, 1, ALU_CMP, RAX, 1);
+        also_from(e, stub, CC_O);
+        x64_vwi(a, 1, VPINSRQ, rd, rd, RAX, 1);
+    } else {
+        x64_v(a, X64_OP(PP_F3, MAP_0F, 0x5b), rd, NOREG, from); /* CVTTPS2DQ */
+        const v128 out = {.d = {0x8000000080000000ull, 0x8000000080000000ull}};
+        x64_v_literal(e, X64_OP(PP_66, MAP_0F, 0x76), X0, rd, out); /* PCMPEQD */
+        check_masks(e, n, X0, stub);
     }
     resume_here(e, stub);
     return true;
@@ -581,10 +759,64 @@ static bool to_integer(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 
 bool x64_vop_fcvt_int(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
-    if (!x64_fp_is_fast(e, n) || !is_scalar(n) || e->val[node].cls != CLASS_INT) {
+    if (!x64_fp_is_fast(e, n)) {
         return false;
     }
-    return to_integer(e, node, n);
+    return is_scalar(n) ? to_integer(e, node, n) : to_integers(e, node, n);
+}
+
+/* From a general-purpose register, or the low lane of a vector. */
+static bool from_integer(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+    const bool is_unsigned = (n->imm & FP_VUNSIGNED) != 0, wide = FP_VINT_OF(n->imm) == 3;
+    const bool in_vector = x64_val(e, n->a)->cls != CLASS_INT;
+
+    if (is_unsigned && wide) {
+        return false;
+    }
+    int ra;
+    if (in_vector) {
+        x64_vw(a, wide, X64_VMOVD_STORE, x64_use(e, VEC, n->a), NOREG, RAX);
+        ra = RAX;
+    } else {
+        ra = x64_use(e, INT, n->a);
+        if (is_unsigned) {
+            x64_mov_rr(a, 0, RAX, ra);
+            ra = RAX;
+        }
+    }
+    const int rd = x64_def(e, VEC, node);
+    zero(e, X0);
+    x64_vw(a, wide || is_unsigned, form(n, 0x2a), rd, X0, ra); /* CVTSI2SD */
+    return true;
+}
+
+static void from_doublewords(struct x64_emit *e, int rd, int ra)
+{
+    struct x64_asm *const a = &e->a;
+
+    zero(e, X0);
+    x64_vw(a, 1, X64_VMOVD_STORE, ra, NOREG, RAX);
+    x64_vw(a, 1, X64_OP(PP_F2, MAP_0F, 0x2a), rd, X0, RAX);
+    x64_vwi(a, 1, VPEXTRQ, ra, NOREG, RAX, 1);
+    x64_vw(a, 1, X64_OP(PP_F2, MAP_0F, 0x2a), X0, X0, RAX);
+    x64_v(a, VUNPCKLPD, rd, rd, X0);
+}
+
+/* The halves of each word, which are exact, and their sum, which rounds. */
+static void from_unsigned_words(struct x64_emit *e, int rd, int ra)
+{
+    struct x64_asm *const a = &e->a;
+    const v128 low = {.d = {0x0000ffff0000ffffull, 0x0000ffff0000ffffull}},
+               scale = {.d = {0x4780000047800000ull, 0x4780000047800000ull}}; /* 2^16 */
+
+    x64_v_literal(e, VPAND, X0, ra, low);
+    x64_vi(a, X64_OP(PP_66, MAP_0F, 0x72), 2, X1, ra, 16);
+    x64_v(a, X64_OP(PP_NONE, MAP_0F, 0x5b), X0, NOREG, X0);
+    x64_v(a, X64_OP(PP_NONE, MAP_0F, 0x5b), X1, NOREG, X1);
+    x64_v_literal(e, X64_OP(PP_NONE, MAP_0F, B_MUL), X1, X1, scale);
+    x64_v(a, X64_OP(PP_NONE, MAP_0F, B_ADD), rd, X0, X1);
 }
 
 bool x64_vop_cvtf_int(struct x64_emit *e, ir_ref node, const struct ir_node *n)
@@ -592,27 +824,25 @@ bool x64_vop_cvtf_int(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     struct x64_asm *const a = &e->a;
     const bool is_unsigned = (n->imm & FP_VUNSIGNED) != 0;
 
-    if (!x64_fp_is_fast(e, n) || FP_VFBITS_OF(n->imm) != 0) {
+    if (!x64_fp_is_fast(e, n) || FP_VFBITS_OF(n->imm) != 0 ||
+        (is_double(n) && is_unsigned && !is_scalar(n))) {
         return false;
     }
-    if (!is_scalar(n)) {
-        if (is_double(n) || is_unsigned || IR_VIMM_Q(n->imm) == 0) {
-            return false;
-        }
-        const int ra = x64_use(e, VEC, n->a);
-        x64_v(a, X64_OP(PP_NONE, MAP_0F, 0x5b), x64_def(e, VEC, node), NOREG, ra); /* CVTDQ2PS */
-        return true;
+    if (is_scalar(n)) {
+        return from_integer(e, node, n);
     }
-    if (x64_val(e, n->a)->cls != CLASS_INT || (is_unsigned && FP_VINT_OF(n->imm) == 3)) {
-        return false;
+    int ra = x64_use(e, VEC, n->a);
+    const int rd = x64_def(e, VEC, node);
+    if (is_half_vector(n)) {
+        x64_v(a, X64_VMOVQ_LOAD, rd, NOREG, ra);
+        ra = rd;
     }
-    const int ra = x64_use(e, INT, n->a), rd = x64_def(e, VEC, node);
-    zero(e, X0);
-    if (is_unsigned) {
-        x64_mov_rr(a, 0, RAX, ra);
-        x64_vw(a, 1, form(n, 0x2a), rd, X0, RAX);
+    if (is_double(n)) {
+        from_doublewords(e, rd, ra);
+    } else if (is_unsigned) {
+        from_unsigned_words(e, rd, ra);
     } else {
-        x64_vw(a, FP_VINT_OF(n->imm) == 3, form(n, 0x2a), rd, X0, ra);
+        x64_v(a, X64_OP(PP_NONE, MAP_0F, 0x5b), rd, NOREG, ra); /* CVTDQ2PS */
     }
     return true;
 }
@@ -655,18 +885,8 @@ void x64_fp_constants(struct a64_cpu *cpu)
     const v128 k[X64_K_COUNT] = {
         [X64_K_ABS_S] = {.d = {~s, ~s}},
         [X64_K_ABS_D] = {.d = {~d, ~d}},
-        [X64_K_ABS1_S] = {.d = {0x7fffffff, 0}},
-        [X64_K_ABS1_D] = {.d = {~d, 0}},
-        [X64_K_SIGN_S] = {.d = {s, s}},
-        [X64_K_SIGN_D] = {.d = {d, d}},
-        [X64_K_SIGN1_S] = {.d = {0x80000000, 0}},
-        [X64_K_SIGN1_D] = {.d = {d, 0}},
         [X64_K_TINY_S] = {.d = {0x0080000000800000ull, 0x0080000000800000ull}},
         [X64_K_TINY_D] = {.d = {1ull << 52, 1ull << 52}},
-        [X64_K_TINY2_S] = {.d = {0x01000000, 0}},
-        [X64_K_TINY2_D] = {.d = {1ull << 53, 0}},
-        [X64_K_INF2_S] = {.d = {0xff000000, 0}},
-        [X64_K_INF2_D] = {.d = {0x7ffull << 53, 0}},
         [X64_K_2P32_S] = {.d = {0x4f800000, 0}},
         [X64_K_2P63_S] = {.d = {0x5f000000, 0}},
         [X64_K_2P32_D] = {.d = {0x41f0000000000000ull, 0}},
