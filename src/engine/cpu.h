@@ -118,6 +118,7 @@ struct cpu_mode {
     uint8_t index, index_unpriv;
 };
 
+#define X64_GUESSES            1024u
 #define CPU_MMU_INDEX_COUNT    8
 #define CPU_JUMP_CACHE_ENTRIES 4096
 
@@ -179,6 +180,7 @@ struct a64_cpu {
         struct x64_contexts *contexts;
         struct x64_stats *stats;
         v128 k[X64_K_COUNT];
+        uintptr_t guesses[X64_GUESSES]; /* addends that loads found last (x64/mem.c) */
     } x64;
     struct a64_cpu *code_next;    /* guarded by the code cache's lock */
     struct ir_block **jump_cache; /* CPU_JUMP_CACHE_ENTRIES */

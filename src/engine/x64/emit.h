@@ -49,6 +49,7 @@ enum x64_stub_kind {
     STUB_LOAD,
     STUB_STORE,
     STUB_GROUP,
+    STUB_GUESS,
     STUB_FLAGS,
     STUB_SP,
     STUB_VOP,
@@ -152,6 +153,7 @@ struct x64_emit {
     uint32_t node_at[X64_MAX_NODES], stub_at[X64_MAX_STUBS + 1]; /* where their code begins */
     uint16_t
         observer[X64_MAX_NODES]; /* the last node up to here that may see or show guest registers */
+    bool guesses;                /* loads guess their pages' addends */
     unsigned n_groups;
     struct x64_group groups[X64_MAX_GROUPS];
     uint8_t group_of[X64_MAX_NODES]; /* of a load or store: its group's number + 1 */
@@ -277,6 +279,7 @@ void x64_materialize(struct x64_emit *e, ir_ref ref, int reg); /* a lazy integer
 /* --- mem.c */
 void x64_emit_mem(struct x64_emit *e, ir_ref node);
 void x64_stub_mem(struct x64_emit *e, struct x64_stub *stub);
+void x64_stub_guess(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_flags(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_atomic(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_vop(struct x64_emit *e, const struct x64_stub *stub);

@@ -70,7 +70,7 @@ struct x64_stub *x64_new_stub(struct x64_emit *e, enum x64_stub_kind kind, ir_re
                               .insn = e->nodes[node].insn,
                               .reg = NOREG,
                               .value_reg = NOREG};
-    if (kind != STUB_VOP &&
+    if (kind != STUB_VOP && kind != STUB_GUESS &&
         kind != STUB_FLAGS) { /* which leave nothing, so that guest registers need not be there */
         x64_snapshot(e, stub);
     }
@@ -475,6 +475,9 @@ void x64_emit_stubs(struct x64_emit *e)
         case STUB_LOAD:
         case STUB_STORE:
             x64_stub_mem(e, stub);
+            break;
+        case STUB_GUESS:
+            x64_stub_guess(e, stub);
             break;
         case STUB_FLAGS:
             x64_stub_flags(e, stub);

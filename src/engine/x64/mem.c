@@ -14,6 +14,10 @@
  * Where the comparison fails (another page in the middle, no entry yet, read-only, a device), nothing has been done yet, and the
  * block is left for one that checks each access by itself, from the present instruction on (MODE_EACH_CHECK).
  *
+ * The addend would come two loads late where an address has itself just been loaded, as in lists. So loads guess it: the addend that
+ * the instruction found last is at a known place, and the entry's is compared with it. Where memory is mapped one to one, as in a
+ * kernel's map of all memory, all pages have the same. At EL0 they do not, and a wrong guess costs more than it saves.
+ *
  * Everything else is done by the same functions that the interpreter calls.
  */
 #include "engine/x64/mem.h"
@@ -65,8 +69,32 @@ void x64_check_place(struct x64_emit *e, const struct x64_place *p, struct x64_s
                             p->is_store ? (int32_t)offsetof(struct tlb_entry, write)
                                         : (int32_t)offsetof(struct tlb_entry, read)));
     stub->jump = x64_jcc(a, CC_NE);
-    x64_load(a, 1, p->addend,
-             x64_at_index(p->table, RAX, 0, (int32_t)offsetof(struct tlb_entry, addend)));
+    const struct x64_mem addend = x64_at_index(p->table, RAX, 0,
+                                               (int32_t)offsetof(struct tlb_entry, addend));
+    if (p->guess == IR_REF_NONE) {
+        x64_load(a, 1, p->addend, addend);
+        return;
+    }
+    const uint64_t pc = e->block->pc + 4ull * e->nodes[p->guess].insn;
+    struct x64_stub *const other = x64_new_stub(e, STUB_GUESS, p->guess);
+    other->reg = (int8_t)p->addend;
+    other->base = (int8_t)p->table;
+    other->disp = (int32_t)offsetof(struct a64_cpu, x64.guesses[pc / 4 % X64_GUESSES]);
+    x64_load(a, 1, p->addend, CPU_OFFSET(other->disp));
+    x64_alu_rm(a, 1, ALU_CMP, p->addend, addend);
+    other->jump = x64_jcc(a, CC_NE);
+    other->resume = x64_here(a);
+}
+
+/* RAX is still the offset of the entry. */
+void x64_stub_guess(struct x64_emit *e, const struct x64_stub *stub)
+{
+    struct x64_asm *const a = &e->a;
+
+    x64_load(a, 1, stub->reg,
+             x64_at_index(stub->base, RAX, 0, (int32_t)offsetof(struct tlb_entry, addend)));
+    x64_store(a, 1, stub->reg, CPU_OFFSET(stub->disp));
+    x64_jmp_to(a, stub->resume);
 }
 
 static int table_of(struct x64_emit *e, unsigned flags)
@@ -94,6 +122,10 @@ static bool find_place(struct x64_emit *e, ir_ref node, struct x64_place *p)
                             .align = n->d,
                             .is_store = n->op == IR_STORE,
                             .addend = RAX};
+    if (n->op == IR_LOAD && e->guesses) {
+        p->guess = node;
+        p->addend = RCX;
+    }
     x64_split_address(e, n->a, &base, &p->disp);
     p->base = x64_use(e, INT, base);
     if (group != NULL && group->leader != node) {

@@ -13,6 +13,7 @@ struct x64_place {
     int base, table, addend;
     int32_t disp;
     unsigned size, flags, align, span;
+    ir_ref guess; /* a load's node that guesses the addend; IR_REF_NONE: none */
     bool is_store;
 };
 

@@ -350,6 +350,7 @@ static void forward(struct x64_emit *e)
     const bool groups = (e->block->mode & (MODE_ALIGNED | MODE_EACH_CHECK)) == 0;
     unsigned observer = 0, first_open = 0;
 
+    e->guesses = MODE_EL(e->block->mode) != 0;
     e->n_groups = 0;
     for (unsigned i = 0; i < e->n_nodes; i++) {
         const struct ir_node *const n = &e->nodes[i];
