@@ -28,6 +28,7 @@
 
 #define BUCKETS           (1u << 17)
 #define PAGE_BUCKETS      (1u << 12)
+#define PAGE_FILTER_BITS  (1u << 16)
 #define CACHE_LIMIT_BYTES (64u << 20)
 #define WARM_UP           4
 #define COUNTS            (1u << 16)
@@ -42,6 +43,8 @@ struct code_cache {
     pthread_mutex_t lock;
     struct ir_block *buckets[BUCKETS];
     struct code_page *pages[PAGE_BUCKETS];
+    _Atomic uint64_t
+        may_have_code[PAGE_FILTER_BITS / 64]; /* by hash of the host page; written under the lock */
     struct ir_block *retired;
     struct x64_cache *x64; /* emitted code; NULL: all blocks are interpreted */
     bool eager;            /* there is no first time: everything is translated at once */
@@ -207,12 +210,24 @@ void code_destroy(struct code_cache *cache)
     free(cache);
 }
 
+static unsigned filter_bit(uintptr_t page)
+{
+    return mix(page) % PAGE_FILTER_BITS;
+}
+
+/* Asked for each page that becomes writable in a TLB: mostly there was never code, and no lock is needed to say so. */
 bool code_page_has_code(const struct code_cache *cache, const uint8_t *hva)
 {
     struct code_cache *const c = (struct code_cache *)cache;
+    const uintptr_t page = (uintptr_t)hva >> 12;
+    const unsigned bit = filter_bit(page);
 
+    if ((atomic_load_explicit(&c->may_have_code[bit / 64], memory_order_relaxed) >> bit % 64 & 1) ==
+        0) {
+        return false;
+    }
     pthread_mutex_lock(&c->lock);
-    const bool found = *page_slot(c, (uintptr_t)hva >> 12) != NULL;
+    const bool found = *page_slot(c, page) != NULL;
     pthread_mutex_unlock(&c->lock);
     return found;
 }
@@ -304,6 +319,9 @@ static bool insert(struct code_cache *cache, struct ir_block *block)
         }
         *page = (struct code_page){.page = (uintptr_t)block->hva >> 12};
         *slot = page;
+        const unsigned bit = filter_bit(page->page);
+        atomic_fetch_or_explicit(&cache->may_have_code[bit / 64], 1ull << bit % 64,
+                                 memory_order_relaxed);
     }
     block->page_next = (*slot)->blocks;
     (*slot)->blocks = block;
@@ -325,6 +343,9 @@ static void empty_cache(struct a64_cpu *cpu)
     cache->stats.emptied++;
     retire_all(cache);
     free_retired(cache);
+    for (unsigned i = 0; i < PAGE_FILTER_BITS / 64; i++) {
+        atomic_store_explicit(&cache->may_have_code[i], 0, memory_order_relaxed);
+    }
     if (cache->x64 != NULL) {
         x64_cache_empty(cache->x64);
         cache->full = false;

@@ -559,8 +559,8 @@ static int missing_level(const struct vm *vm, uint64_t ipa)
     return 3;
 }
 
-/* One look; what it saw counts only if the sequence stood still. */
-static uint8_t *look(const struct vm *vm, uint64_t page, unsigned *permissions, int *level)
+/* One look; what it saw counts only if the sequence stood still. False: *level. */
+static bool look(const struct vm *vm, uint64_t page, struct piece *found, int *level)
 {
     const struct vm_memory *const m = vm->memory;
     const struct chunk *const chunk = &m->chunks[page >> CHUNK_LOG2];
@@ -569,40 +569,67 @@ static uint8_t *look(const struct vm *vm, uint64_t page, unsigned *permissions, 
     const uint32_t i = first_above(ranges, count, page);
 
     if (i < count) {
-        const struct piece p = get(&ranges[i]);
-        if (p.start <= page) {
-            *permissions = p.permissions & PERMISSIONS;
-            return (uint8_t *)(p.host + (page - p.start));
+        *found = get(&ranges[i]);
+        if (found->start <= page) {
+            return true;
         }
     }
     *level = missing_level(vm, page);
-    return NULL;
+    return false;
 }
 
-uint8_t *vm_lookup(struct vm *vm, uint64_t ipa, unsigned *permissions, int *level)
+static bool find(struct vm *vm, uint64_t page, struct piece *found, int *level)
 {
     struct vm_memory *const m = vm->memory;
-    const uint64_t page = ipa & ~((1ull << PAGE_LOG2) - 1);
 
-    if (ipa >> m->ipa_bits != 0) {
+    if (page >> m->ipa_bits != 0) {
         *level = 0; /* AArch64.IPAIsOutOfRange() */
-        return NULL;
+        return false;
     }
     for (unsigned tries = 0;; tries++) {
         const uint32_t before = atomic_load_explicit(&m->sequence, memory_order_acquire);
         if ((before & 1) == 0) {
-            unsigned p = 0;
+            struct piece p = {0};
             int l = 3;
-            uint8_t *const host = look(vm, page, &p, &l);
+            const bool there = look(vm, page, &p, &l);
             atomic_thread_fence(memory_order_acquire);
             if (atomic_load_explicit(&m->sequence, memory_order_relaxed) == before) {
-                *permissions = p;
+                *found = p;
                 *level = l;
-                return host;
+                return there;
             }
         }
         if (tries > 100) {
             sched_yield(); /* the writer may need this processor */
         }
     }
+}
+
+uint8_t *vm_lookup(struct vm *vm, uint64_t ipa, unsigned *permissions, int *level)
+{
+    const uint64_t page = ipa & ~((1ull << PAGE_LOG2) - 1);
+    struct piece p;
+
+    if (!find(vm, page, &p, level)) {
+        return NULL;
+    }
+    *permissions = p.permissions & PERMISSIONS;
+    return (uint8_t *)(p.host + (page - p.start));
+}
+
+bool vm_lookup_range(struct vm *vm, uint64_t ipa, struct vm_range *range)
+{
+    struct piece p;
+    int level;
+
+    if (!find(vm, ipa & ~((1ull << PAGE_LOG2) - 1), &p, &level)) {
+        return false;
+    }
+    *range = (struct vm_range){
+        .start = p.start,
+        .end = p.end,
+        .host = (uint8_t *)p.host,
+        .permissions = p.permissions & PERMISSIONS,
+    };
+    return true;
 }

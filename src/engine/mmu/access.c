@@ -54,15 +54,23 @@ bool mmu_check_alignment(struct a64_cpu *cpu, unsigned index, uint64_t va, unsig
 /* Walks for an access that the TLB does not answer. */
 static bool walk(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned access, bool misaligned)
 {
-    struct mmu_request request = {.va = va, .access = (uint8_t)access, .misaligned = misaligned};
+    bool fault = false;
+
+    if (__builtin_expect(mmu_refill(cpu, index, va, access, misaligned, &fault), 1)) {
+        return !fault;
+    }
+    struct mmu_path path = {.n = 0};
+    struct mmu_request request = {
+        .va = va, .path = &path, .access = (uint8_t)access, .misaligned = misaligned};
     struct mmu_page page;
 
     mmu_set_request_context(&request, index);
-    if (!mmu_walk(cpu, &request, &page)) {
-        return false;
+    const bool ok = mmu_walk(cpu, &request, &page);
+    mmu_remember_walk(cpu, index, va, &path);
+    if (ok) {
+        tlb_fill(cpu, index, va, &page, access);
     }
-    tlb_fill(cpu, index, va, &page, access);
-    return true;
+    return ok;
 }
 
 uint8_t *mmu_resolve(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned size,

@@ -55,9 +55,25 @@ struct mmu_features {
 /* Bits of struct mmu_request.access; READ together with WRITE is an atomic read-modify-write. */
 enum { ACCESS_READ = 1, ACCESS_WRITE = 2, ACCESS_FETCH = 4 };
 
+/*
+ * Which descriptors of stage 1 a walk has read, and what its leaf's attributes came to. The last one is the leaf, or it is invalid. Not
+ * given (n == 0) when something beside the descriptors and the registers counted.
+ */
+#define MMU_MAX_LEVELS 4
+struct mmu_path {
+    unsigned n;
+    const uint64_t *where[MMU_MAX_LEVELS];
+    uint64_t descriptor[MMU_MAX_LEVELS];
+    uint64_t address_mask; /* the output address's bits in the leaf */
+    uint8_t shift;         /* log2 of what one entry of the last table maps */
+    int8_t level;
+    uint8_t allowed, attr; /* of stage 1, for data; ALLOW_* */
+};
+
 struct mmu_request {
     uint64_t va;
-    uint8_t regime; /* one of MMU_REGIME_* */
+    struct mmu_path *path; /* filled when it is not NULL */
+    uint8_t regime;        /* one of MMU_REGIME_* */
     bool el0, pan;
     uint8_t access;   /* 0: needs no permission */
     bool maintenance; /* cache maintenance or AT: sets no dirty state */
@@ -126,6 +142,16 @@ bool mmu_stage1(struct a64_cpu *cpu, const struct mmu_request *request, struct m
 bool mmu_stage2_enabled(const struct a64_cpu *cpu, unsigned regime);
 bool mmu_stage2(struct a64_cpu *cpu, const struct mmu_request *request, struct mmu_page *page,
                 bool walk);
+
+/*
+ * refill.c. Fills the TLB by a walk that was made before, if all that it read is still there. *fault: the walk would fail, with
+ * cpu->fault, and nothing is filled. False: somebody has to walk, and may tell what it read, whatever came of it.
+ */
+bool mmu_refill(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned access, bool misaligned,
+                bool *fault);
+void mmu_remember_walk(struct a64_cpu *cpu, unsigned index, uint64_t va,
+                       const struct mmu_path *path);
+void mmu_forget_walks(struct mmu *mmu);
 
 /* walk.c: the 64-bit descriptor at a guest physical address. Host address, or NULL and cpu->fault. stage: of the table's walk. */
 uint64_t *mmu_descriptor(struct a64_cpu *cpu, const struct mmu_request *request, unsigned regime,

@@ -186,7 +186,7 @@ static bool is_leaf(uint64_t descriptor, int level, unsigned granule_log2)
 
 /* AArch64.S1Walk(). False: cpu->fault. */
 static bool walk(struct a64_cpu *cpu, const struct mmu_request *r, const struct s1_params *p,
-                 struct s1_leaf *leaf)
+                 struct s1_leaf *leaf, struct mmu_path *path)
 {
     const unsigned granule = p->granule_log2, stride = granule - 3, ia_bits = 64 - p->txsz;
     const uint64_t address_mask = (1ull << 48) - (1ull << granule);
@@ -197,6 +197,7 @@ static bool walk(struct a64_cpu *cpu, const struct mmu_request *r, const struct 
     uint64_t base = p->ttbr & ((1ull << 48) - 1) & ~((1ull << (index_bits + 3)) - 1);
 
     *leaf = (struct s1_leaf){0};
+    path->n = 0;
     if (base >> p->output_bits != 0) {
         return mmu_fail(cpu, r, FAULT_ADDRESS_SIZE, 0, 1);
     }
@@ -207,6 +208,11 @@ static bool walk(struct a64_cpu *cpu, const struct mmu_request *r, const struct 
             return false;
         }
         const uint64_t descriptor = __atomic_load_n(where, __ATOMIC_ACQUIRE);
+        path->where[path->n] = where;
+        path->descriptor[path->n++] = descriptor;
+        path->shift = (uint8_t)shift;
+        path->level = (int8_t)level;
+        path->address_mask = address_mask & ~((1ull << shift) - 1) & ((1ull << p->output_bits) - 1);
         if (!mmu_bit(descriptor, DESC_VALID)) {
             return mmu_fail(cpu, r, FAULT_TRANSLATION, level, 1);
         }
@@ -276,17 +282,24 @@ static unsigned allowed_of(const struct mmu_request *r, const struct s1_params *
     return (read ? ALLOW_READ : 0u) | (write ? ALLOW_WRITE : 0u) | (fetch ? ALLOW_FETCH : 0u);
 }
 
-/* S1DecodeMemAttrs() and the effect of SCTLR_ELx.C on data accesses. */
-static void set_attributes(const struct mmu_request *r, const struct s1_params *p,
-                           uint64_t descriptor, struct mmu_page *page)
+/* S1DecodeMemAttrs() and the effect of SCTLR_ELx.C on data accesses, or of I on fetches. */
+static uint8_t attribute(const struct s1_params *p, uint64_t descriptor, unsigned enable)
 {
     const uint8_t attr = (uint8_t)(p->mair >> (8 * mmu_field(descriptor, 4, 2)));
 
-    page->attr = attr;
-    if (!mmu_attr_is_device(attr) &&
-        !mmu_bit(p->sctlr, (r->access & ACCESS_FETCH) != 0 ? 12 : SCTLR_C)) {
-        page->attr = MMU_ATTR_NC;
-    }
+    return mmu_attr_is_device(attr) || mmu_bit(p->sctlr, enable) ? attr : MMU_ATTR_NC;
+}
+
+static uint8_t data_attribute(const struct s1_params *p, uint64_t descriptor)
+{
+    return attribute(p, descriptor, SCTLR_C);
+}
+
+static void set_attributes(const struct mmu_request *r, const struct s1_params *p,
+                           uint64_t descriptor, struct mmu_page *page)
+{
+    page->attr = (r->access & ACCESS_FETCH) != 0 ? attribute(p, descriptor, 12)
+                                                 : data_attribute(p, descriptor);
     page->shareability = (uint8_t)mmu_field(descriptor, 9, 8);
     if (mmu_attr_is_device(page->attr) || page->attr == MMU_ATTR_NC) {
         page->shareability = 2; /* EffectiveShareability() */
@@ -325,13 +338,16 @@ static enum update update_descriptor(struct a64_cpu *cpu, const struct mmu_reque
 
 /* One walk and its checks. *again: the descriptor changed under it. */
 static bool translate(struct a64_cpu *cpu, const struct mmu_request *r, const struct s1_params *p,
-                      struct mmu_page *page, bool *again)
+                      struct mmu_page *page, struct mmu_path *path, bool *again)
 {
     const struct mmu_features *const f = &cpu->mmu->features;
     struct s1_leaf leaf;
 
     *again = false;
-    if (!walk(cpu, r, p, &leaf)) {
+    if (!walk(cpu, r, p, &leaf, path)) {
+        if (path->n != 0 && mmu_bit(path->descriptor[path->n - 1], DESC_VALID)) {
+            path->n = 0; /* it is not the last descriptor that was wrong */
+        }
         return false;
     }
     const uint64_t d = leaf.descriptor;
@@ -339,6 +355,11 @@ static bool translate(struct a64_cpu *cpu, const struct mmu_request *r, const st
     const unsigned allowed = allowed_of(r, p, &leaf, f->pan3, clean);
 
     set_attributes(r, p, d, page);
+    path->allowed = (uint8_t)allowed;
+    path->attr = data_attribute(p, d);
+    if (clean || !mmu_bit(d, DESC_AF)) {
+        path->n = 0; /* the access decides what becomes of the descriptor */
+    }
     bool ok = true;
     const unsigned missing = r->access & ~allowed;
     if (r->misaligned && mmu_attr_is_device(page->attr)) {
@@ -376,6 +397,7 @@ static bool translate(struct a64_cpu *cpu, const struct mmu_request *r, const st
 bool mmu_stage1(struct a64_cpu *cpu, const struct mmu_request *r, struct mmu_page *page)
 {
     struct s1_params p;
+    struct mmu_path unwanted, *const path = r->path != NULL ? r->path : &unwanted;
 
     get_params(cpu, r, &p);
     if (!is_enabled(cpu, r, &p)) {
@@ -386,7 +408,7 @@ bool mmu_stage1(struct a64_cpu *cpu, const struct mmu_request *r, struct mmu_pag
     }
     for (unsigned tries = 0; tries < MAX_RETRIES; tries++) {
         bool again;
-        if (translate(cpu, r, &p, page, &again)) {
+        if (translate(cpu, r, &p, page, path, &again)) {
             return true;
         }
         if (!again) {

@@ -212,14 +212,17 @@ void tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va, const struct mmu
     const uint64_t va_page = va & MMU_PAGE_MASK, tag = va_page | TLB_TAG;
     const uintptr_t addend = ((uintptr_t)page->host & (uintptr_t)MMU_PAGE_MASK) -
                              (uintptr_t)va_page;
-    const bool same = test_bit(table->used.words, slot) && info->page == va_page &&
-                      e->addend == addend && info->size_log2 == page->size_log2;
+    const bool used = test_bit(table->used.words, slot);
+    const bool same = used && info->page == va_page && e->addend == addend &&
+                      info->size_log2 == page->size_log2;
     const uint8_t kept = same ? info->flags : 0;
     uint8_t flags = (page->guarded ? TLB_GUARDED : 0) | (page->global ? TLB_GLOBAL : 0);
     bool note = false;
 
     if (!same) {
-        drop(table, slot);
+        e->read = 0;
+        e->write = 0;
+        e->fetch = 0;
     }
     if ((access & ACCESS_FETCH) != 0) {
         /* The attributes of data accesses may differ (MMU off, SCTLR.C): keep those that a data access has found. */
@@ -228,7 +231,7 @@ void tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va, const struct mmu
     } else {
         flags |= (mmu_attr_is_device(page->attr) ? TLB_DEVICE : 0) |
                  (mmu_attr_is_wb(page->attr) ? TLB_WB : 0);
-        if (mmu_watchpoint_on_page(mmu, va)) {
+        if (mmu->n_watched != 0 && mmu_watchpoint_on_page(mmu, va)) {
             flags |= TLB_WATCHED;
         }
         /* Emitted code looks at no attributes: while stage 1 is on, what is Device or not Write-Back goes the long way. Without
@@ -250,6 +253,13 @@ void tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va, const struct mmu
         }
     }
     e->addend = addend;
+    if (page->global) {
+        if (used && (info->flags & TLB_GLOBAL) == 0) {
+            set_remove(&table->nonglobal, slot);
+        }
+    } else {
+        set_add(&table->nonglobal, slot);
+    }
     info->page = va_page;
     info->asid = (uint16_t)asid_of_index(mmu, index);
     info->size_log2 = page->size_log2;
@@ -258,11 +268,6 @@ void tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va, const struct mmu
         note_writer(mmu, (uintptr_t)page->host, index, slot);
     }
     set_add(&table->used, slot);
-    if (page->global) {
-        set_remove(&table->nonglobal, slot);
-    } else {
-        set_add(&table->nonglobal, slot);
-    }
     if (page->size_log2 > MMU_PAGE_LOG2) {
         table->sizes |= 1ull << page->size_log2;
         set_bit(table->large_filter, filter_bit(va, page->size_log2));
@@ -471,6 +476,9 @@ void mmu_flush(struct a64_cpu *cpu, const struct mmu_flush *flush)
 {
     forget_code(cpu, flush);
     flush_tables(cpu, flush);
+    if (flush->kind == MMU_FLUSH_ALL && flush->regimes == MMU_REGIME_ANY) {
+        mmu_forget_walks(cpu->mmu); /* no TLBI names all regimes: the VM's map has changed */
+    }
 }
 
 void mmu_flush_all(struct a64_cpu *cpu)
@@ -593,6 +601,7 @@ static void regime_changed(struct a64_cpu *cpu, struct tlb_registers *old,
     if (differ(old, now) || (kernel && *old_asid == asid)) {
         flush.kind = MMU_FLUSH_ALL;
         mmu_flush(cpu, &flush);
+        mmu_forget_walks(cpu->mmu);
     } else if (*old_asid != asid || tables) {
         /* Code that was found under the old ASID stays its code. */
         flush.kind = MMU_FLUSH_ASID;

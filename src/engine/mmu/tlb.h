@@ -82,6 +82,28 @@ struct tlb_writer {
     uint32_t where; /* translation context and slot, plus 1; 0: none */
 };
 
+/* What walks have read, by context and 2 MiB of addresses: refill.c. */
+#define MMU_WALKS        256u
+#define MMU_WALK_LOG2    21
+#define MMU_LEAVES_KNOWN 4u
+#define MMU_RANGES       8u
+
+struct mmu_leaf_known {
+    uint64_t attributes;   /* the descriptor without its address; all ones: of none */
+    uint8_t allowed, attr; /* of stage 1, for data */
+};
+
+struct mmu_walk_known {
+    uint64_t key, base;                        /* key 0: nothing is known */
+    const uint64_t *where[MMU_MAX_LEVELS - 1]; /* in host memory ... */
+    uint64_t descriptor[MMU_MAX_LEVELS - 1];   /* ... what was there */
+    const uint64_t *leaves;                    /* of the first address */
+    uint64_t address_mask, index_mask;
+    struct mmu_leaf_known known[MMU_LEAVES_KNOWN];
+    uint8_t shift, next;
+    int8_t level;
+};
+
 #define TLB_CODE_FILTER_BITS 32768u
 
 struct mmu {
@@ -99,6 +121,9 @@ struct mmu {
 
     uint64_t
         code_pages[TLB_CODE_FILTER_BITS / 64]; /* where code has been found, by hash of the page */
+
+    struct mmu_walk_known walks[MMU_WALKS];
+    struct vm_range ranges[MMU_RANGES]; /* of the VM's map, by 1 GiB */
 
     struct mmu_bus *bus;
     struct a64_cpu *bus_next; /* guarded by the bus */

@@ -3,10 +3,9 @@
  * The TLB: what it keeps, what each scope of TLBI drops, ASIDs, and TLBI between vCPUs. A translation that is still answered after
  * its descriptor has gone shows that it was kept; tests that demand it are about cost, not about the architecture.
  */
-#include "engine/mmu/tlb.h"
-
 #include <pthread.h>
 
+#include "engine/mmu/access.h"
 #include "engine/mmu/fixture.h"
 #include "engine/mmu/mailbox.h"
 
@@ -357,6 +356,180 @@ static void test_random(void)
     close_machine();
 }
 
+static uint64_t random64(void)
+{
+    static uint64_t state = 88172645463325252ull;
+
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state;
+}
+
+/* The same RAM again, beyond 32 bits. */
+#define HIGH_BASE (1ull << 36)
+
+/* A leaf, or sometimes nothing or nonsense, for a level. */
+static uint64_t random_leaf(int level)
+{
+    const uint64_t r = random64();
+    const uint64_t size = 1ull << (t.granule_log2 + (t.granule_log2 - 3) * (unsigned)(3 - level));
+    const uint64_t base = (r >> 60) == 0 ? HIGH_BASE : RAM_BASE;
+    uint64_t d = (base + (r >> 20 & 7) * 0x10000) & ~(size - 1);
+
+    d |= (r & 7) != 0 ? (level == 3 ? D_PAGE : D_BLOCK) : r >> 3 & 3;
+    d |= (r & 3 << 3) != 0 ? D_AF : 0;
+    d |= D_AP(r >> 8 & 3) | ((r >> 10 & 3) == 0 ? D_ATTR(r >> 12 & 3) : 0);
+    d |= (r >> 32 & 7) == 0 ? D_NG : 0;
+    d |= (r >> 35 & 7) == 0 ? D_UXN | D_GP : 0;
+    d |= (r >> 17 & 3) == 0 ? D_PXN | D_DBM : 0;
+    d |= (r >> 19 & 31) == 0 ? 1ull << (12 + (r >> 40) % 36) : 0; /* no RAM, or out of range */
+    return d;
+}
+
+static bool is_own_table(uint64_t descriptor)
+{
+    const uint64_t address = descriptor & D_ADDRESS;
+
+    return (descriptor & 3) == D_TABLE && address >= TABLES_BASE && address < next_table;
+}
+
+/* Another descriptor, register, map or TLB. */
+static void change_something(uint64_t va)
+{
+    const uint64_t r = random64();
+    const int level = (r & 7) != 0 ? 3 : 2;
+
+    switch (r >> 4 & 127) {
+    case 0:
+        *descriptor_of(va, 2) = random_leaf(2);
+        break;
+    case 1:
+    case 2:
+        *descriptor_of(va, 2) = 0; /* the next use makes another table */
+        break;
+    case 3:
+        *descriptor_of(va, 2) ^= (r >> 20 & 7) << 59; /* APTable, UXNTable, PXNTable */
+        break;
+    case 4:
+        cpu->sys[SR_TTBR0_EL1] = t.root[r >> 20 & 1];
+        break;
+    case 5:
+        cpu->sys[SR_TCR_EL1] = tcr_of(t.granule_log2, t.ia_bits) ^ (r >> 20 & 3) << 39 ^
+                               (r >> 22 & 3) << 37 ^ (r >> 24 & 3) << 51 ^ (r >> 26 & 3) << 41;
+        if ((r >> 28 & 3) == 0) {
+            cpu->sys[SR_TCR_EL1] ^= 5ull << 32; /* IPS: 32 bits */
+        }
+        break;
+    case 6:
+        cpu->sys[SR_SCTLR_EL1] ^= 1ull << (r >> 20 & 1 ? SCTLR_WXN : SCTLR_EPAN);
+        break;
+    case 7:
+        cpu->sys[SR_MAIR_EL1] = MAIR ^ (r >> 20 & 0xffffff);
+        break;
+    case 8:
+        EXPECT(vm_protect(&vm, RAM_BASE + (r >> 20 & 7) * 0x10000, 0x10000,
+                          (unsigned)(r >> 60) & 7) == VM_OK,
+               "protect");
+        mmu_handle_mailbox(cpu);
+        break;
+    default:
+        if (level == 3 && !is_own_table(*descriptor_of(va, 2))) {
+            *descriptor_of(va, 2) = 0;
+        }
+        *descriptor_of(va, level) = random_leaf(level);
+    }
+    mmu_registers_changed(cpu);
+}
+
+/* Walks that are made again from what earlier ones have read give what a walk gives, and the same faults. */
+static void test_walks_again(void)
+{
+    static const unsigned granules[] = {12, 14, 16};
+    static uint64_t counted[2];
+
+    open_machine(false);
+    EXPECT(vm_map(&vm, ram, HIGH_BASE, RAM_SIZE / 2, VM_READ | VM_WRITE) == VM_OK, "twice");
+    for (unsigned step = 0; step < 300000; step++) {
+        if (step % 20000 == 0) {
+            next_table = TABLES_BASE;
+            memset(ram_at(TABLES_BASE), 0, RAM_SIZE / 2);
+            use_tables(granules[step / 20000 % 3], step % 40000 == 0 ? 39 : 48);
+        }
+        if (next_table > RAM_BASE + RAM_SIZE - (4u << 16)) {
+            next_table = t.root[1] + (1ull << t.granule_log2);
+            memset(ram_at(t.root[0]), 0, RAM_BASE + RAM_SIZE - t.root[0]);
+        }
+        const uint64_t r = random64();
+        uint64_t va = (r & 7) << 12 | (r >> 3 & 1) << 21 | (r >> 4 & 0xfff);
+        va |= (r >> 16 & 3) == 0 ? 0xff80000000000000ull | ((1ull << t.ia_bits) - 1) << t.ia_bits
+                                 : 0;
+        va |= t.ia_bits == 39 && (va >> 63) != 0 ? 0xffffff8000000000ull : 0;
+        va ^= (r >> 18 & 7) == 0 ? 0x5aull << 56 : 0;
+        change_something(va);
+        const unsigned index = (unsigned)(r >> 40) % 3;
+        const enum mmu_access access = (enum mmu_access)((r >> 42) % 3);
+        cpu->mmu_index = (uint8_t)index;
+        mmu_flush(cpu, &(struct mmu_flush){.kind = MMU_FLUSH_ALL, .regimes = MMU_REGIME_E10});
+
+        /* Before or after the walk, which may set the Access flag or make the page dirty. */
+        struct mmu_path path = {.n = 0};
+        struct mmu_request request = {.va = va, .path = &path, .access = (uint8_t)(1u << access)};
+        struct mmu_page page;
+        mmu_set_request_context(&request, index);
+        bool expected = false;
+        struct fault fault = {0};
+        for (unsigned turn = 0; turn < 3; turn++) {
+            if (turn == ((r >> 50 & 1) != 0 ? 0 : 1)) {
+                expected = mmu_walk(cpu, &request, &page);
+                expected = mmu_walk(cpu, &request, &page); /* as it is after an update */
+                fault = cpu->fault;
+                continue;
+            }
+            unsigned flags;
+            bool guarded;
+            cpu->fault = (struct fault){0};
+            const uint8_t *const host = access == MMU_FETCH
+                                            ? mmu_fetch(cpu, va, &guarded)
+                                            : mmu_resolve(cpu, index, va, 1, 1u << access, false,
+                                                          &flags);
+            const struct fault got = cpu->fault;
+            const struct tlb_info *const info = tlb_slot_info(cpu, index, va);
+            counted[host != NULL]++;
+            if (turn == 0) {
+                expected = mmu_walk(cpu, &request, &page);
+                fault = cpu->fault;
+            }
+            EXPECT((host != NULL) == expected, "step %u: va %llx", step, (unsigned long long)va);
+            if (host == NULL) {
+                EXPECT(memcmp(&got, &fault, sizeof(fault)) == 0,
+                       "step %u: fault %d level %d, expected %d level %d", step, got.type,
+                       got.level, fault.type, fault.level);
+            } else if (expected) {
+                EXPECT(host == page.host && info->size_log2 == page.size_log2 &&
+                           ((info->flags & TLB_GLOBAL) != 0) == page.global &&
+                           ((info->flags & TLB_GUARDED) != 0) == page.guarded,
+                       "step %u: another page", step);
+                EXPECT(access == MMU_FETCH ||
+                           ((flags & TLB_DEVICE) != 0) == mmu_attr_is_device(page.attr),
+                       "step %u: attributes", step);
+                /* What the walk finds in the tables is what the access has made of them. */
+                const uint64_t leaf =
+                    path.descriptor[path.level - start_level(t.granule_log2, t.ia_bits)];
+                EXPECT((leaf & D_AF) != 0, "step %u: Access flag", step);
+                EXPECT(access != MMU_WRITE || (leaf & D_AP(2)) == 0, "step %u: clean", step);
+            }
+            mmu_flush_va(cpu, va, -1);
+        }
+        if (n_failed > 10) {
+            break;
+        }
+    }
+    EXPECT(counted[0] > 50000 && counted[1] > 50000, "%llu and %llu",
+           (unsigned long long)counted[0], (unsigned long long)counted[1]);
+    close_machine();
+}
+
 int main(void)
 {
     test_scopes();
@@ -367,5 +540,6 @@ int main(void)
     test_broadcast();
     test_no_deadlock();
     test_random();
+    test_walks_again();
     return report("tlb");
 }

@@ -27,6 +27,12 @@ void mmu_set_request_context(struct mmu_request *request, unsigned index)
     request->pan = contexts[index].pan;
 }
 
+/* A read-modify-write counts as a write only where the write alone fails: the places that know that say so. */
+static bool counts_as_write(const struct mmu_request *request)
+{
+    return (request->access & (ACCESS_READ | ACCESS_WRITE)) == ACCESS_WRITE || request->maintenance;
+}
+
 bool mmu_fail(struct a64_cpu *cpu, const struct mmu_request *request, enum fault_type type,
               int level, unsigned stage)
 {
@@ -34,9 +40,7 @@ bool mmu_fail(struct a64_cpu *cpu, const struct mmu_request *request, enum fault
         .type = (uint8_t)type,
         .level = (int8_t)level,
         .stage = (uint8_t)stage,
-        /* A read-modify-write counts as a write only where the write alone fails: the places that know that say so after us. */
-        .is_write = (request->access & (ACCESS_READ | ACCESS_WRITE)) == ACCESS_WRITE ||
-                    request->maintenance,
+        .is_write = counts_as_write(request),
         .is_fetch = (request->access & ACCESS_FETCH) != 0,
         .is_cm = request->maintenance,
         .va = request->va,
@@ -123,7 +127,7 @@ uint64_t *mmu_descriptor(struct a64_cpu *cpu, const struct mmu_request *request,
         return NULL;
     }
     if ((permissions & VM_READ) == 0 || (write && (permissions & VM_WRITE) == 0)) {
-        no_map_permission(cpu, request, pa, stage == 1, write || cpu->fault.is_write);
+        no_map_permission(cpu, request, pa, stage == 1, write || counts_as_write(request));
         return NULL;
     }
     return (uint64_t *)(void *)
