@@ -10,6 +10,9 @@
  * Code that is reached for the first time is interpreted from its words and leaves nothing behind but a number: much of a guest's code
  * runs once or twice. At the WARM_UP-th time it gets a block, and emitted code.
  *
+ * A program has another virtual address in each process that runs it. The first translation of a place in memory is the donor: at
+ * other addresses its code is copied, with what depends on the address changed. Copies stay and go with their donor.
+ *
  * Each block keeps a copy of its guest words. The blocks of a page are compared with guest memory once per run epoch, so that what the
  * client wrote to guest memory takes effect at the next run without any call.
  */
@@ -33,15 +36,18 @@
 #define WARM_UP           4
 #define COUNTS            (1u << 16)
 
+/* Pages stay in the table without blocks, until all blocks are freed. */
 struct code_page {
-    uintptr_t page; /* host address >> 12 */
-    struct ir_block *blocks;
+    uintptr_t page;            /* host address >> 12 */
+    struct ir_block *blocks;   /* that are no copies */
+    _Atomic uint64_t verified; /* run epoch in which the blocks were last compared with memory */
     struct code_page *next;
 };
 
 struct code_cache {
     pthread_mutex_t lock;
     struct ir_block *buckets[BUCKETS];
+    struct ir_block *donors[BUCKETS];
     struct code_page *pages[PAGE_BUCKETS];
     _Atomic uint64_t
         may_have_code[PAGE_FILTER_BITS / 64]; /* by hash of the host page; written under the lock */
@@ -98,7 +104,9 @@ void code_leave(struct code_cache *cache, struct a64_cpu *cpu)
 
 static size_t size_of(const struct ir_block *block)
 {
-    return sizeof(*block) + block->n_nodes * sizeof(block->nodes[0]);
+    const size_t words = block->donor == NULL ? block->n_insns * sizeof(block->words[0]) : 0;
+
+    return sizeof(*block) + words + block->n_nodes * sizeof(block->nodes[0]);
 }
 
 static uint32_t mix(uint64_t v)
@@ -110,6 +118,11 @@ static struct ir_block **bucket_of(struct code_cache *cache, const uint8_t *hva,
                                    uint32_t mode)
 {
     return &cache->buckets[mix((uintptr_t)hva ^ pc << 7 ^ (uint64_t)mode << 43) % BUCKETS];
+}
+
+static struct ir_block **donors_of(struct code_cache *cache, const uint8_t *hva, uint32_t mode)
+{
+    return &cache->donors[mix((uintptr_t)hva ^ (uint64_t)mode << 43) % BUCKETS];
 }
 
 static struct code_page **page_slot(const struct code_cache *cache, uintptr_t page)
@@ -146,9 +159,33 @@ static void retire(struct code_cache *cache, struct ir_block *block)
     cache->retired = block;
 }
 
-/* Caller holds the lock, and all vCPUs are outside of blocks. */
-static void free_retired(struct code_cache *cache)
+/* A block that is no copy, when it has been taken out of its page's chain. Caller holds the lock. */
+static void retire_with_copies(struct code_cache *cache, struct ir_block *block)
 {
+    struct ir_block **link = donors_of(cache, block->hva, block->mode);
+
+    while (*link != NULL && *link != block) {
+        link = &(*link)->donor_next;
+    }
+    if (*link != NULL) {
+        *link = block->donor_next;
+    }
+    retire(cache, block);
+    for (struct ir_block *copy = block->copies; copy != NULL; copy = copy->page_next) {
+        retire(cache, copy);
+    }
+}
+
+/* When all are retired. Caller holds the lock, and all vCPUs are outside of blocks. */
+static void free_all(struct code_cache *cache)
+{
+    for (size_t i = 0; i < PAGE_BUCKETS; i++) {
+        while (cache->pages[i] != NULL) {
+            struct code_page *const page = cache->pages[i];
+            cache->pages[i] = page->next;
+            free(page);
+        }
+    }
     while (cache->retired != NULL) {
         struct ir_block *const block = cache->retired;
         cache->retired = block->next;
@@ -162,25 +199,17 @@ static void free_retired(struct code_cache *cache)
 static void retire_range(struct code_cache *cache, uintptr_t first, uintptr_t last)
 {
     for (uintptr_t page = first >> 12; page <= last >> 12; page++) {
-        struct code_page **const slot = page_slot(cache, page);
-        if (*slot == NULL) {
-            continue;
-        }
-        struct ir_block **link = &(*slot)->blocks;
-        while (*link != NULL) {
+        struct code_page *const found = *page_slot(cache, page);
+        struct ir_block **link = found != NULL ? &found->blocks : NULL;
+        while (link != NULL && *link != NULL) {
             struct ir_block *const block = *link;
             const uintptr_t start = (uintptr_t)block->hva, end = start + 4u * block->n_insns;
             if (start <= last && end > first) {
                 *link = block->page_next;
-                retire(cache, block);
+                retire_with_copies(cache, block);
             } else {
                 link = &block->page_next;
             }
-        }
-        if ((*slot)->blocks == NULL) {
-            struct code_page *const empty = *slot;
-            *slot = empty->next;
-            free(empty);
         }
     }
 }
@@ -188,9 +217,12 @@ static void retire_range(struct code_cache *cache, uintptr_t first, uintptr_t la
 static void retire_all(struct code_cache *cache)
 {
     for (size_t i = 0; i < PAGE_BUCKETS; i++) {
-        while (cache->pages[i] != NULL) {
-            const uintptr_t page = cache->pages[i]->page;
-            retire_range(cache, page << 12, (page << 12) + 0xfff);
+        for (struct code_page *page = cache->pages[i]; page != NULL; page = page->next) {
+            while (page->blocks != NULL) {
+                struct ir_block *const block = page->blocks;
+                page->blocks = block->page_next;
+                retire_with_copies(cache, block);
+            }
         }
     }
 }
@@ -204,7 +236,7 @@ void code_destroy(struct code_cache *cache)
         x64_stats_print(&cache->stats, &cache->trace);
     }
     retire_all(cache);
-    free_retired(cache);
+    free_all(cache);
     x64_cache_destroy(cache->x64);
     pthread_mutex_destroy(&cache->lock);
     free(cache);
@@ -227,9 +259,10 @@ bool code_page_has_code(const struct code_cache *cache, const uint8_t *hva)
         return false;
     }
     pthread_mutex_lock(&c->lock);
-    const bool found = *page_slot(c, page) != NULL;
+    const struct code_page *const found = *page_slot(c, page);
+    const bool has_code = found != NULL && found->blocks != NULL;
     pthread_mutex_unlock(&c->lock);
-    return found;
+    return has_code;
 }
 
 void code_invalidate(struct code_cache *cache, const uint8_t *hva, uint64_t size)
@@ -271,65 +304,83 @@ static bool is_block(const struct ir_block *b, const struct a64_cpu *cpu, const 
  * Compares the blocks of a page with memory, all at once: emitted code goes from one to another of the same page without asking.
  * Caller holds the lock.
  */
-static void verify_page(struct code_cache *cache, const uint8_t *hva, uint64_t epoch)
+static void verify_page(struct code_cache *cache, struct code_page *page, uint64_t epoch)
 {
-    struct code_page *const page = *page_slot(cache, (uintptr_t)hva >> 12);
-    struct ir_block *next;
+    struct ir_block **link = &page->blocks;
 
-    for (struct ir_block *block = page != NULL ? page->blocks : NULL; block != NULL; block = next) {
-        next = block->page_next;
+    while (*link != NULL) {
+        struct ir_block *const block = *link;
         if (translator_is_in_memory(block)) {
-            atomic_store_explicit(&block->verified, epoch, memory_order_relaxed);
-            continue;
+            link = &block->page_next;
+        } else {
+            *link = block->page_next;
+            retire_with_copies(cache, block);
         }
-        /* Others that hold the changed bytes go by themselves. */
-        struct ir_block **link = &page->blocks;
-        while (*link != block) {
-            link = &(*link)->page_next;
-        }
-        *link = next;
-        retire(cache, block);
     }
+    atomic_store_explicit(&page->verified, epoch, memory_order_relaxed);
 }
 
 /* False: the block is not what memory holds any more. The page has been compared since the present run began, or is now. */
 static bool is_fresh(struct a64_cpu *cpu, struct ir_block *block)
 {
     struct code_cache *const cache = cpu->code;
+    struct code_page *const page = block->page;
 
     if (__builtin_expect(
-            atomic_load_explicit(&block->verified, memory_order_relaxed) >= cpu->run_epoch, 1)) {
+            atomic_load_explicit(&page->verified, memory_order_relaxed) >= cpu->run_epoch, 1)) {
         return true;
     }
     pthread_mutex_lock(&cache->lock);
-    verify_page(cache, block->hva, cpu->run_epoch);
+    verify_page(cache, page, cpu->run_epoch);
     pthread_mutex_unlock(&cache->lock);
     return atomic_load_explicit(&block->valid, memory_order_acquire);
 }
 
-/* Caller holds the lock. False: out of memory. */
-static bool insert(struct code_cache *cache, struct ir_block *block)
+static struct code_page *get_page(struct code_cache *cache, const uint8_t *hva, uint64_t epoch)
 {
-    struct code_page **const slot = page_slot(cache, (uintptr_t)block->hva >> 12);
+    struct code_page **const slot = page_slot(cache, (uintptr_t)hva >> 12);
 
     if (*slot == NULL) {
-        struct code_page *const page = malloc(sizeof(*page));
-        if (page == NULL) {
-            return false;
+        struct code_page *const page = calloc(1, sizeof(*page));
+        if (page != NULL) {
+            page->page = (uintptr_t)hva >> 12;
+            page->verified = epoch;
+            *slot = page;
+            const unsigned bit = filter_bit(page->page);
+            atomic_fetch_or_explicit(&cache->may_have_code[bit / 64], 1ull << bit % 64,
+                                     memory_order_relaxed);
         }
-        *page = (struct code_page){.page = (uintptr_t)block->hva >> 12};
-        *slot = page;
-        const unsigned bit = filter_bit(page->page);
-        atomic_fetch_or_explicit(&cache->may_have_code[bit / 64], 1ull << bit % 64,
-                                 memory_order_relaxed);
     }
-    block->page_next = (*slot)->blocks;
-    (*slot)->blocks = block;
+    return *slot;
+}
 
+/* Caller holds the lock. False: out of memory. */
+static bool insert(struct code_cache *cache, struct ir_block *block, uint64_t epoch)
+{
+    struct ir_block *const donor = block->donor;
+    struct code_page *const page = get_page(cache, block->hva, epoch);
+
+    if (page == NULL) {
+        return false;
+    }
+    struct ir_block **const chain = donor != NULL ? &donor->copies : &page->blocks;
+    block->page = page;
+    block->page_next = *chain;
+    *chain = block;
+    if (x64_can_copy(block)) {
+        struct ir_block **const donors = donors_of(cache, block->hva, block->mode);
+        block->donor_next = *donors;
+        *donors = block;
+    }
     struct ir_block **const bucket = bucket_of(cache, block->hva, block->pc, block->mode);
     block->next = *bucket;
     *bucket = block;
     cache->bytes += size_of(block);
+    /* Another vCPU may have compared the page for a later run than this one's, between reading the words and now. */
+    if (!translator_is_in_memory(block)) {
+        const uintptr_t start = (uintptr_t)block->hva;
+        retire_range(cache, start, start + 4u * block->n_insns - 1);
+    }
     return true;
 }
 
@@ -342,7 +393,7 @@ static void empty_cache(struct a64_cpu *cpu)
     pthread_mutex_lock(&cache->lock);
     cache->stats.emptied++;
     retire_all(cache);
-    free_retired(cache);
+    free_all(cache);
     for (unsigned i = 0; i < PAGE_FILTER_BITS / 64; i++) {
         atomic_store_explicit(&cache->may_have_code[i], 0, memory_order_relaxed);
     }
@@ -355,17 +406,29 @@ static void empty_cache(struct a64_cpu *cpu)
     vm_continue(cpu->vm);
 }
 
+/* *donor: a block whose code can be copied, when there is none for this address. */
 static struct ir_block *find_slow(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
-                                  bool guarded)
+                                  bool guarded, struct ir_block **donor)
 {
     struct code_cache *const cache = cpu->code;
 
+    *donor = NULL;
     pthread_mutex_lock(&cache->lock);
     struct ir_block *block = *bucket_of(cache, hva, cpu->pc, mode);
     while (block != NULL && !is_block(block, cpu, hva, mode, guarded)) {
         block = block->next;
     }
+    if (block == NULL) {
+        *donor = *donors_of(cache, hva, mode);
+        while (*donor != NULL &&
+               ((*donor)->hva != hva || (*donor)->mode != mode || (*donor)->guarded != guarded)) {
+            *donor = (*donor)->donor_next;
+        }
+    }
     pthread_mutex_unlock(&cache->lock);
+    if (*donor != NULL && !is_fresh(cpu, *donor)) {
+        *donor = NULL;
+    }
     return block != NULL && is_fresh(cpu, block) ? block : NULL;
 }
 
@@ -377,7 +440,7 @@ static bool is_cold(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode)
     if (cache->x64 == NULL || cache->eager || (mode & (MODE_IL | MODE_ONE_INSN)) != 0) {
         return false;
     }
-    _Atomic uint8_t *const count = &cache->counts[mix((uintptr_t)hva ^ cpu->pc << 7) % COUNTS];
+    _Atomic uint8_t *const count = &cache->counts[mix((uintptr_t)hva) % COUNTS];
     const uint8_t times = atomic_load_explicit(count, memory_order_relaxed);
     if (times + 1u >= WARM_UP) {
         atomic_store_explicit(count, 0, memory_order_relaxed);
@@ -393,6 +456,18 @@ static bool is_cold(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode)
     return true;
 }
 
+/*
+ * From here on stores of this vCPU to the page of a new block go through code_invalidate(). One that came between reading the words
+ * and this point is found by comparing again.
+ */
+static void watch_stores(struct a64_cpu *cpu, const struct ir_block *block)
+{
+    mmu_drop_write(cpu, block->hva);
+    if (!translator_is_in_memory(block)) {
+        code_invalidate(cpu->code, block->hva, 4u * block->n_insns);
+    }
+}
+
 static struct ir_block *make_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
                                    bool guarded)
 {
@@ -402,7 +477,6 @@ static struct ir_block *make_block(struct a64_cpu *cpu, const uint8_t *hva, uint
     if (block == NULL) {
         return NULL;
     }
-    atomic_store_explicit(&block->verified, cpu->run_epoch, memory_order_relaxed);
     pthread_mutex_lock(&cache->lock);
     if (code_trace_wants(&cache->trace, block)) {
         code_trace_block(&cache->trace, block);
@@ -421,7 +495,7 @@ static struct ir_block *make_block(struct a64_cpu *cpu, const uint8_t *hva, uint
     } else {
         made = translator_keep_nodes(block);
     }
-    if (!made || !insert(cache, block)) {
+    if (!made || !insert(cache, block, cpu->run_epoch)) {
         x64_free_code(block);
         if (!made) {
             translator_drop_nodes(block);
@@ -431,12 +505,46 @@ static struct ir_block *make_block(struct a64_cpu *cpu, const uint8_t *hva, uint
     }
     pthread_mutex_unlock(&cache->lock);
     if (block != NULL) {
-        /* From here on stores of this vCPU to the page go through code_invalidate(). One that came between reading the words and
-         * this point is found by comparing again. */
-        mmu_drop_write(cpu, hva);
-        if (!translator_is_in_memory(block)) {
-            code_invalidate(cache, hva, 4u * block->n_insns);
-        }
+        watch_stores(cpu, block);
+    }
+    return block;
+}
+
+/* NULL: it is to be made anew. */
+static struct ir_block *copy_block(struct a64_cpu *cpu, struct ir_block *donor)
+{
+    struct code_cache *const cache = cpu->code;
+    struct ir_block *block = malloc(sizeof(*block));
+
+    if (block == NULL) {
+        return NULL;
+    }
+    *block = (struct ir_block){
+        .pc = cpu->pc,
+        .mode = donor->mode,
+        .n_insns = donor->n_insns,
+        .hva = donor->hva,
+        .valid = true,
+        .guarded = donor->guarded,
+        .bti_ok = donor->bti_ok,
+        .loops = donor->loops,
+        .donor = donor,
+        .words = donor->words,
+    };
+    bool full = false;
+    pthread_mutex_lock(&cache->lock);
+    if (!donor->valid || !x64_copy(cache->x64, cpu, donor, block, &full) ||
+        !insert(cache, block, cpu->run_epoch)) {
+        x64_free_code(block);
+        free(block);
+        block = NULL;
+    }
+    if (full) {
+        cache->full = true;
+    }
+    pthread_mutex_unlock(&cache->lock);
+    if (block != NULL) {
+        watch_stores(cpu, block);
     }
     return block;
 }
@@ -469,12 +577,15 @@ struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next)
         *next = IR_GO; /* the stop may have changed the map: look again */
         return NULL;
     }
-    struct ir_block *const found = find_slow(cpu, hva, mode, guarded);
-    if (found == NULL && is_cold(cpu, hva, mode)) {
+    struct ir_block *donor, *block = find_slow(cpu, hva, mode, guarded, &donor);
+    if (donor != NULL) {
+        block = copy_block(cpu, donor);
+    }
+    if (block == NULL && is_cold(cpu, hva, mode)) {
         cpu->x64.stats->passages++;
         return translator_passing_block(cpu, hva, mode, guarded);
     }
-    *slot = found != NULL ? found : make_block(cpu, hva, mode, guarded);
+    *slot = block != NULL ? block : make_block(cpu, hva, mode, guarded);
     if (*slot == NULL) {
         cpu->exit = (struct cpu_exit){.reason = CPU_EXIT_UNKNOWN};
         *next = IR_LEAVE;

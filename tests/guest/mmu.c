@@ -153,6 +153,76 @@ static void execution(void)
     enter_el0(VA + 0x8008, VA + 0x8000);
 }
 
+/* Two pages of code that hash where they are, and load from X0. */
+extern const char moved[], moved_near[], moved_far[], moved_end[];
+__asm__(".pushsection .rodata\n"
+        ".balign 4096\n"
+        "moved:\n"
+        "    adr x1, moved\n"
+        "    mov x19, #0\n"
+        "    mov x20, #5\n"
+        "1:  adrp x2, moved_far\n"
+        "    add x3, x2, #0x18\n"
+        "    ldr x4, 2f\n"
+        "    add x19, x19, x3\n"
+        "    add x19, x19, x4\n"
+        "    bl moved_near\n"
+        "    bl moved_far\n"
+        "    subs x20, x20, #1\n"
+        "    b.ne 1b\n"
+        "    ldr x5, [x0]\n"
+        "    eor x0, x19, x1\n"
+        "    svc #0\n"
+        "moved_near:\n"
+        "    eor x19, x30, x19, ror #7\n"
+        "    ret\n"
+        ".balign 8\n"
+        "2:  .quad 0x0123456789abcdef\n"
+        ".balign 4096\n"
+        "moved_far:\n"
+        "    adr x6, moved_near\n"
+        "    eor x19, x6, x19, ror #9\n"
+        "    eor x19, x30, x19\n"
+        "    ret\n"
+        "moved_end:\n"
+        ".popsection\n");
+
+static void run_moved(unsigned n, uint64_t x0)
+{
+    print_dec("at place", n);
+    enter_el0(VA + 0x40000 + n * 0x2000ull, x0);
+}
+
+/* As a program that several processes have at different addresses. */
+static void one_code_at_four_addresses(void)
+{
+    uint32_t *const code = (uint32_t *)(FRAME + 0xa000), *const near = code +
+                                                                       (moved_near - moved) / 4;
+
+    for (unsigned i = 0; i < (unsigned)(moved_end - moved) / 4; i++) {
+        code[i] = ((const uint32_t *)(const void *)moved)[i];
+    }
+    __asm__ volatile("dsb ish\n ic iallu\n dsb ish\n isb" ::: "memory");
+    for (unsigned i = 0; i < 8; i++) {
+        set_page(0x40 + i, (FRAME + 0xa000 + (i & 1) * 0x1000ull) | DESC_PAGE | DESC_MEMORY |
+                               DESC_EL0 | DESC_RO | DESC_PXN);
+    }
+    print("one code at four addresses\n");
+    for (unsigned i = 0; i < 8; i++) {
+        run_moved(i & 3, VA + 0x40000);
+    }
+    print("a fault in it\n");
+    for (unsigned i = 0; i < 4; i++) {
+        run_moved(i, VA + 0x200000 + i);
+    }
+    print("changed\n");
+    *near = 0xca131fd3; /* eor x19, x30, x19, lsl #7 */
+    __asm__ volatile("dc cvau, %0\n dsb ish\n ic ivau, %0\n dsb ish\n isb" ::"r"(near) : "memory");
+    for (unsigned i = 0; i < 8; i++) {
+        run_moved(i & 3, VA + 0x40000);
+    }
+}
+
 static void asids(void)
 {
     const uint64_t table = READ_SYSREG(ttbr0_el1);
@@ -206,6 +276,7 @@ int guest_main(void)
 
     faults();
     execution();
+    one_code_at_four_addresses();
     asids();
 
     WRITE_SYSREG(sctlr_el1, READ_SYSREG(sctlr_el1) & ~1ull);

@@ -12,7 +12,7 @@ static uint64_t target(const struct tr *t, uint32_t imm, unsigned width)
 void a64_branch_unconditional_immediate(struct tr *t, uint32_t w)
 {
     if (A64_BIT(w, 31) != 0) {
-        tr_put_x(t, 30, tr_const(t, t->pc + 4));
+        tr_put_x(t, 30, tr_address(t, t->pc + 4));
     }
     tr_jump(t, target(t, A64_FIELD(w, 25, 0), 26));
 }
@@ -78,7 +78,7 @@ void a64_branch_unconditional_register(struct tr *t, uint32_t w)
         destination = authenticated(t, w, destination, modifier);
     }
     if (op == 1) {
-        tr_put_x(t, 30, tr_const(t, t->pc + 4));
+        tr_put_x(t, 30, tr_address(t, t->pc + 4));
     }
     /*
      * SetBTypeNext(): BLR 2; BR 1 through X16 or X17 or from a page that is not guarded, else 3; RET 0. Without FEAT_BTI

@@ -9,7 +9,7 @@ void a64_integer_arithmetic_address_pc_rel(struct tr *t, uint32_t w)
     const uint64_t imm = ir_sext(A64_FIELD(w, 23, 5) << 2 | A64_FIELD(w, 30, 29), 21);
     const uint64_t value = A64_BIT(w, 31) != 0 ? (t->pc & ~0xfffull) + (imm << 12) : t->pc + imm;
 
-    tr_put_x(t, A64_FIELD(w, 4, 0), tr_const(t, value));
+    tr_put_x(t, A64_FIELD(w, 4, 0), tr_address(t, value));
 }
 
 void dp_add_sub(struct tr *t, unsigned sf, bool is_sub, bool set_flags, unsigned rd, ir_ref a,

@@ -130,7 +130,7 @@ void a64_memory_literal_general(struct tr *t, uint32_t w)
     if (opc == 3) {
         return; /* PRFM */
     }
-    const ir_ref address = tr_const(t, t->pc + (uint64_t)(ldst_simm(w, 23, 5) * 4));
+    const ir_ref address = tr_address(t, t->pc + (uint64_t)(ldst_simm(w, 23, 5) * 4));
 
     ldst_general(t, address, opc == 1 ? 3 : 2, opc == 2 ? 2 : 1, A64_FIELD(w, 4, 0), 0, 0);
 }

@@ -92,7 +92,7 @@ void a64_memory_single_simdfp_register(struct tr *t, uint32_t w)
 void a64_memory_literal_simdfp(struct tr *t, uint32_t w)
 {
     const unsigned size = 2 + A64_FIELD(w, 31, 30);
-    const ir_ref address = tr_const(t, t->pc + (uint64_t)(ldst_simm(w, 23, 5) * 4));
+    const ir_ref address = tr_address(t, t->pc + (uint64_t)(ldst_simm(w, 23, 5) * 4));
 
     tr_put_v(t, A64_FIELD(w, 4, 0), load_part(t, address, size, 0, size));
 }

@@ -44,6 +44,11 @@ ir_ref tr_const(struct tr *t, uint64_t value)
     return node_imm64(t, IR_CONST, 0, IR_REF_NONE, value);
 }
 
+ir_ref tr_address(struct tr *t, uint64_t value)
+{
+    return node_imm64(t, IR_CONST, IR_CONST_PC, IR_REF_NONE, value);
+}
+
 /* --- Integer operations ------------------------------------------------------------------------------------------------------ */
 
 static bool const_of(const struct tr *t, ir_ref r, uint64_t *value)
@@ -52,11 +57,14 @@ static bool const_of(const struct tr *t, ir_ref r, uint64_t *value)
         *value = 0;
         return true;
     }
-    if (t->nodes[r].op != IR_CONST) {
-        return false;
-    }
     *value = t->nodes[r].imm64;
-    return true;
+    return t->nodes[r].op == IR_CONST && t->nodes[r].flags == 0;
+}
+
+static bool address_of(const struct tr *t, ir_ref r, uint64_t *value)
+{
+    *value = t->nodes[r].imm64;
+    return r != IR_REF_NONE && t->nodes[r].op == IR_CONST && t->nodes[r].flags == IR_CONST_PC;
 }
 
 static ir_ref pure(struct tr *t, enum ir_op op, unsigned sf, ir_ref a, ir_ref b, ir_ref c,
@@ -83,8 +91,10 @@ ir_ref tr_op1i(struct tr *t, enum ir_op op, unsigned sf, ir_ref a, uint32_t imm)
 
 ir_ref tr_op2(struct tr *t, enum ir_op op, unsigned sf, ir_ref a, ir_ref b)
 {
+    uint64_t va, vb;
+
     /* Identities that the architecture's own aliases make frequent: MOV is ORR with XZR or ADD #0. */
-    if (sf == IR_I64 && b != IR_REF_NONE && t->nodes[b].op == IR_CONST && t->nodes[b].imm64 == 0) {
+    if (sf == IR_I64 && b != IR_REF_NONE && const_of(t, b, &vb) && vb == 0) {
         switch (op) {
         case IR_ADD:
         case IR_SUB:
@@ -101,6 +111,11 @@ ir_ref tr_op2(struct tr *t, enum ir_op op, unsigned sf, ir_ref a, ir_ref b)
     }
     if (sf == IR_I64 && (op == IR_OR || op == IR_ADD) && a == t->zero && a != IR_REF_NONE) {
         return b;
+    }
+    /* ADRP and ADD. */
+    if (sf == IR_I64 && (op == IR_ADD || op == IR_SUB) && address_of(t, a, &va) &&
+        const_of(t, b, &vb)) {
+        return tr_address(t, op == IR_ADD ? va + vb : va - vb);
     }
     return pure(t, op, sf, a, b, IR_REF_NONE, 0);
 }

@@ -47,6 +47,7 @@ typedef void a64_class_fn(struct tr *t, uint32_t w);
 ir_ref tr_node(struct tr *t, enum ir_op op, unsigned type, unsigned flags, ir_ref a, ir_ref b,
                ir_ref c, unsigned d, uint32_t imm);
 ir_ref tr_const(struct tr *t, uint64_t value);
+ir_ref tr_address(struct tr *t, uint64_t value); /* a constant that moves with the block's pc */
 
 /* Pure integer operations; constants are folded. sf: 0 = 32-bit, 1 = 64-bit. */
 ir_ref tr_op1(struct tr *t, enum ir_op op, unsigned sf, ir_ref a);

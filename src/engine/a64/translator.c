@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "engine/a64/translator.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/a64/decode.h"
 
-_Static_assert(TR_MAX_INSNS <= sizeof(((struct ir_block *)0)->words) / 4,
-               "a block keeps a copy of its code");
 _Static_assert(TR_MAX_NODES > TR_NODES_PER_INSN * 2, "one instruction always fits");
 
 static void translate_insn(struct tr *t, uint32_t w)
@@ -48,10 +45,11 @@ static uint8_t landing(uint32_t w)
     return (w & 0xffe0001f) == 0xd4200000 || (w & 0xffe0001f) == 0xd4400000 ? 0xf : 1u << 0;
 }
 
-/* straight: no further than to the first branch. */
-static void fill_block(struct ir_block *block, struct a64_cpu *cpu, const uint8_t *hva,
-                       uint32_t mode, bool guarded, unsigned max_insns, bool straight)
+/* The vCPU's scratch block. straight: no further than to the first branch. */
+static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
+                                   bool guarded, unsigned max_insns, bool straight)
 {
+    uint32_t *const words = cpu->translator->words;
     struct tr t = {
         .nodes = cpu->translator->nodes,
         .mode = mode,
@@ -69,7 +67,7 @@ static void fill_block(struct ir_block *block, struct a64_cpu *cpu, const uint8_
         /* The guest's other vCPUs may be writing here: each word is read once, and the copy is what the block stands for. */
         const uint32_t word = __atomic_load_n((const uint32_t *)(const void *)(hva + 4 * n),
                                               __ATOMIC_RELAXED);
-        block->words[n] = word;
+        words[n] = word;
         t.insn = (uint8_t)n;
         translate_insn(&t, word);
         n++;
@@ -79,35 +77,43 @@ static void fill_block(struct ir_block *block, struct a64_cpu *cpu, const uint8_
         }
         t.pc += 4;
     }
-    block->pc = cpu->pc;
-    block->mode = mode;
-    block->guarded = guarded;
-    block->n_insns = (uint16_t)n;
-    block->n_nodes = (uint16_t)t.n_nodes;
-    block->hva = hva;
-    atomic_store_explicit(&block->valid, true, memory_order_relaxed);
-    block->bti_ok = landing(block->words[0]);
-    block->nodes = t.nodes;
+    struct ir_block *const block = &cpu->translator->block;
+    *block = (struct ir_block){
+        .pc = cpu->pc,
+        .mode = mode,
+        .guarded = guarded,
+        .n_insns = (uint16_t)n,
+        .n_nodes = (uint16_t)t.n_nodes,
+        .hva = hva,
+        .valid = true,
+        .bti_ok = landing(words[0]),
+        .nodes = t.nodes,
+        .words = words,
+    };
+    return block;
 }
 
 struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
                                        bool guarded, unsigned max_insns)
 {
-    struct ir_block *const block = calloc(1, sizeof(*block));
+    const struct ir_block *const made = fill_block(cpu, hva, mode, guarded, max_insns, false);
+    const size_t words_bytes = made->n_insns * sizeof(made->words[0]);
+    struct ir_block *const block = malloc(sizeof(*block) + words_bytes);
 
-    if (block != NULL) {
-        fill_block(block, cpu, hva, mode, guarded, max_insns, false);
+    if (block == NULL) {
+        return NULL;
     }
+    *block = *made;
+    block->words = memcpy(block + 1, made->words, words_bytes);
     return block;
 }
 
 struct ir_block *translator_passing_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
                                           bool guarded)
 {
-    struct ir_block *const block = &cpu->translator->passing;
+    struct ir_block *const block = fill_block(cpu, hva, mode, guarded, TR_MAX_INSNS, true);
 
     block->passing = true;
-    fill_block(block, cpu, hva, mode, guarded, TR_MAX_INSNS, true);
     return block;
 }
 

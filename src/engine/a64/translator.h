@@ -10,7 +10,8 @@
 struct translator {
     v128 values[TR_MAX_NODES];          /* of the interpreter, by node */
     struct ir_node nodes[TR_MAX_NODES]; /* of the block under construction */
-    struct ir_block passing;
+    struct ir_block block;
+    uint32_t words[TR_MAX_INSNS];
 };
 
 /*

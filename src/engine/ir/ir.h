@@ -48,6 +48,10 @@ enum {
         << 6, /* Alignment fault when not aligned to d, whatever SCTLR.A says (exclusives, atomics across 16 bytes) */
 };
 
+enum {
+    IR_CONST_PC = 1 << 0, /* of CONST: its distance from the block's pc is what is constant */
+};
+
 enum ir_atomic {
     IR_ATOMIC_ADD,
     IR_ATOMIC_CLR,

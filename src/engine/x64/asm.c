@@ -232,11 +232,17 @@ void x64_mov_ri(struct x64_asm *a, int reg, uint64_t value)
         x64_rr(a, 1, 0xc7, 0, reg);
         put32(a, (uint32_t)value);
     } else {
-        put(a, 0x40u | rex_of(1, NOREG, NOREG, reg));
-        put(a, 0xb8u | (unsigned)(reg & 7));
-        memcpy(a->p, &value, 8);
-        a->p += 8;
+        x64_mov_ri64(a, reg, value);
     }
+}
+
+void x64_mov_ri64(struct x64_asm *a, int reg, uint64_t value)
+{
+    room(a);
+    put(a, 0x40u | rex_of(1, NOREG, NOREG, reg));
+    put(a, 0xb8u | (unsigned)(reg & 7));
+    memcpy(a->p, &value, 8);
+    a->p += 8;
 }
 
 void x64_load(struct x64_asm *a, unsigned w, int reg, struct x64_mem m)

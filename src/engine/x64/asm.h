@@ -113,6 +113,8 @@ void x64_shift_ri(struct x64_asm *a, unsigned w, enum x64_shift op, int reg, uns
 void x64_mov_rr(struct x64_asm *a, unsigned w, int to, int from);
 void x64_mov_ri(struct x64_asm *a, int reg,
                 uint64_t value); /* the shortest form that leaves the flags alone */
+void x64_mov_ri64(struct x64_asm *a, int reg,
+                  uint64_t value); /* the longest form: the value is the last 8 bytes */
 void x64_load(struct x64_asm *a, unsigned w, int reg, struct x64_mem m);
 void x64_store(struct x64_asm *a, unsigned w, int reg, struct x64_mem m);
 void x64_store_imm(struct x64_asm *a, unsigned w, struct x64_mem m, int32_t imm);

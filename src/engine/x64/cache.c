@@ -150,6 +150,9 @@ static void emit_block(struct x64_emit *e)
     e->n_stubs = e->n_saved = e->n_relocs = e->n_exits = e->n_helper_exits = 0;
     e->failed = false;
     e->n_literals = 0;
+    /* A program has many places, the kernel one. What lies low has short forms instead. */
+    e->movable = MODE_EL(e->block->mode) == 0 && e->block->pc >> 31 != 0;
+    e->n_fixups = 0;
     e->btype = 0;
     e->flags = IR_REF_NONE;
     e->dirty_flags = false;
@@ -195,6 +198,8 @@ static void place_code(struct x64_cache *cache, struct x64_emit *e, struct x64_c
     }
     code->n_links = e->n_exits;
     code->entry = rx;
+    code->size = (uint32_t)size;
+    code->body = e->body;
     cache->used += (size + 31u) & ~(size_t)31u;
     e->block->x64 = code;
     e->block->loops = e->back_edge != 0;
@@ -223,13 +228,102 @@ void x64_compile(struct x64_cache *cache, struct a64_cpu *cpu, struct ir_block *
         *full = true;
         return;
     }
-    struct x64_code *const code = malloc(sizeof(*code) + e->n_exits * sizeof(code->links[0]));
+    for (unsigned i = 0; i < e->n_relocs; i++) {
+        x64_fixup(e, FIXUP_OUTSIDE, e->relocs[i].at);
+    }
+    /* Who asks for names or listings is told about each piece of code where it is made. */
+    const bool told = cache->trace.code_made != NULL || cache->trace.block;
+    const unsigned n_fixups = e->movable && !told ? e->n_fixups : 0;
+    struct x64_code *const code = malloc(sizeof(*code) + e->n_exits * sizeof(code->links[0]) +
+                                         n_fixups * sizeof(code->fixups[0]));
     if (code == NULL) {
         return;
     }
-    *code = (struct x64_code){.incoming = NULL};
+    struct x64_fixup *const fixups = (struct x64_fixup *)&code->links[e->n_exits];
+    *code = (struct x64_code){.n_fixups = n_fixups, .fixups = fixups};
+    memcpy(fixups, e->fixups, n_fixups * sizeof(fixups[0]));
     place_code(cache, e, code);
     x64_trace_made(cache, e);
+}
+
+/* --- Copies ---------------------------------------------------------------------------------------------------------------------- */
+
+bool x64_can_copy(const struct ir_block *from)
+{
+    return from->x64 != NULL && from->x64->n_fixups != 0;
+}
+
+/* The 64 bits there, which may lie at any address. */
+static uint64_t word_at(const uint8_t *p)
+{
+    uint64_t v;
+
+    memcpy(&v, p, sizeof(v));
+    return v;
+}
+
+static void fix(uint8_t *p, enum x64_fixup_kind kind, const struct ir_block *to, uint64_t moved,
+                ptrdiff_t code_moved)
+{
+    uint64_t v = word_at(p);
+    int32_t v32;
+
+    switch (kind) {
+    case FIXUP_PC:
+        v += moved;
+        memcpy(p, &v, sizeof(v));
+        break;
+    case FIXUP_BLOCK:
+        memcpy(p, &to, sizeof(to));
+        break;
+    case FIXUP_SLOT: {
+        const uint32_t field = (uint32_t)v % sizeof(struct x64_jump),
+                       slot = (uint32_t)v / sizeof(struct x64_jump);
+        v32 = (int32_t)(X64_JUMP_SLOT(((uint64_t)slot << 2) + moved) * sizeof(struct x64_jump) +
+                        field);
+        memcpy(p, &v32, sizeof(v32));
+        break;
+    }
+    case FIXUP_OUTSIDE:
+        v32 = (int32_t)((uint32_t)v - (uint32_t)code_moved);
+        memcpy(p, &v32, sizeof(v32));
+        break;
+    }
+}
+
+bool x64_copy(struct x64_cache *cache, struct a64_cpu *cpu, const struct ir_block *from,
+              struct ir_block *to, bool *full)
+{
+    const struct x64_code *const old = from->x64;
+    const uint8_t *const old_rx = old->entry;
+    uint8_t *const rx = cache->rx + cache->used, *const rw = cache->rw + cache->used;
+    const uint64_t moved = to->pc - from->pc;
+
+    *full = cache->size - cache->used < old->size + 64u;
+    struct x64_code *const code = *full ? NULL
+                                        : malloc(sizeof(*code) +
+                                                 old->n_links * sizeof(code->links[0]));
+    if (code == NULL) {
+        return false;
+    }
+    *code = (struct x64_code){
+        .entry = rx, .size = old->size, .body = old->body, .n_links = old->n_links};
+    memcpy(rw, cache->rw + (old_rx - cache->rx), old->size);
+    for (unsigned i = 0; i < old->n_fixups; i++) {
+        const struct x64_fixup f = old->fixups[i];
+        fix(rw + f.at, (enum x64_fixup_kind)f.kind, to, moved, rx - old_rx);
+    }
+    for (unsigned i = 0; i < old->n_links; i++) {
+        const ptrdiff_t at = old->links[i].rel32 - old_rx;
+        code->links[i] = (struct x64_link){
+            .rel32 = rx + at, .pc = old->links[i].pc + moved, .variant = old->links[i].variant};
+        memset(rw + at, 0, 4); /* the old one may be linked */
+    }
+    cache->used += (old->size + 31u) & ~(size_t)31u;
+    cpu->x64.stats->copies++;
+    to->x64 = code;
+    __atomic_store_n(&to->code, (const void *)(rx + old->body), __ATOMIC_RELEASE);
+    return true;
 }
 
 /* --- Links ----------------------------------------------------------------------------------------------------------------------- */

@@ -18,6 +18,9 @@ struct x64_link {
 struct x64_code {
     const void *entry; /* with a poll before it; block->code is behind the poll */
     struct x64_link *incoming;
+    uint32_t size, body;            /* bytes; where block->code is */
+    unsigned n_fixups;              /* 0: there can be no copy */
+    const struct x64_fixup *fixups; /* behind the links */
     unsigned n_links;
     struct x64_link links[];
 };

@@ -109,6 +109,20 @@ struct x64_group {
     bool is_store; /* one of them is */
 };
 
+/* What is to be changed in a copy of the code for another virtual address of the same guest code (x64_copy). */
+enum x64_fixup_kind {
+    FIXUP_PC,     /* 64 bits: an address that moves with the block's pc */
+    FIXUP_SLOT,   /* 32 bits: a displacement into the jump table */
+    FIXUP_BLOCK,  /* 64 bits: the block */
+    FIXUP_OUTSIDE /* rel32 that leads out of the block's code */
+};
+
+struct x64_fixup {
+    uint32_t kind : 2, at : 30; /* enum x64_fixup_kind; offset in the code */
+};
+
+#define X64_MAX_FIXUPS 4096
+
 #define X64_MAX_CARRIED 8 /* of each class */
 
 struct x64_carried { /* a guest register that a loop keeps in a host register */
@@ -162,6 +176,10 @@ struct x64_emit {
     struct x64_stub stubs[X64_MAX_STUBS + 1];
     struct x64_saved saved[X64_MAX_SAVED];
     struct x64_reloc relocs[X64_MAX_RELOCS];
+    bool
+        movable; /* the code can be copied: what depends on the pc has its longest form, and is in fixups */
+    unsigned n_fixups;
+    struct x64_fixup fixups[X64_MAX_FIXUPS];
     struct x64_carried carried[2 * X64_MAX_CARRIED];
     unsigned n_carried,
         back_edge; /* back_edge: the last node that branches to the block's start; 0: it is no loop */
@@ -303,6 +321,9 @@ void x64_stub_stores_but_carried(struct x64_emit *e,
                                  const struct x64_stub *stub); /* for the back edge of a loop */
 struct x64_stub *x64_new_stub(struct x64_emit *e, enum x64_stub_kind kind, ir_ref node);
 void x64_reloc(struct x64_emit *e, uint32_t rel32, const void *to);
+/* Whatever depends on the block's pc, or its descriptor, is emitted by one of these, or told to the second. */
+void x64_mov_address(struct x64_emit *e, int reg, uint64_t address);
+void x64_fixup(struct x64_emit *e, enum x64_fixup_kind kind, uint32_t at);
 void x64_v_literal(struct x64_emit *e, uint32_t op, int reg, int vvvv,
                    v128 value); /* a vector instruction with a constant */
 void x64_emit_literals(struct x64_emit *e);

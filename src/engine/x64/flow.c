@@ -19,6 +19,25 @@ void x64_reloc(struct x64_emit *e, uint32_t rel32, const void *to)
     e->relocs[e->n_relocs++] = (struct x64_reloc){.at = rel32, .to = to};
 }
 
+void x64_fixup(struct x64_emit *e, enum x64_fixup_kind kind, uint32_t at)
+{
+    if (e->n_fixups == X64_MAX_FIXUPS) {
+        e->movable = false;
+    } else if (e->movable) {
+        e->fixups[e->n_fixups++] = (struct x64_fixup){.kind = kind, .at = at & 0x3fffffff};
+    }
+}
+
+void x64_mov_address(struct x64_emit *e, int reg, uint64_t address)
+{
+    if (!e->movable) {
+        x64_mov_ri(&e->a, reg, address);
+        return;
+    }
+    x64_mov_ri64(&e->a, reg, address);
+    x64_fixup(e, FIXUP_PC, x64_here(&e->a) - 8);
+}
+
 void x64_v_literal(struct x64_emit *e, uint32_t op, int reg, int vvvv, v128 value)
 {
     x64_vm(&e->a, op, reg, vvvv, x64_at(X64_RIP, 0));
@@ -50,10 +69,10 @@ static void jump_out(struct x64_emit *e, const void *to)
 
 void x64_set_pc(struct x64_emit *e, uint64_t pc)
 {
-    if ((int64_t)pc == (int32_t)pc) {
+    if (!e->movable && (int64_t)pc == (int32_t)pc) {
         x64_store_imm(&e->a, 1, CPU_FIELD(pc), (int32_t)pc);
     } else {
-        x64_mov_ri(&e->a, RAX, pc);
+        x64_mov_address(e, RAX, pc);
         x64_store(&e->a, 1, RAX, CPU_FIELD(pc));
     }
 }
@@ -89,9 +108,10 @@ static void load_where(struct x64_emit *e, int reg, const struct x64_where *w)
         x64_load(&e->a, 1, reg, FRAME_SLOT(w->slot));
     } else if (w->guest >= 0) {
         x64_load(&e->a, 1, reg, CPU_X(w->guest));
-    } else {
-        x64_const(e, w->value, &value);
+    } else if (x64_const(e, w->value, &value)) {
         x64_mov_ri(&e->a, reg, value);
+    } else {
+        x64_mov_address(e, reg, e->nodes[w->value].imm64);
     }
 }
 
@@ -257,6 +277,15 @@ static bool in_page(const struct x64_emit *e, uint64_t target)
     return (target ^ e->block->pc) >> 12 == 0 && (target & 3) == 0;
 }
 
+/* The last instruction has a displacement into the jump table, which is that of `target`. */
+static void fixup_slot(struct x64_emit *e, uint64_t target)
+{
+    if (X64_JUMP_SLOT(target) * sizeof(struct x64_jump) <= INT8_MAX) {
+        e->movable = false; /* it may be a short one */
+    }
+    x64_fixup(e, FIXUP_SLOT, x64_here(&e->a) - 4);
+}
+
 /*
  * To another page: through the jump table of the present context, whose slot is known. RAX and RCX are free.
  * Target addresses that are not canonical for the guest are not in any table.
@@ -269,10 +298,12 @@ static void jump_far(struct x64_emit *e, uint64_t target)
     x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(requests), 0);
     const uint32_t poll = x64_jcc(a, CC_NE);
     x64_load(a, 1, RCX, CPU_FIELD(x64.jumps));
-    x64_mov_ri(a, RAX, target);
+    x64_mov_address(e, RAX, target);
     x64_alu_rm(a, 1, ALU_CMP, RAX, x64_at(RCX, offset + (int32_t)offsetof(struct x64_jump, pc)));
+    fixup_slot(e, target);
     const uint32_t miss = x64_jcc(a, CC_NE);
     x64_jmp_m(a, x64_at(RCX, offset + (int32_t)offsetof(struct x64_jump, code)));
+    fixup_slot(e, target);
     x64_patch_here(a, poll);
     x64_patch_here(a, miss);
     x64_set_pc(e, target);
@@ -299,7 +330,8 @@ static void jump_near(struct x64_emit *e, uint64_t target, uint32_t variant)
     exit->pc = target;
     exit->variant = variant;
     x64_set_pc(e, target);
-    x64_mov_ri(a, RAX, (uintptr_t)e->block);
+    x64_mov_ri64(a, RAX, (uintptr_t)e->block);
+    x64_fixup(e, FIXUP_BLOCK, x64_here(a) - 8);
     x64_store(a, 1, RAX, CPU_FIELD(x64.from));
     x64_store_imm(a, 0, CPU_FIELD(x64.from_exit), (int32_t)e->n_exits);
     if (variant != 0) {

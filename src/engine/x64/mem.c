@@ -325,6 +325,9 @@ static void call_slow(struct x64_emit *e, ir_ref node, int base, int32_t disp)
         .block = e->block,
     };
     call_thunk(e, &access);
+    const uint32_t at = x64_here(a) - (uint32_t)sizeof(access);
+    x64_fixup(e, FIXUP_PC, at + (uint32_t)offsetof(struct x64_access, pc));
+    x64_fixup(e, FIXUP_BLOCK, at + (uint32_t)offsetof(struct x64_access, block));
 }
 
 static void take_result(struct x64_emit *e, enum x64_class cls, int reg)

@@ -15,7 +15,7 @@ bool x64_const(const struct x64_emit *e, ir_ref ref, uint64_t *value)
         return false;
     }
     *value = e->nodes[r].imm64;
-    return true;
+    return !e->movable || (e->nodes[r].flags & IR_CONST_PC) == 0;
 }
 
 bool x64_imm32(const struct x64_emit *e, ir_ref ref, unsigned sf, int32_t *value)

@@ -215,6 +215,11 @@ void x64_load_value(struct x64_emit *e, enum x64_class cls, int reg, ir_ref ref)
             x64_mov_ri(&e->a, RAX, value);
             x64_vw(&e->a, 1, X64_VMOVD_LOAD, reg, NOREG, RAX);
         }
+    } else if (x64_op_of(e, r) == IR_CONST && v->reg == NOREG) {
+        x64_mov_address(e, cls == CLASS_INT ? reg : RAX, value);
+        if (cls == CLASS_VEC) {
+            x64_vw(&e->a, 1, X64_VMOVD_LOAD, reg, NOREG, RAX);
+        }
     } else if (v->reg == NOREG && v->lazy) {
         if (cls == CLASS_INT) {
             x64_materialize(e, r, reg);

@@ -80,8 +80,10 @@ void x64_stats_print(const struct x64_stats *s, const struct code_trace *trace)
                      "jit: %" PRIu64 " blocks retired, code cache emptied %" PRIu64
                      " times, %" PRIu64 " links made\n",
                      s->retired, s->emptied, s->links);
-    code_trace_print(trace, "jit: %" PRIu64 " times code interpreted because it was new\n",
-                     s->passages);
+    code_trace_print(trace,
+                     "jit: %" PRIu64 " times code interpreted because it was new, %" PRIu64
+                     " copies for other addresses\n",
+                     s->passages, s->copies);
     code_trace_print(trace, "jit: code entered %" PRIu64 " times; left for\n", s->entries);
     for (unsigned i = 0; i < X64_LEFT_HELPER; i++) {
         line(trace, "", left[i], s->left[i]);

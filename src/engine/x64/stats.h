@@ -31,6 +31,7 @@ enum x64_slow {
 };
 
 struct x64_stats {
+    uint64_t copies;               /* of code, for another virtual address */
     uint64_t blocks, insns, bytes; /* translated: blocks, their guest instructions and host code */
     uint64_t interpreted;          /* blocks that have no code */
     uint64_t

@@ -19,6 +19,14 @@ void x64_cache_empty(struct x64_cache *cache); /* all vCPUs are stopped, and all
 /* Emits the block's code; block->code stays NULL when that is not possible. `full`: for want of memory. */
 void x64_compile(struct x64_cache *cache, struct a64_cpu *cpu, struct ir_block *block, bool *full);
 
+/*
+ * Code for guest code that has code at another virtual address: `from`, a valid block of the same words, mode and place in memory.
+ * False: it cannot be copied, or not now (`full`, no memory).
+ */
+bool x64_can_copy(const struct ir_block *from);
+bool x64_copy(struct x64_cache *cache, struct a64_cpu *cpu, const struct ir_block *from,
+              struct ir_block *to, bool *full);
+
 /* The block is retired: no other block jumps to it any more, nor it to others. */
 void x64_unlink(struct x64_cache *cache, struct ir_block *block);
 void x64_free_code(struct ir_block *block);

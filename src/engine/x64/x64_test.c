@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "engine/a64/translator.h"
 #include "engine/code.h"
 #include "engine/mmu/mmu.h"
 #include "engine/x64/cache.h"
@@ -470,6 +471,147 @@ static void test_plan(struct x64_cache *cache)
     EXPECT(e->val[z1].last == branch, "their operands live as long: %u", e->val[z1].last);
 }
 
+/* --- Copies for other addresses -------------------------------------------------------------------------------------------------- */
+
+static uint64_t random_state = 1;
+
+static uint32_t random32(void)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (uint32_t)(random_state >> 16);
+}
+
+/* Anything, and often what depends on its address. */
+static uint32_t random_word(void)
+{
+    static const struct {
+        uint32_t fixed, free;
+    } forms[] = {
+        {0x10000000, 0x60ffffff}, /* ADR */
+        {0x90000000, 0x60ffffff}, /* ADRP */
+        {0x91000000, 0x003fffff}, /* ADD */
+        {0x58000000, 0x44ffffff}, /* LDR literal */
+        {0xf9400000, 0x003fffff}, /* LDR */
+        {0xf9000000, 0x003fffff}, /* STR */
+        {0xa9000000, 0x007fffff}, /* LDP, STP */
+        {0xeb000000, 0x001fffff}, /* SUBS */
+        {0x54000000, 0x00ffffef}, /* B.cond */
+        {0xb4000000, 0x017fffff}, /* CBZ, CBNZ */
+        {0x94000000, 0x03ffffff}, /* BL */
+        {0xd63f0000, 0x000003e0}, /* BLR */
+        {0xc85f7c00, 0x000003ff}, /* LDXR */
+        {0xd53bd040, 0x0000001f}, /* MRS TPIDR_EL0 */
+    };
+    const unsigned form = random32() % 28;
+
+    return form < sizeof(forms) / sizeof(forms[0])
+               ? forms[form].fixed | (random32() & forms[form].free)
+               : random32();
+}
+
+static uint64_t value_at(const uint8_t *p, size_t size)
+{
+    uint64_t v = 0;
+
+    memcpy(&v, p, size);
+    return v;
+}
+
+/* A copy, and what is emitted for its address, differ in what leads out of them alone. */
+static void expect_same(const struct ir_block *donor, const struct ir_block *copy,
+                        const struct ir_block *made, unsigned n)
+{
+    const struct x64_code *const old = donor->x64;
+    const uint8_t *const c = copy->x64->entry, *const m = made->x64->entry;
+    static uint8_t differing[128 << 10];
+
+    EXPECT(copy->x64->size == made->x64->size, "case %u: %u bytes", n, made->x64->size);
+    if (copy->x64->size != made->x64->size) {
+        return;
+    }
+    for (uint32_t i = 0; i < made->x64->size; i++) {
+        differing[i] = c[i] ^ m[i];
+    }
+    for (unsigned i = 0; i < old->n_fixups; i++) {
+        const uint32_t at = old->fixups[i].at;
+        if (old->fixups[i].kind == FIXUP_BLOCK) {
+            EXPECT(value_at(c + at, 8) == (uintptr_t)copy && value_at(m + at, 8) == (uintptr_t)made,
+                   "case %u: the block at %x", n, at);
+            memset(&differing[at], 0, 8);
+        } else if (old->fixups[i].kind == FIXUP_OUTSIDE) {
+            EXPECT(c + at + (int32_t)value_at(c + at, 4) == m + at + (int32_t)value_at(m + at, 4),
+                   "case %u: a jump at %x", n, at);
+            memset(&differing[at], 0, 4);
+        }
+    }
+    for (uint32_t i = 0; i < made->x64->size; i++) {
+        EXPECT(differing[i] == 0, "case %u: byte %x", n, i);
+    }
+    EXPECT(copy->x64->n_links == made->x64->n_links, "case %u: links", n);
+    for (unsigned i = 0; i < copy->x64->n_links && i < made->x64->n_links; i++) {
+        EXPECT(copy->x64->links[i].pc == made->x64->links[i].pc &&
+                   copy->x64->links[i].variant == made->x64->links[i].variant,
+               "case %u: link %u", n, i);
+    }
+}
+
+static void test_copies(void)
+{
+    static const struct code_trace none;
+    static const uint32_t modes[] = {0, MODE_SP_CHECK | MODE_FPCR, MODE_EACH_CHECK, MODE_SMP};
+    const struct vm_config config = {
+        .ipa_bits = 40, .granule_log2 = 12, .profile = vm_profile_by_name("max"), .macos = 260000};
+    struct x64_cache *const cache = x64_cache_create(16 << 20, &none);
+    static uint32_t page[1024];
+    struct vm *vm = NULL;
+    struct vcpu *vcpu = NULL;
+    unsigned n_copies = 0;
+    bool full;
+
+    if (cache == NULL || vm_create(&config, &vm) != VM_OK || vm_vcpu_create(vm, &vcpu) != VM_OK) {
+        fprintf(stderr, "out of memory\n");
+        exit(1);
+    }
+    for (unsigned n = 0; n < 3000; n++) {
+        const unsigned first = random32() % 1024;
+        const uint8_t *const hva = (const uint8_t *)&page[first];
+        const uint64_t at[2] = {0xaaaac0000000ull + (random32() & 0xffff000u) + 4 * first,
+                                0xffff00000000ull + (random32() & ~0xfffu) + 4 * first};
+        struct ir_block *blocks[3];
+        for (unsigned i = first; i < 1024 && i < first + TR_MAX_INSNS; i++) {
+            page[i] = random_word();
+        }
+        x64_cache_empty(cache);
+        for (unsigned i = 0; i < 3; i++) {
+            vcpu->cpu.pc = at[i != 0];
+            blocks[i] = translator_make_block(&vcpu->cpu, hva, modes[n % 4], false, TR_MAX_INSNS);
+            if (i == 1) {
+                if (blocks[0]->x64 != NULL && x64_can_copy(blocks[0])) {
+                    n_copies++;
+                    EXPECT(x64_copy(cache, &vcpu->cpu, blocks[0], blocks[1], &full), "case %u", n);
+                }
+            } else {
+                x64_compile(cache, &vcpu->cpu, blocks[i], &full);
+            }
+            translator_drop_nodes(blocks[i]);
+        }
+        /* One that cannot be copied has shorter forms. */
+        if (blocks[1]->x64 != NULL && x64_can_copy(blocks[2])) {
+            expect_same(blocks[0], blocks[1], blocks[2], n);
+        }
+        for (unsigned i = 0; i < 3; i++) {
+            x64_free_code(blocks[i]);
+            translator_free_block(blocks[i]);
+        }
+    }
+    EXPECT(n_copies > 2800, "%u copies", n_copies);
+    vm_vcpu_destroy(vcpu);
+    vm_destroy(vm);
+    x64_cache_destroy(cache);
+}
+
 static void test_nothing_writable_and_executable(void)
 {
     char line[512];
@@ -508,5 +650,6 @@ int main(void)
     test_full();
     test_vectors();
     test_spilling();
+    test_copies();
     return failures != 0;
 }
