@@ -147,7 +147,8 @@ void x64_cache_empty(struct x64_cache *cache)
 
 static void emit_block(struct x64_emit *e)
 {
-    e->n_stubs = e->n_saved = e->n_relocs = e->n_exits = e->n_helper_exits = 0;
+    e->n_stubs = e->n_saved = e->n_relocs = e->n_exits = e->n_helper_exits = e->n_redos = 0;
+    e->n_fp_waiting = e->n_fp_looked = 0;
     e->failed = false;
     e->n_literals = 0;
     /* A program has many places, the kernel one. What lies low has short forms instead. */

@@ -82,6 +82,7 @@ static void stub(const struct x64_emit *e, const struct x64_stub *s)
         [STUB_STORE] = "store in C",
         [STUB_SP] = "SP alignment",
         [STUB_VOP] = "function in C",
+        [STUB_FP_RUN] = "functions in C",
         [STUB_ATOMIC] = "atomic in C",
     };
 

@@ -39,6 +39,7 @@ struct x64_val {
     int16_t slot; /* frame slot; -1 */
     int8_t guest; /* guest register whose memory holds it; -1 */
     bool lazy;    /* not computed yet: where it is used */
+    uint16_t hot; /* the last node whose code may need it; later ones do in stubs only */
 };
 
 /* A place to leave or to go slow, behind the block. */
@@ -53,6 +54,7 @@ enum x64_stub_kind {
     STUB_FLAGS,
     STUB_SP,
     STUB_VOP,
+    STUB_FP_RUN,
     STUB_ATOMIC
 };
 
@@ -81,12 +83,21 @@ struct x64_stub {
     int8_t operands[3]; /* of STUB_VOP: registers; NOREG: none */
     int32_t disp;
     uint16_t first_saved, n_saved;
+    uint16_t first_redo, n_redos; /* operations that are made again before anything else */
     bool flags_dirty;
     ir_ref flags;
     struct x64_where flags_at[2]; /* the lazy flags' operands; [0]: the packed flags */
 };
 
+#define X64_MAX_FP_RUN 8
+
+struct x64_redo { /* an operation that a function in C makes again */
+    ir_ref node;
+    struct x64_where operands[3], result;
+};
+
 #define X64_MAX_STUBS  512
+#define X64_MAX_REDOS  2048
 #define X64_MAX_SAVED  8192
 #define X64_MAX_RELOCS 1024
 
@@ -160,7 +171,7 @@ struct x64_emit {
     unsigned btype;                       /* of IR_PUT_BTYPE */
     uint64_t slots[X64_FRAME_SLOTS / 64]; /* frame slots in use */
 
-    unsigned n_stubs, n_saved, n_relocs, n_exits, n_helper_exits;
+    unsigned n_stubs, n_saved, n_relocs, n_exits, n_helper_exits, n_redos;
     uint32_t body; /* where the code behind the poll begins */
     bool failed;   /* some table is full: the block is left to the interpreter */
 
@@ -171,10 +182,17 @@ struct x64_emit {
     unsigned n_groups;
     struct x64_group groups[X64_MAX_GROUPS];
     uint8_t group_of[X64_MAX_NODES]; /* of a load or store: its group's number + 1 */
+    uint16_t fp_until
+        [X64_MAX_NODES]; /* the node before whose code the result is looked at; 0: at once */
+    unsigned n_fp_waiting;
+    ir_ref fp_waiting[X64_MAX_FP_RUN]; /* results that have not been looked at */
+    unsigned n_fp_looked;
+    ir_ref fp_looked[X64_MAX_FP_RUN]; /* those of the last run */
     ir_ref alias[X64_MAX_REFS];
     struct x64_val val[X64_MAX_REFS];
     struct x64_stub stubs[X64_MAX_STUBS + 1];
     struct x64_saved saved[X64_MAX_SAVED];
+    struct x64_redo redos[X64_MAX_REDOS];
     struct x64_reloc relocs[X64_MAX_RELOCS];
     bool
         movable; /* the code can be copied: what depends on the pc has its longest form, and is in fixups */
@@ -251,6 +269,7 @@ int x64_temp(struct x64_emit *e, enum x64_class cls);
 void x64_bind(struct x64_emit *e, enum x64_class cls, ir_ref node,
               int reg);                     /* a temporary becomes the node's value */
 void x64_take(struct x64_emit *e, int gpr); /* empties and locks it */
+unsigned x64_free_registers(const struct x64_emit *e, enum x64_class cls);
 static inline bool x64_dies(const struct x64_emit *e, ir_ref ref)
 {
     return e->val[x64_resolve(e, ref)].last <= e->now;
@@ -266,6 +285,8 @@ enum x64_flags_form {
 };
 void x64_store_dirty(struct x64_emit *e, enum x64_flags_form form); /* uses RAX and RCX */
 void x64_snapshot(struct x64_emit *e, struct x64_stub *stub);
+struct x64_where x64_where_is(const struct x64_emit *e, ir_ref ref);
+void x64_drop_dead(struct x64_emit *e, ir_ref ref); /* when it is not needed any more */
 void x64_put(struct x64_emit *e, enum x64_class cls, unsigned r, ir_ref value);
 void x64_put_flags(struct x64_emit *e, ir_ref value);
 void x64_keep_in_frame(struct x64_emit *e); /* what is needed later is not in guest memory alone */
@@ -301,6 +322,7 @@ void x64_stub_guess(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_flags(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_atomic(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_vop(struct x64_emit *e, const struct x64_stub *stub);
+void x64_call_function(struct x64_emit *e, const struct ir_node *n); /* of a VOP, in a stub */
 
 /* --- vec.c */
 void x64_emit_vec(struct x64_emit *e, ir_ref node);
@@ -313,7 +335,26 @@ enum x64_cc x64_fcmp_cc(struct x64_emit *e, const struct ir_node *n, unsigned co
 bool x64_fp_is_fast(const struct x64_emit *e, const struct ir_node *n);
 void x64_fp_constants(struct a64_cpu *cpu);
 
+/* May be looked at later; *tiny: also for the least normal number. */
+bool x64_fp_can_wait(const struct x64_emit *e, const struct ir_node *n, bool *tiny);
+bool x64_fp_is_plain(const struct ir_node *n);
+bool x64_fp_is_pairwise(const struct ir_node *n);
+/* Masks of what is not sure in ra, and in rb if it is a register; two that may be tiny have a lower half only. */
+void x64_fp_masks(struct x64_emit *e, bool is_double, bool tiny, int masks, int ra, int rb);
+
+/* --- fp_run.c */
+void x64_plan_fp_runs(struct x64_emit *e);
+void x64_fp_keep(struct x64_emit *e,
+                 ir_ref node); /* what is needed to make a result again lives until then */
+void x64_fp_wait(struct x64_emit *e, ir_ref node);
+bool x64_fp_waits(const struct x64_emit *e, ir_ref ref);
+void x64_fp_before(struct x64_emit *e,
+                   ir_ref node); /* looks at the results that wait when it is time */
+void x64_fp_remember(struct x64_emit *e, struct x64_stub *stub);
+void x64_stub_redo(struct x64_emit *e, const struct x64_stub *stub);
+
 /* --- flow.c */
+int x64_load_where_vector(struct x64_emit *e, int scratch, const struct x64_where *w);
 void x64_emit_flow(struct x64_emit *e, ir_ref node);
 void x64_emit_stubs(struct x64_emit *e);
 void x64_stub_stores(struct x64_emit *e, const struct x64_stub *stub, enum x64_flags_form form);

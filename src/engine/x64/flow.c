@@ -89,9 +89,14 @@ struct x64_stub *x64_new_stub(struct x64_emit *e, enum x64_stub_kind kind, ir_re
                               .insn = e->nodes[node].insn,
                               .reg = NOREG,
                               .value_reg = NOREG};
-    if (kind != STUB_VOP && kind != STUB_GUESS &&
-        kind != STUB_FLAGS) { /* which leave nothing, so that guest registers need not be there */
+    /* These leave nothing, so that guest registers need not be there. */
+    const bool leaves = kind != STUB_VOP && kind != STUB_GUESS && kind != STUB_FP_RUN &&
+                        kind != STUB_FLAGS;
+    if (leaves) {
         x64_snapshot(e, stub);
+    }
+    if ((leaves || kind == STUB_FP_RUN) && e->n_fp_waiting != 0) {
+        x64_fp_remember(e, stub);
     }
     return stub;
 }
@@ -115,7 +120,7 @@ static void load_where(struct x64_emit *e, int reg, const struct x64_where *w)
     }
 }
 
-static int load_where_vector(struct x64_emit *e, int scratch, const struct x64_where *w)
+int x64_load_where_vector(struct x64_emit *e, int scratch, const struct x64_where *w)
 {
     if (w->reg != NOREG && e->val[w->value].cls == VEC) {
         return w->reg;
@@ -173,8 +178,8 @@ static void store_packed_flags(struct x64_emit *e, const struct x64_stub *stub)
         return;
     }
     if (n->op == IR_VOP) {
-        const int ra = load_where_vector(e, XMM_SCRATCH0, fa),
-                  rb = load_where_vector(e, XMM_SCRATCH1, fb);
+        const int ra = x64_load_where_vector(e, XMM_SCRATCH0, fa),
+                  rb = x64_load_where_vector(e, XMM_SCRATCH1, fb);
         x64_fcmp(e, n, ra, rb);
         x64_pack_fcmp(e);
         x64_store(a, 0, RAX, CPU_FIELD(nzcv));
@@ -488,6 +493,7 @@ void x64_emit_stubs(struct x64_emit *e)
         if (stub->jump2 != 0) {
             x64_patch_here(&e->a, stub->jump2);
         }
+        x64_stub_redo(e, stub);
         switch ((enum x64_stub_kind)stub->kind) {
         case STUB_EXIT:
             x64_stub_stores(e, stub, FLAGS_LAZY);
@@ -522,6 +528,9 @@ void x64_emit_stubs(struct x64_emit *e)
             break;
         case STUB_VOP:
             x64_stub_vop(e, stub);
+            break;
+        case STUB_FP_RUN:
+            x64_jmp_to(&e->a, stub->resume);
             break;
         }
     }

@@ -371,18 +371,22 @@ void x64_stub_flags(struct x64_emit *e, const struct x64_stub *stub)
     x64_jmp_to(&e->a, stub->resume);
 }
 
+void x64_call_function(struct x64_emit *e, const struct ir_node *n)
+{
+    const struct x64_access access = {.op = IR_VOP, .iss = n->imm, .pc = n->d};
+
+    call_thunk(e, &access);
+}
+
 /* The operation again, in C: its operands are in the registers that it had them in. */
 void x64_stub_vop(struct x64_emit *e, const struct x64_stub *stub)
 {
-    const struct ir_node *const n = &e->nodes[stub->node];
-    const struct x64_access access = {.op = IR_VOP, .iss = n->imm, .pc = n->d};
-
     for (unsigned i = 0; i < 3; i++) {
         if (stub->operands[i] != NOREG) {
             x64_vm(&e->a, X64_VMOVDQU_STORE, stub->operands[i], NOREG, FRAME(FRAME_ARGS + 16 * i));
         }
     }
-    call_thunk(e, &access);
+    x64_call_function(e, &e->nodes[stub->node]);
     take_result(e, (enum x64_class)e->val[stub->node].cls, stub->reg);
     x64_jmp_to(&e->a, stub->resume);
 }

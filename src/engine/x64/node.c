@@ -53,6 +53,7 @@ void x64_emit_node(struct x64_emit *e, ir_ref node)
 {
     const struct ir_node *const n = &e->nodes[node];
 
+    x64_fp_before(e, node);
     if (e->alias[node] != 0 || x64_is_dead(e, node)) {
         return;
     }

@@ -187,6 +187,9 @@ static void touch(struct x64_emit *e, ir_ref ref, unsigned when)
     if (v->last < when) {
         v->last = (uint16_t)when;
     }
+    if (v->hot < when) {
+        v->hot = (uint16_t)when;
+    }
     if (v->lazy) {
         const struct ir_node *const n = &e->nodes[r];
         if (n->op != IR_CONST) {
@@ -403,6 +406,7 @@ void x64_plan(struct x64_emit *e)
 
     forward(e);
     x64_find_loop(e);
+    x64_plan_fp_runs(e);
     for (unsigned r = 0; r < 32; r++) {
         until_x[r] = e->n_nodes;
         until_v[r] = e->n_nodes;
@@ -437,6 +441,9 @@ void x64_plan(struct x64_emit *e)
         }
         if (!e->val[i].lazy || n->op == IR_VOP) {
             use_operands(e, i);
+        }
+        if (e->fp_until[i] != 0) {
+            x64_fp_keep(e, (ir_ref)i);
         }
     }
     drop_unused_carried(e);

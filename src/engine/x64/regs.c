@@ -121,9 +121,10 @@ static int allocate(struct x64_emit *e, enum x64_class cls)
             victim = reg;
             break;
         }
-        /* What can be had again for nothing goes first. */
-        const unsigned last = e->val[ref].last +
-                              (x64_op_of(e, ref) == IR_CONST ? TR_MAX_NODES : 0u);
+        /* What can be had again for nothing goes first, and what only stubs need. */
+        const bool cold = x64_op_of(e, ref) == IR_CONST ||
+                          (e->val[ref].hot <= e->now && !x64_fp_waits(e, ref));
+        const unsigned last = e->val[ref].last + (cold ? TR_MAX_NODES : 0u);
         if (victim == NOREG || last > latest) {
             victim = reg;
             latest = last;
@@ -135,6 +136,17 @@ static int allocate(struct x64_emit *e, enum x64_class cls)
     }
     e->locked[cls] |= BIT(victim);
     return victim;
+}
+
+unsigned x64_free_registers(const struct x64_emit *e, enum x64_class cls)
+{
+    unsigned n = 0;
+
+    for (uint32_t set = allocatable[cls]; set != 0; set &= set - 1) {
+        const ir_ref ref = e->held[cls][__builtin_ctz(set)];
+        n += ref == 0 || e->val[ref].last < e->now;
+    }
+    return n;
 }
 
 /* --- For the nodes' code --------------------------------------------------------------------------------------------------------- */
@@ -283,6 +295,15 @@ int x64_def_from(struct x64_emit *e, enum x64_class cls, ir_ref node, ir_ref ref
     return reg;
 }
 
+void x64_drop_dead(struct x64_emit *e, ir_ref ref)
+{
+    const ir_ref r = x64_resolve(e, ref);
+
+    if (r != IR_REF_NONE && e->val[r].last < e->now) {
+        drop(e, r);
+    }
+}
+
 static void release(struct x64_emit *e, ir_ref ref)
 {
     const ir_ref r = x64_resolve(e, ref);
@@ -421,7 +442,7 @@ void x64_put_flags(struct x64_emit *e, ir_ref value)
     }
 }
 
-static struct x64_where where(const struct x64_emit *e, ir_ref ref)
+struct x64_where x64_where_is(const struct x64_emit *e, ir_ref ref)
 {
     const ir_ref r = x64_resolve(e, ref);
     const struct x64_val *const v = &e->val[r];
@@ -443,8 +464,9 @@ void x64_snapshot(struct x64_emit *e, struct x64_stub *stub)
                 e->failed = true;
                 return;
             }
-            e->saved[e->n_saved++] = (struct x64_saved){
-                .cls = (uint8_t)cls, .guest = (uint8_t)r, .from = where(e, e->guest[cls][r])};
+            e->saved[e->n_saved++] = (struct x64_saved){.cls = (uint8_t)cls,
+                                                        .guest = (uint8_t)r,
+                                                        .from = x64_where_is(e, e->guest[cls][r])};
         }
     }
     stub->n_saved = (uint16_t)(e->n_saved - stub->first_saved);
@@ -459,16 +481,16 @@ void x64_snapshot(struct x64_emit *e, struct x64_stub *stub)
     case IR_FLAGS_LOGIC:
     case IR_VOP:
         if (e->val[e->flags].lazy && e->val[e->flags].reg == NOREG && e->val[e->flags].slot < 0) {
-            stub->flags_at[0] = where(e, e->nodes[e->flags].a);
-            stub->flags_at[1] = where(e, e->nodes[e->flags].b);
+            stub->flags_at[0] = x64_where_is(e, e->nodes[e->flags].a);
+            stub->flags_at[1] = x64_where_is(e, e->nodes[e->flags].b);
             break;
         }
         /* it has been packed */
-        stub->flags_at[0] = where(e, e->flags);
-        stub->flags_at[1] = where(e, IR_REF_NONE);
+        stub->flags_at[0] = x64_where_is(e, e->flags);
+        stub->flags_at[1] = x64_where_is(e, IR_REF_NONE);
         break;
     default:
-        stub->flags_at[0] = where(e, e->flags);
+        stub->flags_at[0] = x64_where_is(e, e->flags);
         break;
     }
 }

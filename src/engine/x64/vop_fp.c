@@ -135,6 +135,17 @@ static struct x64_stub *new_stub(struct x64_emit *e, ir_ref node, int ra, int rb
     return stub;
 }
 
+/* ... of an operation whose result may be looked at later: then NULL, and it waits. */
+static struct x64_stub *stub_or_wait(struct x64_emit *e, ir_ref node, int ra, int rb, int rc,
+                                     int rd)
+{
+    if (e->fp_until[node] == 0) {
+        return new_stub(e, node, ra, rb, rc, rd);
+    }
+    x64_fp_wait(e, node);
+    return NULL;
+}
+
 static void also_from(struct x64_emit *e, struct x64_stub *stub, enum x64_cc cc)
 {
     if (stub->jump == 0) {
@@ -146,7 +157,9 @@ static void also_from(struct x64_emit *e, struct x64_stub *stub, enum x64_cc cc)
 
 static void resume_here(struct x64_emit *e, struct x64_stub *stub)
 {
-    stub->resume = x64_here(&e->a);
+    if (stub != NULL) {
+        stub->resume = x64_here(&e->a);
+    }
 }
 
 /* The lanes' masks in rm: goes to the stub when one is set. Uses RAX. */
@@ -157,31 +170,45 @@ static void check_masks(struct x64_emit *e, const struct ir_node *n, int rm, str
     also_from(e, stub, CC_NE);
 }
 
+void x64_fp_masks(struct x64_emit *e, bool is_double, bool tiny, int masks, int ra, int rb)
+{
+    struct x64_asm *const a = &e->a;
+    const uint32_t prefix = is_double ? PP_66 : PP_NONE;
+    const uint32_t compare = X64_OP(prefix, MAP_0F, B_CMP);
+
+    if (!tiny) {
+        x64_vi(a, compare, masks, ra, rb != NOREG ? rb : ra, CMP_UNORD_Q);
+        return;
+    }
+    if (rb != NOREG) {
+        x64_v(a, X64_OP(PP_66, MAP_0F, 0x14), masks, ra, rb); /* VUNPCKLPD: the lower halves */
+        ra = masks;
+    }
+    x64_vm(a, X64_OP(prefix, MAP_0F, B_AND), masks, ra,
+           constant(is_double ? X64_K_ABS_D : X64_K_ABS_S));
+    x64_vmi(a, compare, masks, masks, constant(is_double ? X64_K_TINY_D : X64_K_TINY_S), CMP_EQ_UQ);
+}
+
 /* Goes to the stub when rd is a NaN, or where that matters the least normal number. Uses RAX and X0. */
 static void check_result(struct x64_emit *e, const struct ir_node *n, int rd, bool tiny,
                          struct x64_stub *stub)
 {
     struct x64_asm *const a = &e->a;
-    const struct x64_mem least = constant(is_double(n) ? X64_K_TINY_D : X64_K_TINY_S);
-    int value = rd;
 
-    if (tiny) {
-        x64_vm(a, packed(n, B_AND), X0, rd, constant(is_double(n) ? X64_K_ABS_D : X64_K_ABS_S));
-        value = X0;
+    if (stub == NULL) {
+        return;
     }
-    if (is_scalar(n) && tiny) {
-        x64_vm(a, packed(n, B_UCOMI), value, NOREG, least);
-        also_from(e, stub, CC_E); /* equal, or unordered */
-    } else if (is_scalar(n)) {
-        x64_v(a, packed(n, B_UCOMI), value, NOREG, value);
-        also_from(e, stub, CC_P);
-    } else {
-        if (tiny) {
-            x64_vmi(a, packed(n, B_CMP), X0, value, least, CMP_EQ_UQ);
-        } else {
-            x64_vi(a, packed(n, B_CMP), X0, value, value, CMP_UNORD_Q);
-        }
+    if (!is_scalar(n)) {
+        x64_fp_masks(e, is_double(n), tiny, X0, rd, NOREG);
         check_masks(e, n, X0, stub);
+    } else if (tiny) {
+        x64_vm(a, packed(n, B_AND), X0, rd, constant(is_double(n) ? X64_K_ABS_D : X64_K_ABS_S));
+        x64_vm(a, packed(n, B_UCOMI), X0, NOREG,
+               constant(is_double(n) ? X64_K_TINY_D : X64_K_TINY_S));
+        also_from(e, stub, CC_E); /* equal, or unordered */
+    } else {
+        x64_v(a, packed(n, B_UCOMI), rd, NOREG, rd);
+        also_from(e, stub, CC_P);
     }
 }
 
@@ -247,6 +274,42 @@ static bool may_prepare(const struct ir_node *n)
     return FP_VMODE(n->imm) != FP_VMODE_REDUCE;
 }
 
+/* --- Results that are looked at later (fp_run.c) ---------------------------------------------------------------------------------- */
+
+bool x64_fp_is_plain(const struct ir_node *n)
+{
+    return FP_VMODE(n->imm) == FP_VMODE_PLAIN;
+}
+
+bool x64_fp_is_pairwise(const struct ir_node *n)
+{
+    return FP_VMODE(n->imm) == FP_VMODE_PAIR;
+}
+
+bool x64_fp_can_wait(const struct x64_emit *e, const struct ir_node *n, bool *tiny)
+{
+    if (n->op != IR_VOP) {
+        return false;
+    }
+    switch (n->d) {
+    case VOP_fadd:
+    case VOP_fsub:
+    case VOP_fabd:
+    case VOP_fsqrt:
+        *tiny = false;
+        break;
+    case VOP_fmul:
+    case VOP_fnmul:
+    case VOP_fdiv:
+    case VOP_fmla:
+        *tiny = true;
+        break;
+    default:
+        return false;
+    }
+    return x64_fp_is_fast(e, n) && may_prepare(n);
+}
+
 /* --- Arithmetic ------------------------------------------------------------------------------------------------------------------ */
 
 static bool arithmetic(struct x64_emit *e, ir_ref node, const struct ir_node *n, unsigned byte,
@@ -259,7 +322,7 @@ static bool arithmetic(struct x64_emit *e, ir_ref node, const struct ir_node *n,
     }
     int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b);
     const int rd = x64_def(e, VEC, node);
-    struct x64_stub *const stub = new_stub(e, node, ra, rb, NOREG, rd);
+    struct x64_stub *const stub = stub_or_wait(e, node, ra, rb, NOREG, rd);
     bool clean = is_clean(e, n->a, lane);
 
     if (is_scalar(n) && !clean && (byte == B_ADD || byte == B_MUL) &&
@@ -320,7 +383,7 @@ bool x64_vop_fmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     }
     int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b);
     const int rc = x64_use(e, VEC, n->c), rd = x64_def(e, VEC, node);
-    struct x64_stub *const stub = new_stub(e, node, ra, rb, rc, rd);
+    struct x64_stub *const stub = stub_or_wait(e, node, ra, rb, rc, rd);
 
     prepare(e, n, &ra, &rb);
     /* VFMADD, VFMSUB, VFNMADD, VFNMSUB: 213 multiplies the destination, 231 adds to it */
@@ -347,7 +410,7 @@ bool x64_vop_fsqrt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
-    struct x64_stub *const stub = new_stub(e, node, ra, NOREG, NOREG, rd);
+    struct x64_stub *const stub = stub_or_wait(e, node, ra, NOREG, NOREG, rd);
 
     if (is_scalar(n)) {
         zero(e, X0);

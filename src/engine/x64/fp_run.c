@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Runs of floating-point operations whose results are looked at together (vop_fp.c says for what): a NaN in an operand is one in the
+ * result, so that the ends of a chain tell about all of it, and one jump serves several results.
+ *
+ * Until then the operands and the results are kept somewhere, and nothing but loads and operations of general-purpose registers lies
+ * between: no other operation takes a result, and nobody sees guest registers but a load that goes to its stub. The functions in C
+ * make all results again where one is not sure, and in such a stub, without a look, before it stores anything.
+ */
+#include <string.h>
+
+#include "engine/x64/emit.h"
+#include "engine/x64/vop.h"
+
+#define INT CLASS_INT
+#define VEC CLASS_VEC
+#define X0  XMM_SCRATCH0
+#define X1  XMM_SCRATCH1
+
+/* --- Planning -------------------------------------------------------------------------------------------------------------------- */
+
+struct run {
+    ir_ref members[X64_MAX_FP_RUN];
+    unsigned n;
+};
+
+static void end_run(struct x64_emit *e, struct run *run, unsigned before)
+{
+    for (unsigned i = 0; i < run->n && run->n > 1; i++) {
+        e->fp_until[run->members[i]] = (uint16_t)before;
+    }
+    run->n = 0;
+}
+
+/* Takes the value of a member, other than as an operand in the run. */
+static bool takes_member(const struct x64_emit *e, const struct run *run, ir_ref ref)
+{
+    ir_ref r = x64_resolve(e, ref);
+
+    if (e->nodes[r].op == IR_VLANE || e->nodes[r].op == IR_VLANES) {
+        r = x64_resolve(e, e->nodes[r].a);
+    }
+    for (unsigned i = 0; i < run->n; i++) {
+        if (run->members[i] == r) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* May lie within a run. */
+static bool is_neutral(const struct x64_emit *e, const struct run *run, const struct ir_node *n)
+{
+    switch (n->op) {
+    case IR_CONST:
+    case IR_GET_X:
+    case IR_GET_V:
+    case IR_PUT_X:
+    case IR_PUT_V:
+    case IR_LOAD:
+    case IR_PREFETCH:
+        return true;
+    case IR_FLAGS_ADD: /* lazy, as the next */
+    case IR_FLAGS_SUB:
+    case IR_FLAGS_LOGIC:
+    case IR_ADD:
+    case IR_SUB:
+    case IR_AND:
+    case IR_OR:
+    case IR_XOR:
+    case IR_SHL:
+    case IR_LSR:
+    case IR_ASR:
+    case IR_UBFX:
+    case IR_SBFX:
+    case IR_SEXT32:
+    case IR_ZEXT32:
+        return !takes_member(e, run, n->a) && !takes_member(e, run, n->b);
+    case IR_VFROM64:
+        return !takes_member(e, run, n->a);
+    default:
+        return false;
+    }
+}
+
+void x64_plan_fp_runs(struct x64_emit *e)
+{
+    struct run run = {.n = 0};
+    bool tiny;
+
+    for (unsigned i = 1; i < e->n_nodes; i++) {
+        e->fp_until[i] = 0;
+        if (e->alias[i] != 0) {
+            continue;
+        }
+        if (x64_fp_can_wait(e, &e->nodes[i], &tiny)) {
+            run.members[run.n++] = (ir_ref)i;
+            if (run.n == X64_MAX_FP_RUN) {
+                end_run(e, &run, i + 1);
+            }
+        } else if (!is_neutral(e, &run, &e->nodes[i])) {
+            end_run(e, &run, i);
+        }
+    }
+    assert(run.n == 0); /* the last node leaves the block */
+}
+
+/* --- Looking --------------------------------------------------------------------------------------------------------------------- */
+
+static bool same_form(const struct ir_node *a, const struct ir_node *b)
+{
+    const uint32_t form = IR_VIMM_SCALAR | IR_VIMM(7, 1, 0);
+
+    return ((a->imm ^ b->imm) & form) == 0;
+}
+
+/* A NaN in the result of this member is one in the result of a later one. */
+static bool is_passed_on(const struct x64_emit *e, unsigned member)
+{
+    const ir_ref ref = e->fp_waiting[member];
+
+    for (unsigned i = member + 1; i < e->n_fp_waiting; i++) {
+        const struct ir_node *const n = &e->nodes[e->fp_waiting[i]];
+        const bool takes = x64_resolve(e, n->a) == ref || x64_resolve(e, n->c) == ref ||
+                           (x64_fp_is_plain(n) && x64_resolve(e, n->b) == ref);
+        if (takes && !x64_fp_is_pairwise(n) && same_form(n, &e->nodes[ref])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Ors the masks that are in `reg` to those in X0. */
+static int next_masks(bool *any)
+{
+    const bool first = !*any;
+
+    *any = true;
+    return first ? X0 : X1;
+}
+
+static void merge_masks(struct x64_emit *e, int reg)
+{
+    if (reg != X0) {
+        x64_v(&e->a, X64_OP(PP_NONE, MAP_0F, 0x56), X0, X0, reg); /* VORPS */
+    }
+}
+
+/* Looks at the results of one precision, in pairs. */
+static void look(struct x64_emit *e, bool is_double, bool tiny, bool *any)
+{
+    ir_ref pair[2];
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < e->n_fp_waiting; i++) {
+        const ir_ref ref = e->fp_waiting[i];
+        const struct ir_node *const node = &e->nodes[ref];
+        bool may_be_tiny;
+        x64_fp_can_wait(e, node, &may_be_tiny);
+        if ((IR_VIMM_LANE(node->imm) == 3) != is_double || may_be_tiny != tiny ||
+            (!tiny && is_passed_on(e, i))) {
+            continue;
+        }
+        const bool narrow = (node->imm & IR_VIMM_SCALAR) != 0 || IR_VIMM_Q(node->imm) == 0;
+        if (tiny && !narrow) { /* nothing to pair it with */
+            const int masks = next_masks(any);
+            x64_fp_masks(e, is_double, tiny, masks, x64_use(e, VEC, ref), NOREG);
+            merge_masks(e, masks);
+            e->locked[VEC] = 0;
+            continue;
+        }
+        pair[n++] = ref;
+        if (n == 2) {
+            const int masks = next_masks(any), ra = x64_use(e, VEC, pair[0]);
+            x64_fp_masks(e, is_double, tiny, masks, ra, x64_use(e, VEC, pair[1]));
+            merge_masks(e, masks);
+            e->locked[VEC] = 0;
+            n = 0;
+        }
+    }
+    if (n == 1) {
+        const int masks = next_masks(any);
+        x64_fp_masks(e, is_double, tiny, masks, x64_use(e, VEC, pair[0]), NOREG);
+        merge_masks(e, masks);
+        e->locked[VEC] = 0;
+    }
+}
+
+static void keep(struct x64_emit *e, ir_ref ref, unsigned until)
+{
+    struct x64_val *const v = x64_val(e, ref);
+
+    if (ref != IR_REF_NONE && v->last < until) {
+        v->last = (uint16_t)until;
+    }
+}
+
+/* Undoes that. */
+static void forget(struct x64_emit *e, ir_ref ref, unsigned until)
+{
+    struct x64_val *const v = x64_val(e, ref);
+
+    if (ref != IR_REF_NONE && v->last == until && v->hot < until) {
+        v->last = v->hot;
+    }
+}
+
+void x64_fp_keep(struct x64_emit *e, ir_ref node)
+{
+    const struct ir_node *const n = &e->nodes[node];
+
+    keep(e, node, e->fp_until[node]);
+    keep(e, n->a, e->fp_until[node]);
+    keep(e, n->b, e->fp_until[node]);
+    keep(e, n->c, e->fp_until[node]);
+}
+
+void x64_fp_wait(struct x64_emit *e, ir_ref node)
+{
+    x64_fp_keep(e, node);
+    e->fp_waiting[e->n_fp_waiting++] = node;
+}
+
+bool x64_fp_waits(const struct x64_emit *e, ir_ref ref)
+{
+    for (unsigned i = 0; i < e->n_fp_waiting; i++) {
+        if (e->fp_waiting[i] == ref) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What was kept for the last run alone. */
+static void drop_looked(struct x64_emit *e)
+{
+    for (unsigned i = 0; i < e->n_fp_looked; i++) {
+        const ir_ref ref = e->fp_looked[i];
+        x64_drop_dead(e, ref);
+        x64_drop_dead(e, e->nodes[ref].a);
+        x64_drop_dead(e, e->nodes[ref].b);
+        x64_drop_dead(e, e->nodes[ref].c);
+    }
+}
+
+static void look_at_all(struct x64_emit *e)
+{
+    struct x64_asm *const a = &e->a;
+    bool any = false;
+
+    drop_looked(e);
+    look(e, false, true, &any);
+    look(e, true, true, &any);
+    look(e, false, false, &any);
+    look(e, true, false, &any);
+    x64_v(a, X64_OP(PP_NONE, MAP_0F, 0x50), RAX, NOREG,
+          X0); /* VMOVMSKPS: a lane of any size has a sign in it */
+    x64_test_rr(a, 0, RAX, RAX);
+    struct x64_stub *const stub = x64_new_stub(e, STUB_FP_RUN, (ir_ref)e->now);
+    stub->jump = x64_jcc(a, CC_NE);
+    stub->resume = x64_here(a);
+    memcpy(e->fp_looked, e->fp_waiting, sizeof(e->fp_looked));
+    e->n_fp_looked = e->n_fp_waiting;
+    e->n_fp_waiting = 0;
+}
+
+/*
+ * Before a node's code: where the run ends, or when registers run out, so that values which are kept for the stubs would have to be
+ * stored. Then those are not needed any more.
+ */
+void x64_fp_before(struct x64_emit *e, ir_ref node)
+{
+    if (e->n_fp_waiting == 0) {
+        return;
+    }
+    const unsigned until = e->fp_until[e->fp_waiting[0]];
+    if (until == node) {
+        look_at_all(e);
+    } else if (e->n_fp_waiting > 1 && x64_free_registers(e, VEC) < 2) {
+        look_at_all(e);
+        for (unsigned i = 0; i < e->n_fp_looked; i++) {
+            const struct ir_node *const n = &e->nodes[e->fp_looked[i]];
+            forget(e, e->fp_looked[i], until);
+            forget(e, n->a, until);
+            forget(e, n->b, until);
+            forget(e, n->c, until);
+        }
+    }
+}
+
+/* --- Making again ---------------------------------------------------------------------------------------------------------------- */
+
+void x64_fp_remember(struct x64_emit *e, struct x64_stub *stub)
+{
+    stub->first_redo = (uint16_t)e->n_redos;
+    for (unsigned i = 0; i < e->n_fp_waiting; i++) {
+        const ir_ref ref = e->fp_waiting[i];
+        const struct ir_node *const n = &e->nodes[ref];
+        if (e->n_redos == X64_MAX_REDOS) {
+            e->failed = true;
+            return;
+        }
+        struct x64_redo *const redo = &e->redos[e->n_redos++];
+        *redo = (struct x64_redo){.node = ref, .result = x64_where_is(e, ref)};
+        redo->operands[0] = x64_where_is(e, n->a);
+        redo->operands[1] = x64_where_is(e, n->b);
+        redo->operands[2] = x64_where_is(e, n->c);
+    }
+    stub->n_redos = (uint16_t)(e->n_redos - stub->first_redo);
+}
+
+static void redo(struct x64_emit *e, const struct x64_redo *r)
+{
+    struct x64_asm *const a = &e->a;
+
+    for (unsigned i = 0; i < 3; i++) {
+        if (r->operands[i].value != IR_REF_NONE) {
+            x64_vm(a, X64_VMOVDQU_STORE, x64_load_where_vector(e, X0, &r->operands[i]), NOREG,
+                   FRAME(FRAME_ARGS + 16 * i));
+        }
+    }
+    x64_call_function(e, &e->nodes[r->node]);
+    const int reg = r->result.reg != NOREG ? r->result.reg : X0;
+    x64_vm(a, X64_VMOVDQU_LOAD, reg, NOREG, FRAME(FRAME_ARGS + 48));
+    if (r->result.slot >= 0) {
+        x64_vm(a, X64_VMOVDQU_STORE, reg, NOREG, FRAME_SLOT(r->result.slot));
+    }
+    if (r->result.guest >= 0) {
+        x64_vm(a, X64_VMOVDQU_STORE, reg, NOREG, CPU_V(r->result.guest));
+    }
+}
+
+void x64_stub_redo(struct x64_emit *e, const struct x64_stub *stub)
+{
+    for (unsigned i = 0; i < stub->n_redos; i++) {
+        redo(e, &e->redos[stub->first_redo + i]);
+    }
+}
