@@ -125,8 +125,9 @@ void mmu_registers_changed(struct a64_cpu *cpu);
 /* The same after writes of DBGWVR, DBGWCR and MDSCR (and of MDCR_EL2.TDE). */
 void mmu_watchpoints_changed(struct a64_cpu *cpu);
 
-/* Of the regime of ordinary accesses. */
+/* Of the regime of ordinary accesses: the ASID and the lower table, which together are an address space. */
 unsigned mmu_current_asid(const struct a64_cpu *cpu);
+uint64_t mmu_current_table(const struct a64_cpu *cpu);
 
 /* The TLB's entries of a translation context, as emitted code knows them (tlb.h). */
 const void *mmu_entries(const struct a64_cpu *cpu, unsigned index);

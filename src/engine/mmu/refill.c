@@ -9,11 +9,93 @@
  */
 #include <string.h>
 
+#include "engine/code.h"
 #include "engine/mmu/internal.h"
-#include "engine/mmu/tlb.h"
+#include "engine/mmu/tlb_sets.h"
 #include "vm/vm.h"
 
 enum { DESC_VALID = 0, DESC_NG = 11, DESC_GP = 50 };
+
+/* --- An entry -------------------------------------------------------------------------------------------------------------------- */
+
+static bool stage1_is_on(const struct a64_cpu *cpu, unsigned index)
+{
+    return mmu_bit(cpu->sys[index <= MMU_E10_1_PAN ? SR_SCTLR_EL1 : SR_SCTLR_EL2], SCTLR_M);
+}
+
+void tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va, const struct mmu_page *page,
+              unsigned access)
+{
+    struct mmu *const mmu = cpu->mmu;
+    struct tlb_table *const table = mmu->at[index];
+    const unsigned slot = tlb_slot_of(va);
+    struct tlb_entry *const e = &table->entries[slot];
+    struct tlb_info *const info = &table->info[slot];
+    const uint64_t va_page = va & MMU_PAGE_MASK, tag = va_page | TLB_TAG;
+    const uintptr_t addend = ((uintptr_t)page->host & (uintptr_t)MMU_PAGE_MASK) -
+                             (uintptr_t)va_page;
+    const bool used = test_bit(table->used.words, slot);
+    const bool same = used && info->page == va_page && e->addend == addend &&
+                      info->size_log2 == page->size_log2;
+    const uint8_t kept = same ? info->flags : 0;
+    uint8_t flags = (page->guarded ? TLB_GUARDED : 0) | (page->global ? TLB_GLOBAL : 0);
+    bool note = false;
+
+    if (!same) {
+        e->read = 0;
+        e->write = 0;
+        e->fetch = 0;
+    }
+    if ((access & ACCESS_FETCH) != 0) {
+        /* The attributes of data accesses may differ (MMU off, SCTLR.C): keep those that a data access has found. */
+        flags |= kept & (TLB_DEVICE | TLB_WB | TLB_WATCHED | TLB_CODE);
+        e->fetch = (page->allowed & ALLOW_FETCH) != 0 ? tag : 0;
+    } else {
+        flags |= (mmu_attr_is_device(page->attr) ? TLB_DEVICE : 0) |
+                 (mmu_attr_is_wb(page->attr) ? TLB_WB : 0);
+        if (mmu->n_watched != 0 && mmu_watchpoint_on_page(mmu, va)) {
+            flags |= TLB_WATCHED;
+        }
+        /* Emitted code looks at no attributes: while stage 1 is on, what is Device or not Write-Back goes the long way. Without
+         * stage 1 it checks alignment, and leaves exclusives and atomics to others (MODE_ALIGNED). */
+        const bool slow = (flags & TLB_WATCHED) != 0 ||
+                          ((flags & TLB_WB) == 0 && stage1_is_on(cpu, index));
+        const uint64_t data_tag = slow ? tag & ~TLB_SLOW : tag;
+        e->read = (page->allowed & ALLOW_READ) != 0 ? data_tag : 0;
+        e->write = 0;
+        if ((page->allowed & ALLOW_WRITE) != 0) {
+            if (code_page_has_code(cpu->code, page->host)) {
+                flags |= TLB_CODE;
+                e->write = tag & ~TLB_SLOW;
+            } else {
+                /* A page that cannot be read must not answer the merged checks of loads and stores. */
+                e->write = (page->allowed & ALLOW_READ) != 0 ? data_tag : tag & ~TLB_SLOW;
+                note = true;
+            }
+        }
+    }
+    e->addend = addend;
+    if (!page->global) {
+        set_add(&table->nonglobal, slot);
+    } else if (used && (info->flags & TLB_GLOBAL) == 0) {
+        set_remove(&table->nonglobal, slot);
+    }
+    info->page = va_page;
+    info->asid = (uint16_t)tlb_asid_of_index(mmu, index);
+    info->size_log2 = page->size_log2;
+    info->flags = flags;
+    if (note) {
+        tlb_note_writer(mmu, (uintptr_t)page->host, table, slot);
+    }
+    set_add(&table->used, slot);
+    table->touched = true;
+    if (page->size_log2 > MMU_PAGE_LOG2) {
+        table->sizes |= 1ull << page->size_log2;
+        set_bit(table->large_filter, tlb_filter_bit(va, page->size_log2));
+    }
+}
+
+/* --- What walks have read -------------------------------------------------------------------------------------------------------- */
 
 static uint64_t key_of(unsigned index, uint64_t va)
 {

@@ -7,10 +7,13 @@
 
 #include "engine/code.h"
 #include "engine/mmu/mailbox.h"
+#include "engine/mmu/tlb_sets.h"
 #include "engine/x64/x64.h"
 #include "vm/memory.h"
 
-#define TABLES_BYTES (MMU_INDEX_COUNT * sizeof(struct tlb_table))
+#define TTBR_BADDR ((1ull << 48) - 2) /* without CnP */
+
+#define TABLES_BYTES (MMU_TABLES * sizeof(struct tlb_table))
 
 /* --- Life ------------------------------------------------------------------------------------------------------------------------ */
 
@@ -45,6 +48,15 @@ static struct mmu_features features_of(const struct vm_profile *profile)
     };
 }
 
+static void use_set(struct mmu *mmu, unsigned set)
+{
+    mmu->set = set;
+    mmu->spaces[set].used = ++mmu->clock;
+    for (unsigned index = 0; index < TLB_OF_SET; index++) {
+        mmu->at[index] = &mmu->tables[set * TLB_OF_SET + index];
+    }
+}
+
 bool mmu_create(struct a64_cpu *cpu)
 {
     struct mmu *const mmu = calloc(1, sizeof(*mmu));
@@ -59,6 +71,10 @@ bool mmu_create(struct a64_cpu *cpu)
         return false;
     }
     mmu->tables = tables;
+    use_set(mmu, 0);
+    for (unsigned index = MMU_E2; index < MMU_INDEX_COUNT; index++) {
+        mmu->at[index] = &mmu->tables[TLB_SETS * TLB_OF_SET + index - MMU_E2];
+    }
     mmu->features = features_of(cpu->vm->config.profile);
     cpu->mmu = mmu;
     mmu_bus_join(vm_memory_bus(cpu->vm), cpu);
@@ -79,35 +95,6 @@ void mmu_destroy(struct a64_cpu *cpu)
 }
 
 /* --- Entries --------------------------------------------------------------------------------------------------------------------- */
-
-static void set_bit(uint64_t *words, unsigned bit)
-{
-    words[bit / 64] |= 1ull << (bit % 64);
-}
-
-static void clear_bit(uint64_t *words, unsigned bit)
-{
-    words[bit / 64] &= ~(1ull << (bit % 64));
-}
-
-static bool test_bit(const uint64_t *words, unsigned bit)
-{
-    return (words[bit / 64] >> (bit % 64) & 1) != 0;
-}
-
-static void set_add(struct tlb_set *set, unsigned slot)
-{
-    set_bit(set->words, slot);
-    set_bit(set->any, slot / 64);
-}
-
-static void set_remove(struct tlb_set *set, unsigned slot)
-{
-    clear_bit(set->words, slot);
-    if (set->words[slot / 64] == 0) {
-        clear_bit(set->any, slot / 64);
-    }
-}
 
 /* The next member at or after `slot`; TLB_SLOTS when there is none. */
 static unsigned next_in(const struct tlb_set *set, unsigned slot)
@@ -140,140 +127,6 @@ static void drop(struct tlb_table *table, unsigned slot)
     set_remove(&table->nonglobal, slot);
 }
 
-static uint64_t hash(uint64_t v)
-{
-    return v * 0x9e3779b97f4a7c15ull >> 32;
-}
-
-static unsigned filter_bit(uint64_t va, unsigned size_log2)
-{
-    return (unsigned)(hash((va & MMU_VA_MASK) >> size_log2 << 6 | size_log2) % TLB_FILTER_BITS);
-}
-
-/* --- Who may write a host page --- */
-
-static unsigned writer_set(uintptr_t host)
-{
-    return (unsigned)(hash(host >> MMU_PAGE_LOG2) % TLB_WRITER_SETS);
-}
-
-/* The entry is still one through which that page is written without a look. */
-static bool is_writer(const struct mmu *mmu, const struct tlb_writer *w)
-{
-    const struct tlb_table *const table = &mmu->tables[(w->where - 1) >> TLB_SLOTS_LOG2];
-    const unsigned slot = (w->where - 1) & (TLB_SLOTS - 1);
-    const struct tlb_entry *const e = &table->entries[slot];
-
-    return e->write != 0 && (table->info[slot].flags & TLB_CODE) == 0 &&
-           (uint32_t)((uintptr_t)tlb_host(e, table->info[slot].page) >> MMU_PAGE_LOG2) == w->page;
-}
-
-static void note_writer(struct mmu *mmu, uintptr_t host, unsigned index, unsigned slot)
-{
-    const unsigned set = writer_set(host);
-    const struct tlb_writer now = {.page = (uint32_t)(host >> MMU_PAGE_LOG2),
-                                   .where = (index << TLB_SLOTS_LOG2 | slot) + 1};
-    struct tlb_writer *free_way = NULL;
-
-    for (unsigned i = 0; i < TLB_WRITER_WAYS; i++) {
-        struct tlb_writer *const w = &mmu->writers[set][i];
-        if (w->where == now.where && w->page == now.page) {
-            return;
-        }
-        if (free_way == NULL && (w->where == 0 || !is_writer(mmu, w))) {
-            free_way = w;
-        }
-    }
-    if (free_way != NULL) {
-        *free_way = now;
-    } else {
-        set_bit(mmu->writers_lost, set);
-    }
-}
-
-static unsigned asid_of_index(const struct mmu *mmu, unsigned index)
-{
-    return index >= MMU_E2 ? mmu->asid_e20 : mmu->asid;
-}
-
-static bool stage1_is_on(const struct a64_cpu *cpu, unsigned index)
-{
-    return mmu_bit(cpu->sys[index <= MMU_E10_1_PAN ? SR_SCTLR_EL1 : SR_SCTLR_EL2], SCTLR_M);
-}
-
-void tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va, const struct mmu_page *page,
-              unsigned access)
-{
-    struct mmu *const mmu = cpu->mmu;
-    struct tlb_table *const table = &mmu->tables[index];
-    const unsigned slot = tlb_slot_of(va);
-    struct tlb_entry *const e = &table->entries[slot];
-    struct tlb_info *const info = &table->info[slot];
-    const uint64_t va_page = va & MMU_PAGE_MASK, tag = va_page | TLB_TAG;
-    const uintptr_t addend = ((uintptr_t)page->host & (uintptr_t)MMU_PAGE_MASK) -
-                             (uintptr_t)va_page;
-    const bool used = test_bit(table->used.words, slot);
-    const bool same = used && info->page == va_page && e->addend == addend &&
-                      info->size_log2 == page->size_log2;
-    const uint8_t kept = same ? info->flags : 0;
-    uint8_t flags = (page->guarded ? TLB_GUARDED : 0) | (page->global ? TLB_GLOBAL : 0);
-    bool note = false;
-
-    if (!same) {
-        e->read = 0;
-        e->write = 0;
-        e->fetch = 0;
-    }
-    if ((access & ACCESS_FETCH) != 0) {
-        /* The attributes of data accesses may differ (MMU off, SCTLR.C): keep those that a data access has found. */
-        flags |= kept & (TLB_DEVICE | TLB_WB | TLB_WATCHED | TLB_CODE);
-        e->fetch = (page->allowed & ALLOW_FETCH) != 0 ? tag : 0;
-    } else {
-        flags |= (mmu_attr_is_device(page->attr) ? TLB_DEVICE : 0) |
-                 (mmu_attr_is_wb(page->attr) ? TLB_WB : 0);
-        if (mmu->n_watched != 0 && mmu_watchpoint_on_page(mmu, va)) {
-            flags |= TLB_WATCHED;
-        }
-        /* Emitted code looks at no attributes: while stage 1 is on, what is Device or not Write-Back goes the long way. Without
-         * stage 1 it checks alignment, and leaves exclusives and atomics to others (MODE_ALIGNED). */
-        const bool slow = (flags & TLB_WATCHED) != 0 ||
-                          ((flags & TLB_WB) == 0 && stage1_is_on(cpu, index));
-        const uint64_t data_tag = slow ? tag & ~TLB_SLOW : tag;
-        e->read = (page->allowed & ALLOW_READ) != 0 ? data_tag : 0;
-        e->write = 0;
-        if ((page->allowed & ALLOW_WRITE) != 0) {
-            if (code_page_has_code(cpu->code, page->host)) {
-                flags |= TLB_CODE;
-                e->write = tag & ~TLB_SLOW;
-            } else {
-                /* A page that cannot be read must not answer the merged checks of loads and stores. */
-                e->write = (page->allowed & ALLOW_READ) != 0 ? data_tag : tag & ~TLB_SLOW;
-                note = true;
-            }
-        }
-    }
-    e->addend = addend;
-    if (page->global) {
-        if (used && (info->flags & TLB_GLOBAL) == 0) {
-            set_remove(&table->nonglobal, slot);
-        }
-    } else {
-        set_add(&table->nonglobal, slot);
-    }
-    info->page = va_page;
-    info->asid = (uint16_t)asid_of_index(mmu, index);
-    info->size_log2 = page->size_log2;
-    info->flags = flags;
-    if (note) {
-        note_writer(mmu, (uintptr_t)page->host, index, slot);
-    }
-    set_add(&table->used, slot);
-    if (page->size_log2 > MMU_PAGE_LOG2) {
-        table->sizes |= 1ull << page->size_log2;
-        set_bit(table->large_filter, filter_bit(va, page->size_log2));
-    }
-}
-
 void tlb_code_gone(struct a64_cpu *cpu, unsigned index, uint64_t va)
 {
     struct tlb_entry *const e = tlb_slot(cpu, index, va);
@@ -281,7 +134,8 @@ void tlb_code_gone(struct a64_cpu *cpu, unsigned index, uint64_t va)
 
     info->flags &= (uint8_t)~TLB_CODE;
     e->write = e->read != 0 ? e->read : e->write; /* SLOW for the same reasons as reads */
-    note_writer(cpu->mmu, (uintptr_t)tlb_host(e, info->page), index, tlb_slot_of(va));
+    tlb_note_writer(cpu->mmu, (uintptr_t)tlb_host(e, info->page), cpu->mmu->at[index],
+                    tlb_slot_of(va));
 }
 
 /* --- Maintenance ----------------------------------------------------------------------------------------------------------------- */
@@ -295,6 +149,7 @@ static void empty(struct tlb_table *table)
         memset(table->large_filter, 0, sizeof(table->large_filter));
         table->sizes = 0;
     }
+    table->touched = false;
 }
 
 static void drop_asid(struct tlb_table *table, int asid)
@@ -331,7 +186,7 @@ static void drop_va(struct tlb_table *table, uint64_t va, int asid)
     }
     for (uint64_t sizes = table->sizes; sizes != 0; sizes &= sizes - 1) {
         const unsigned size_log2 = (unsigned)__builtin_ctzll(sizes);
-        if (!test_bit(table->large_filter, filter_bit(va, size_log2))) {
+        if (!test_bit(table->large_filter, tlb_filter_bit(va, size_log2))) {
             continue;
         }
         const uint64_t pages = 1ull << (size_log2 - MMU_PAGE_LOG2),
@@ -358,18 +213,18 @@ static void drop_range(struct tlb_table *table, uint64_t va, uint64_t size, int 
     }
 }
 
-static unsigned regime_of(unsigned index)
+static unsigned regime_of(unsigned table)
 {
-    return index <= MMU_E10_1_PAN ? MMU_REGIME_E10
-           : index == MMU_E2      ? MMU_REGIME_E2
-                                  : MMU_REGIME_E20;
+    return table < TLB_SETS * TLB_OF_SET    ? MMU_REGIME_E10
+           : table == TLB_SETS * TLB_OF_SET ? MMU_REGIME_E2
+                                            : MMU_REGIME_E20;
 }
 
 /* --- Where code was found --- */
 
 static unsigned code_page_bit(uint64_t va)
 {
-    return (unsigned)(hash((va & MMU_VA_MASK) >> MMU_PAGE_LOG2) % TLB_CODE_FILTER_BITS);
+    return (unsigned)(tlb_hash((va & MMU_VA_MASK) >> MMU_PAGE_LOG2) % TLB_CODE_FILTER_BITS);
 }
 
 /* Code may have been found in the leaf that translates va. Of a page that is known by its own bit; a larger leaf may hold any. */
@@ -378,10 +233,14 @@ static bool leaf_may_hold_code(const struct mmu *mmu, uint64_t va)
     if (test_bit(mmu->code_pages, code_page_bit(va))) {
         return true;
     }
-    for (unsigned index = 0; index < MMU_INDEX_COUNT; index++) {
-        const struct tlb_table *const table = &mmu->tables[index];
+    for (unsigned i = 0; i < MMU_TABLES; i++) {
+        const struct tlb_table *const table = &mmu->tables[i];
+        if (!table->touched) {
+            continue;
+        }
         for (uint64_t sizes = table->sizes; sizes != 0; sizes &= sizes - 1) {
-            if (test_bit(table->large_filter, filter_bit(va, (unsigned)__builtin_ctzll(sizes)))) {
+            if (test_bit(table->large_filter,
+                         tlb_filter_bit(va, (unsigned)__builtin_ctzll(sizes)))) {
                 return true;
             }
         }
@@ -412,12 +271,17 @@ bool mmu_fetch_is_global(struct a64_cpu *cpu, uint64_t va)
 
 unsigned mmu_current_asid(const struct a64_cpu *cpu)
 {
-    return asid_of_index(cpu->mmu, cpu->mmu_index);
+    return tlb_asid_of_index(cpu->mmu, cpu->mmu_index);
+}
+
+uint64_t mmu_current_table(const struct a64_cpu *cpu)
+{
+    return (cpu->mmu_index >= MMU_E2 ? cpu->mmu->e2 : cpu->mmu->e10).ttbr[0] & TTBR_BADDR;
 }
 
 const void *mmu_entries(const struct a64_cpu *cpu, unsigned index)
 {
-    return cpu->mmu->tables[index].entries;
+    return cpu->mmu->at[index]->entries;
 }
 
 /* Emitted code remembers what fetches were translated to. Before the tables forget the leaves. */
@@ -448,9 +312,9 @@ static void forget_code(struct a64_cpu *cpu, const struct mmu_flush *flush)
 
 static void flush_tables(struct a64_cpu *cpu, const struct mmu_flush *flush)
 {
-    for (unsigned index = 0; index < MMU_INDEX_COUNT; index++) {
-        struct tlb_table *const table = &cpu->mmu->tables[index];
-        if ((flush->regimes & regime_of(index)) == 0) {
+    for (unsigned i = 0; i < MMU_TABLES; i++) {
+        struct tlb_table *const table = &cpu->mmu->tables[i];
+        if (!table->touched || (flush->regimes & regime_of(i)) == 0) {
             continue;
         }
         switch ((enum mmu_flush_kind)flush->kind) {
@@ -508,18 +372,21 @@ void mmu_flush_range(struct a64_cpu *cpu, uint64_t va, uint64_t size, int asid)
                                        .size = size});
 }
 
-static void write_slowly(struct mmu *mmu, unsigned index, unsigned slot)
+static void write_slowly(struct tlb_table *table, unsigned slot)
 {
-    mmu->tables[index].entries[slot].write &= ~TLB_SLOW;
-    mmu->tables[index].info[slot].flags |= TLB_CODE;
+    table->entries[slot].write &= ~TLB_SLOW;
+    table->info[slot].flags |= TLB_CODE;
 }
 
 /* Looks at all entries, and notes anew those of the set. */
 static void drop_lost_writers(struct mmu *mmu, uintptr_t page, unsigned set)
 {
     clear_bit(mmu->writers_lost, set);
-    for (unsigned index = 0; index < MMU_INDEX_COUNT; index++) {
-        struct tlb_table *const table = &mmu->tables[index];
+    for (unsigned i = 0; i < MMU_TABLES; i++) {
+        struct tlb_table *const table = &mmu->tables[i];
+        if (!table->touched) {
+            continue;
+        }
         for (unsigned s = next_in(&table->used, 0); s < TLB_SLOTS;
              s = next_in(&table->used, s + 1)) {
             const struct tlb_info *const info = &table->info[s];
@@ -528,9 +395,9 @@ static void drop_lost_writers(struct mmu *mmu, uintptr_t page, unsigned set)
                 continue;
             }
             if (host == page) {
-                write_slowly(mmu, index, s);
-            } else if (writer_set(host) == set) {
-                note_writer(mmu, host, index, s);
+                write_slowly(table, s);
+            } else if (tlb_writer_set(host) == set) {
+                tlb_note_writer(mmu, host, table, s);
             }
         }
     }
@@ -540,7 +407,7 @@ void mmu_drop_write(struct a64_cpu *cpu, const uint8_t *hva)
 {
     struct mmu *const mmu = cpu->mmu;
     const uintptr_t page = (uintptr_t)hva & (uintptr_t)MMU_PAGE_MASK;
-    const unsigned set = writer_set(page);
+    const unsigned set = tlb_writer_set(page);
 
     if (test_bit(mmu->writers_lost, set)) {
         drop_lost_writers(mmu, page, set);
@@ -548,14 +415,14 @@ void mmu_drop_write(struct a64_cpu *cpu, const uint8_t *hva)
     }
     for (unsigned i = 0; i < TLB_WRITER_WAYS; i++) {
         struct tlb_writer *const w = &mmu->writers[set][i];
-        const unsigned index = (w->where - 1) >> TLB_SLOTS_LOG2,
-                       slot = (w->where - 1) & (TLB_SLOTS - 1);
-        if (w->where == 0 || w->page != (uint32_t)(page >> MMU_PAGE_LOG2) || !is_writer(mmu, w)) {
+        struct tlb_table *const table = &mmu->tables[(w->where - 1) >> TLB_SLOTS_LOG2];
+        const unsigned slot = (w->where - 1) & (TLB_SLOTS - 1);
+        if (w->where == 0 || w->page != (uint32_t)(page >> MMU_PAGE_LOG2) ||
+            !tlb_is_writer(mmu, w)) {
             continue;
         }
-        if ((uintptr_t)tlb_host(&mmu->tables[index].entries[slot],
-                                mmu->tables[index].info[slot].page) == page) {
-            write_slowly(mmu, index, slot);
+        if ((uintptr_t)tlb_host(&table->entries[slot], table->info[slot].page) == page) {
+            write_slowly(table, slot);
             w->where = 0;
         }
     }
@@ -569,8 +436,7 @@ void mmu_drop_write(struct a64_cpu *cpu, const uint8_t *hva)
 #define HCR_CACHED                                                                          \
     (1ull << HCR_VM | 1ull << HCR_PTW | 1ull << HCR_DC | 1ull << HCR_TGE | 1ull << HCR_CD | \
      1ull << HCR_E2H)
-#define TTBR_BADDR ((1ull << 48) - 2) /* without CnP */
-#define TCR_A1     (1ull << 22)
+#define TCR_A1 (1ull << 22)
 
 static unsigned asid_of(const struct mmu *mmu, uint64_t tcr, uint64_t ttbr0, uint64_t ttbr1)
 {
@@ -585,33 +451,102 @@ static bool differ(const struct tlb_registers *a, const struct tlb_registers *b)
            a->vtcr != b->vtcr || a->vttbr != b->vttbr;
 }
 
-/*
- * A change of what the tables' reading depends on empties the regime: the guest would have to invalidate, and may not have. A new
- * ASID drops the entries of the old. A new table under the same ASID leaves global entries, as the architecture allows, and
- * drops the others, which the architecture allows as well and which hides the guests' forgotten TLBIs.
- */
-static void regime_changed(struct a64_cpu *cpu, struct tlb_registers *old,
-                           const struct tlb_registers *now, unsigned *old_asid, unsigned asid,
-                           unsigned regimes)
+/* A change of what the tables' reading depends on empties the regime: the guest would have to invalidate, and may not have. */
+static void empty_regime(struct a64_cpu *cpu, unsigned regimes)
 {
-    struct mmu_flush flush = {.regimes = (uint8_t)regimes, .asid = -1};
+    mmu_flush(cpu,
+              &(struct mmu_flush){.kind = MMU_FLUSH_ALL, .regimes = (uint8_t)regimes, .asid = -1});
+    mmu_forget_walks(cpu->mmu);
+}
+
+static bool has_nonglobal(const struct mmu *mmu, unsigned set)
+{
+    for (unsigned i = 0; i < TLB_OF_SET; i++) {
+        const struct tlb_table *const table = &mmu->tables[set * TLB_OF_SET + i];
+        for (unsigned word = 0; table->touched && word < TLB_WORDS / 64; word++) {
+            if (table->nonglobal.any[word] != 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/*
+ * The set of an address space: an ASID and a table of the lower half. A space that comes anew gets a set that belongs to none, or
+ * has none of its space's entries, or was not used longest. What is global in it stays: it holds in each. So while a kernel changes ASID and
+ * table one after the other, with nothing of either in use, it moves no entries.
+ *
+ * The architecture would let a space keep entries of another table under the same ASID. That they are not seen hides the guests'
+ * forgotten TLBIs.
+ */
+static void choose_space(struct mmu *mmu, unsigned asid, uint64_t table)
+{
+    unsigned oldest = 0;
+
+    for (unsigned set = 0; set < TLB_SETS; set++) {
+        const struct tlb_space *const space = &mmu->spaces[set];
+        if (space->asid == asid && space->table == table) {
+            use_set(mmu, set);
+            return;
+        }
+        if (space->used < mmu->spaces[oldest].used) {
+            oldest = set;
+        }
+    }
+    unsigned set = mmu->set;
+    for (unsigned i = 0; i < TLB_SETS && has_nonglobal(mmu, set); i++) {
+        set = i;
+    }
+    if (has_nonglobal(mmu, set)) {
+        set = oldest;
+        for (unsigned i = 0; i < TLB_OF_SET; i++) {
+            drop_asid(&mmu->tables[set * TLB_OF_SET + i], -1);
+        }
+    }
+    mmu->spaces[set].asid = asid;
+    mmu->spaces[set].table = table;
+    use_set(mmu, set);
+}
+
+static void e10_changed(struct a64_cpu *cpu, const struct tlb_registers *now, unsigned asid)
+{
+    struct mmu *const mmu = cpu->mmu;
+    struct tlb_registers *const old = &mmu->e10;
+    const uint64_t changed[2] = {(old->ttbr[0] ^ now->ttbr[0]) & TTBR_BADDR,
+                                 (old->ttbr[1] ^ now->ttbr[1]) & TTBR_BADDR};
+
+    if (differ(old, now) || (changed[1] != 0 && mmu->asid == asid)) {
+        empty_regime(cpu, MMU_REGIME_E10);
+    }
+    if (mmu->asid != asid || changed[0] != 0) {
+        choose_space(mmu, asid, now->ttbr[0] & TTBR_BADDR);
+    }
+    mmu->e10 = *now;
+    mmu->asid = asid;
+}
+
+/*
+ * The regimes of EL2 have one set. A new ASID drops the entries of the old; a new table under the same ASID drops those that are not
+ * global.
+ */
+static void e2_changed(struct a64_cpu *cpu, const struct tlb_registers *now, unsigned asid)
+{
+    struct mmu *const mmu = cpu->mmu;
+    struct tlb_registers *const old = &mmu->e2;
+    const unsigned regimes = MMU_REGIME_E2 | MMU_REGIME_E20;
+    const struct mmu_flush flush = {
+        .kind = MMU_FLUSH_ASID, .regimes = (uint8_t)regimes, .asid = -1};
     const bool tables = ((old->ttbr[0] ^ now->ttbr[0]) & TTBR_BADDR) != 0,
                kernel = ((old->ttbr[1] ^ now->ttbr[1]) & TTBR_BADDR) != 0;
 
-    if (differ(old, now) || (kernel && *old_asid == asid)) {
-        flush.kind = MMU_FLUSH_ALL;
-        mmu_flush(cpu, &flush);
-        mmu_forget_walks(cpu->mmu);
-    } else if (*old_asid != asid || tables) {
-        /* Code that was found under the old ASID stays its code. */
-        flush.kind = MMU_FLUSH_ASID;
+    if (differ(old, now) || (kernel && mmu->asid_e20 == asid)) {
+        empty_regime(cpu, regimes);
+    } else if (mmu->asid_e20 != asid || tables) {
         flush_tables(cpu, &flush);
-        if (*old_asid == asid) {
-            forget_code(cpu, &flush);
-        }
     }
-    *old = *now;
-    *old_asid = asid;
+    mmu->e2 = *now;
+    mmu->asid_e20 = asid;
 }
 
 void mmu_registers_changed(struct a64_cpu *cpu)
@@ -635,9 +570,7 @@ void mmu_registers_changed(struct a64_cpu *cpu)
         .hcr = hcr & (1ull << HCR_E2H | 1ull << HCR_TGE),
     };
 
-    regime_changed(cpu, &mmu->e10, &e10, &mmu->asid,
-                   asid_of(mmu, e10.tcr, e10.ttbr[0], e10.ttbr[1]), MMU_REGIME_E10);
-    regime_changed(cpu, &mmu->e2, &e2, &mmu->asid_e20, asid_of(mmu, e2.tcr, e2.ttbr[0], e2.ttbr[1]),
-                   MMU_REGIME_E2 | MMU_REGIME_E20);
+    e10_changed(cpu, &e10, asid_of(mmu, e10.tcr, e10.ttbr[0], e10.ttbr[1]));
+    e2_changed(cpu, &e2, asid_of(mmu, e2.tcr, e2.ttbr[0], e2.ttbr[1]));
     x64_select_context(cpu);
 }

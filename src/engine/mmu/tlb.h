@@ -10,8 +10,8 @@
  * sends accesses that would hit to the function that looks at the entry's flags. Emitted code makes the same comparison
  * (x64/mem.c), so that entries are as small as they can be, and what only maintenance needs lies apart.
  *
- * Entries hold the result of both stages and of the VM's map. Non-global entries belong to the current ASID: they are dropped when
- * it changes, found through a bit set, so that global entries survive and the cost is that of what was used.
+ * Entries hold the result of both stages and of the VM's map. Non-global entries belong to one address space: when their table is
+ * given to another they are dropped, found through a bit set, so that global entries survive and the cost is that of what was used.
  */
 #ifndef ENGINE_MMU_TLB_H
 #define ENGINE_MMU_TLB_H
@@ -59,6 +59,7 @@ struct tlb_table {
     struct tlb_entry entries[TLB_SLOTS];
     struct tlb_info info[TLB_SLOTS];
     struct tlb_set used, nonglobal;
+    bool touched;   /* since it was emptied */
     uint64_t sizes; /* bit n: there may be entries of leaves of 2^n bytes, n > 12 ... */
     uint64_t large_filter[TLB_FILTER_BITS / 64]; /* ... and whether of a given leaf, by hash */
 };
@@ -66,6 +67,20 @@ struct tlb_table {
 /* What the entries of a regime were made under. */
 struct tlb_registers {
     uint64_t sctlr, tcr, mair, ttbr[2], hcr, vtcr, vttbr;
+};
+
+/*
+ * The EL1&0 regime has several sets of tables. Each belongs to an address space, so that a switch back to it finds its entries; the
+ * global ones are in each set where they were used. Whatever TLBI names goes from all sets.
+ */
+#define TLB_SETS   4u
+#define TLB_OF_SET 3u /* MMU_E10_0, MMU_E10_1, MMU_E10_1_PAN */
+#define MMU_TABLES (TLB_SETS * TLB_OF_SET + MMU_INDEX_COUNT - MMU_E2)
+
+struct tlb_space {
+    uint64_t table; /* TTBR0_EL1.BADDR */
+    unsigned asid;
+    uint64_t used;
 };
 
 #define MMU_WATCHPOINTS 16
@@ -107,7 +122,11 @@ struct mmu_walk_known {
 #define TLB_CODE_FILTER_BITS 32768u
 
 struct mmu {
-    struct tlb_table *tables; /* MMU_INDEX_COUNT of them; memory appears as it is touched */
+    struct tlb_table *at[MMU_INDEX_COUNT]; /* the present one of each translation context */
+    struct tlb_table *tables;              /* MMU_TABLES of them; memory appears as it is touched */
+    struct tlb_space spaces[TLB_SETS];
+    unsigned set; /* in use */
+    uint64_t clock;
     struct mmu_features features;
     struct tlb_registers e10, e2;
     unsigned asid; /* of the current EL1&0 or EL2&0 regime's entries */
@@ -138,12 +157,12 @@ static inline unsigned tlb_slot_of(uint64_t va)
 
 static inline struct tlb_entry *tlb_slot(const struct a64_cpu *cpu, unsigned index, uint64_t va)
 {
-    return &cpu->mmu->tables[index].entries[tlb_slot_of(va)];
+    return &cpu->mmu->at[index]->entries[tlb_slot_of(va)];
 }
 
 static inline struct tlb_info *tlb_slot_info(const struct a64_cpu *cpu, unsigned index, uint64_t va)
 {
-    return &cpu->mmu->tables[index].info[tlb_slot_of(va)];
+    return &cpu->mmu->at[index]->info[tlb_slot_of(va)];
 }
 
 /* What a tag has to be for a fast aligned access of `size` (a power of two) at va. */

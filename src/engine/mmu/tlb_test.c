@@ -114,6 +114,9 @@ static void test_asids(void)
     mmu_registers_changed(cpu);
     set_asid(1);
     make_stale(KERNEL, 3, RAM_BASE, 0);
+    set_asid(7);
+    EXPECT(can_load(KERNEL), "a global entry survives the switch");
+    set_asid(1);
     map_at(0x5000, 3, RAM_BASE, D_AF | D_NG);
     *word_at(RAM_BASE) = 1;
     *word_at(RAM_BASE + 0x1000) = 2;
@@ -126,7 +129,6 @@ static void test_asids(void)
     mmu_registers_changed(cpu);
     uint64_t got;
     EXPECT(load(0x5000, 3, &got) && got == 2, "ASID 2: %llu", (unsigned long long)got);
-    EXPECT(can_load(KERNEL), "a global entry survives the switch");
     cpu->sys[SR_TTBR0_EL1] = first | 1ull << 48;
     mmu_registers_changed(cpu);
     t.root[0] = first;
@@ -145,6 +147,138 @@ static void test_asids(void)
     make_stale(0x7000, 3, RAM_BASE, D_NG);
     flush(MMU_FLUSH_ASID, MMU_REGIME_E10, 3, 0, 0);
     EXPECT(!can_load(0x7000), "A1");
+    close_machine();
+}
+
+/* --- Address spaces: more than there are sets of tables --- */
+
+#define SPACES      (TLB_SETS + 2)
+#define SPACE_PAGES 8u
+
+static struct {
+    uint64_t root;
+    unsigned asid;
+} spaces[SPACES];
+
+static void enter_space(unsigned n)
+{
+    t.root[0] = spaces[n].root;
+    cpu->sys[SR_TTBR0_EL1] = spaces[n].root | (uint64_t)spaces[n].asid << 48;
+    mmu_registers_changed(cpu);
+}
+
+static void make_spaces(void)
+{
+    open_machine(false);
+    use_tables(12, 39);
+    cpu->sys[SR_TCR_EL1] |= 1ull << 36;
+    for (unsigned i = 0; i < SPACES; i++) {
+        spaces[i].root = new_table(12);
+        spaces[i].asid = 0x100 + i;
+        *word_at(RAM_BASE + i * 0x1000) = RAM_BASE + i * 0x1000;
+    }
+}
+
+static void test_spaces(void)
+{
+    make_spaces();
+    enter_space(0);
+    make_stale(KERNEL, 3, RAM_BASE, 0);
+    make_stale(0x5000, 3, RAM_BASE, D_NG);
+    enter_space(1);
+    EXPECT(!can_load(0x5000), "of another space");
+    make_stale(0x5000, 3, RAM_BASE, D_NG);
+    enter_space(0);
+    EXPECT(can_load(0x5000) && can_load(KERNEL), "a switch back");
+    /* another table under the same ASID */
+    cpu->sys[SR_TTBR0_EL1] = spaces[2].root | (uint64_t)spaces[0].asid << 48;
+    mmu_registers_changed(cpu);
+    EXPECT(!can_load(0x5000), "the table counts");
+    enter_space(0);
+    EXPECT(can_load(0x5000), "and the first again");
+    /* TLBI reaches what is not in use */
+    enter_space(2);
+    flush(MMU_FLUSH_VA, MMU_REGIME_E10, (int)spaces[0].asid, 0x5000, 0);
+    enter_space(0);
+    EXPECT(!can_load(0x5000), "VA");
+    enter_space(1);
+    EXPECT(can_load(0x5000), "VA of another ASID");
+    enter_space(2);
+    flush(MMU_FLUSH_ASID, MMU_REGIME_E10, (int)spaces[1].asid, 0, 0);
+    enter_space(1);
+    EXPECT(!can_load(0x5000), "ASID");
+    enter_space(0);
+    EXPECT(can_load(KERNEL), "global");
+    enter_space(2);
+    flush(MMU_FLUSH_VA, MMU_REGIME_E10, 1, KERNEL, 0);
+    enter_space(0);
+    EXPECT(!can_load(KERNEL), "global, by another space");
+    /* a set that goes to another space keeps what is global */
+    for (unsigned i = 0; i < SPACES; i++) {
+        enter_space(i);
+        map_at(KERNEL, 3, RAM_BASE, D_AF);
+        EXPECT(can_load(KERNEL), "mapped");
+        make_stale(0x5000, 3, RAM_BASE + i * 0x1000, D_NG);
+    }
+    *descriptor_of(KERNEL, 3) = 0;
+    enter_space(0);
+    EXPECT(!can_load(0x5000) && can_load(KERNEL), "its set has gone");
+    enter_space(SPACES - 1);
+    EXPECT(can_load(0x5000) && can_load(KERNEL), "the last one");
+    mmu_flush_all(cpu);
+    for (unsigned i = 0; i < SPACES; i++) {
+        enter_space(i);
+        EXPECT(!can_load(0x5000) && !can_load(KERNEL), "ALL");
+    }
+    close_machine();
+}
+
+/* Switches, changes of mappings with the TLBI that they need, and loads: each finds what is mapped in its space. */
+static void test_spaces_at_random(void)
+{
+    static uint64_t mapped[SPACES + 1][SPACE_PAGES];
+    unsigned seed = 1;
+
+    make_spaces();
+    memset(mapped, 0, sizeof(mapped));
+    for (unsigned step = 0; step < 100000; step++) {
+        seed = seed * 1664525 + 1013904223;
+        const unsigned page = seed >> 8 & (SPACE_PAGES - 1), other = (seed >> 12) % (SPACES + 1);
+        const bool kernel = other == SPACES;
+        const uint64_t low = (uint64_t)page << 12 | (uint64_t)(page >> 2) << 27,
+                       va = kernel ? KERNEL | low : low;
+        const unsigned now = (seed >> 16) % SPACES;
+        if ((seed >> 28 & 3) == 0) { /* somebody's page, mostly one that is not in use */
+            enter_space(kernel ? now : other);
+            mapped[other][page] = (seed >> 20 & 3) == 0 ? 0 : RAM_BASE + (seed >> 22 & 3) * 0x1000;
+            *descriptor_of(va, 3) = mapped[other][page] == 0
+                                        ? 0
+                                        : mapped[other][page] | D_PAGE | D_AF | (kernel ? 0 : D_NG);
+            enter_space(now);
+            const int asid = kernel ? -1 : (int)spaces[other].asid;
+            switch (seed >> 26 & 3) {
+            case 0:
+                mmu_flush_va(cpu, va, asid);
+                break;
+            case 1:
+                mmu_flush_range(cpu, va & ~0x3fffull, 0x4000, asid);
+                break;
+            case 2:
+                kernel ? mmu_flush_all(cpu) : mmu_flush_asid(cpu, (unsigned)asid);
+                break;
+            default:
+                flush(MMU_FLUSH_VA, MMU_REGIME_E10, -1, va, 0);
+            }
+        }
+        enter_space(now);
+        const uint64_t *const is = &mapped[kernel ? SPACES : now][page];
+        uint64_t got = 0;
+        if (load(va, 3, &got) != (*is != 0) || got != *is) {
+            EXPECT(false, "step %u: space %u: %llx leads to %llx, not %llx", step, now,
+                   (unsigned long long)va, (unsigned long long)got, (unsigned long long)*is);
+            break;
+        }
+    }
     close_machine();
 }
 
@@ -534,6 +668,8 @@ int main(void)
 {
     test_scopes();
     test_asids();
+    test_spaces();
+    test_spaces_at_random();
     test_registers();
     test_tags();
     test_code_pages();

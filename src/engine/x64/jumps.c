@@ -2,8 +2,8 @@
 /*
  * Jump tables: where emitted code finds the code of a virtual address without asking anyone.
  *
- * There is a set of tables for each translation context: mode key and ASID. A switch of either exchanges a pointer, and what was
- * found stays found. Contexts that depend on no ASID (a kernel's, whose pages are global) serve under each. TLB maintenance drops
+ * There is a set of tables for each translation context: mode key and address space. A switch of either exchanges a pointer, and what
+ * was found stays found. Contexts that depend on no address space (a kernel's, whose pages are global) serve under each. TLB maintenance drops
  * contexts; which ones it may have to is known by where code was found (mmu/tlb.c).
  *
  * cpu->x64.jumps and the TLB's entries follow the state at once, so that emitted code goes on after an exception or a return without
@@ -19,8 +19,9 @@
 #define LOG_LENGTH 256u
 
 struct key {
-    uint32_t mode; /* NO_MODE: the context is not in use */
-    int asid;      /* -1: no entry depends on it */
+    uint32_t mode;  /* NO_MODE: the context is not in use */
+    int asid;       /* -1: no entry depends on the address space ... */
+    uint64_t table; /* ... which is this one */
 };
 #define NO_MODE UINT32_MAX
 
@@ -102,9 +103,9 @@ static void clear(struct x64_contexts *contexts, unsigned i)
     c->n_log = 0;
 }
 
-static bool serves(const struct key *key, uint32_t mode, int asid)
+static bool serves(const struct key *key, uint32_t mode, int asid, uint64_t table)
 {
-    return key->mode == mode && (key->asid < 0 || key->asid == asid);
+    return key->mode == mode && (key->asid < 0 || (key->asid == asid && key->table == table));
 }
 
 static void choose(struct a64_cpu *cpu, unsigned i)
@@ -128,13 +129,14 @@ void x64_select_context(struct a64_cpu *cpu)
     cpu->x64.tlb = mmu_entries(cpu, cpu->mmu_index);
     cpu->x64.tlb_unpriv = mmu_entries(cpu, cpu->mmu_index_unpriv);
     const int asid = (int)mmu_current_asid(cpu);
+    const uint64_t table = mmu_current_table(cpu);
     const uint32_t mode = cpu->mode_key;
     unsigned i = contexts->current;
 
-    if (i != CONTEXTS && serves(&contexts->keys[i], mode, asid)) {
+    if (i != CONTEXTS && serves(&contexts->keys[i], mode, asid, table)) {
         return;
     }
-    for (i = 0; i < CONTEXTS && !serves(&contexts->keys[i], mode, asid); i++) {
+    for (i = 0; i < CONTEXTS && !serves(&contexts->keys[i], mode, asid, table); i++) {
     }
     choose(cpu, i);
 }
@@ -192,6 +194,7 @@ void x64_remember(struct a64_cpu *cpu, struct ir_block *block, unsigned btype, b
     }
     if (!global && key->asid < 0) {
         key->asid = (int)mmu_current_asid(cpu);
+        key->table = mmu_current_table(cpu);
     }
     c->halves |= (block->pc >> 55 & 1) != 0 ? X64_UPPER_HALF : X64_LOWER_HALF;
     const unsigned slot = t * X64_JUMP_ENTRIES + X64_JUMP_SLOT(block->pc);
