@@ -187,6 +187,63 @@ static void unit_loop(struct maker *m)
     }
 }
 
+/* One access of a walk: with an offset, with a new base, or with an index. */
+static void put_walking_access(struct maker *m, unsigned pointer, unsigned index)
+{
+    const uint32_t size = below(m->r, 4) << 30, load = below(m->r, 2) << 22,
+                   vector = percent(m->r, 25) ? 1u << 26 : 0;
+    const uint32_t registers = pointer << 5 | below(m->r, FIRST_INDEX);
+    const uint32_t offset = (below(m->r, 96) - 16) & 0x1ff;
+
+    switch (below(m->r, 6)) {
+    case 0:
+    case 1: /* LDUR, STUR */
+        put(m, 0x38000000 | size | load | vector | offset << 12 | registers);
+        break;
+    case 2: /* LDR, STR (immediate), post- and pre-index */
+        put(m, 0x38000400 | size | load | vector | offset << 12 | below(m->r, 2) << 11 | registers);
+        break;
+    case 3: /* LDUR, STUR of Q registers */
+        put(m, 0x3c800000 | load | offset << 12 | registers);
+        break;
+    case 4: /* LDP, STP of Q or X registers */
+        put(m, (percent(m->r, 50) ? 0xad000000 : 0xa9000000) | load | (offset & 0x1f) << 15 |
+                   (FIRST_INDEX - 1) << 10 | pointer << 5 | below(m->r, FIRST_INDEX - 1));
+        break;
+    default: /* LDR, STR (register), LSL */
+        put(m, 0x38206800 | size | load | vector | index << 16 | below(m->r, 2) << 12 | registers);
+        break;
+    }
+}
+
+/* A loop through memory, across pages. */
+static void unit_walk(struct maker *m)
+{
+    if (m->in_loop || m->region != 0) {
+        put(m, words_any(&m->words));
+        return;
+    }
+    const unsigned pointer = FIRST_POINTER + below(m->r, LAST_POINTER - FIRST_POINTER + 1);
+    const unsigned index = FIRST_INDEX + below(m->r, LAST_INDEX - FIRST_INDEX + 1);
+    const uint32_t step = percent(m->r, 70) ? 1u << below(m->r, 8) : below(m->r, 2500);
+    const bool up = percent(m->r, 85);
+    const unsigned moved = percent(m->r, 70) ? pointer : index;
+
+    put(m, 0xd280001c | (8 + below(m->r, 120)) << 5); /* movz x28, #count */
+    const unsigned top = m->b->n_words;
+    for (unsigned n = 1 + below(m->r, 4); n > 0; n--) {
+        put_walking_access(m, pointer, index);
+    }
+    put(m, (up ? 0x91000000 : 0xd1000000) | step << 10 | moved << 5 | moved);
+    if (percent(m->r, 30)) {
+        put_walking_access(m, pointer, index);
+    }
+    start_unit(m);
+    put(m, 0xd100079c);                 /* sub x28, x28, #1 */
+    put(m, 0x92401b9c);                 /* and x28, x28, #0x7f */
+    put_to(m, 0xb500001c, FIX_19, top); /* cbnz x28 */
+}
+
 static void unit_call(struct maker *m)
 {
     if (m->region != 0) {
@@ -400,7 +457,7 @@ static const struct {
     {140, unit_words},   {16, unit_branch}, {5, unit_indirect},  {1, unit_wild},
     {6, unit_loop},      {5, unit_call},    {4, unit_exclusive}, {2, unit_copy},
     {4, unit_exception}, {2, unit_patch},   {2, unit_eret},      {1, unit_sctlr},
-    {3, unit_literal},   {8, unit_run},     {9, unit_system},
+    {3, unit_literal},   {8, unit_run},     {9, unit_system},    {5, unit_walk},
 };
 #define N_UNITS (sizeof(units) / sizeof(units[0]))
 

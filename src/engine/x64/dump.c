@@ -77,6 +77,8 @@ static void stub(const struct x64_emit *e, const struct x64_stub *s)
         [STUB_INDIRECT] = "jump table miss",
         [STUB_LOAD] = "load in C",
         [STUB_GROUP] = "each access alone",
+        [STUB_PAGE] = "another page",
+        [STUB_SITE] = "no page yet",
         [STUB_GUESS] = "another addend",
         [STUB_FLAGS] = "flags",
         [STUB_STORE] = "store in C",

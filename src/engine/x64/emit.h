@@ -51,6 +51,8 @@ enum x64_stub_kind {
     STUB_STORE,
     STUB_GROUP,
     STUB_GUESS,
+    STUB_PAGE,
+    STUB_SITE,
     STUB_FLAGS,
     STUB_SP,
     STUB_VOP,
@@ -77,6 +79,7 @@ struct x64_stub {
     uint32_t jump;               /* rel32 that leads here */
     uint32_t jump2;              /* another; 0: none */
     uint32_t resume;             /* where the code goes on */
+    uint16_t other;              /* of STUB_PAGE: the access's own stub; of STUB_SITE: the site */
     uint64_t target;             /* of STUB_EXIT */
     int8_t reg, value_reg, base; /* operands in registers */
     bool value_is_vector;
@@ -143,6 +146,14 @@ struct x64_carried { /* a guest register that a loop keeps in a host register */
     ir_ref node;  /* its IR_GET */
 };
 
+/* An access, or a group, of a loop that goes through memory upwards. Its page's limit and addend are in the frame. */
+struct x64_site {
+    ir_ref node;
+    ir_ref base,
+        index; /* IR_GETs that the loop carries: the address is base + (index << scale) + ... */
+    uint8_t scale;
+};
+
 #define X64_MAX_LITERALS 256
 
 struct x64_literal { /* a constant behind the block's code */
@@ -201,6 +212,8 @@ struct x64_emit {
     struct x64_carried carried[2 * X64_MAX_CARRIED];
     unsigned n_carried,
         back_edge; /* back_edge: the last node that branches to the block's start; 0: it is no loop */
+    unsigned n_sites;
+    struct x64_site sites[X64_MAX_SITES];
     uint32_t head;
     bool flags_dead; /* NZCV is written before anyone can see it, from the head on */
     unsigned n_literals;
@@ -294,8 +307,16 @@ void x64_forget_memory(struct x64_emit *e); /* a helper may have written guest r
 void x64_load_value(struct x64_emit *e, enum x64_class cls, int reg,
                     ir_ref ref); /* copies, wherever it is */
 
+/* Accesses that are always looked at one by one */
+#define X64_NOT_PLAIN \
+    (IR_MEM_ACQUIRE | IR_MEM_RELEASE | IR_MEM_UNPRIV | IR_MEM_ATOMIC | IR_MEM_ALIGNED)
+
 /* --- loop.c */
-void x64_find_loop(struct x64_emit *e); /* while planning */
+void x64_find_sites(struct x64_emit *e);
+/* The number of an access's site plus 1; 0: it is none */
+unsigned x64_site_of(const struct x64_emit *e, ir_ref node);
+void x64_find_loop(struct x64_emit *e);                         /* while planning */
+bool x64_is_carried_get(const struct x64_emit *e, ir_ref node); /* its value is there at the head */
 bool x64_is_carried(const struct x64_emit *e, enum x64_class cls, unsigned r);
 void x64_emit_head(struct x64_emit *e);
 bool x64_is_loop(const struct x64_emit *e, const struct ir_node *n); /* n is a back edge */
@@ -318,6 +339,9 @@ void x64_materialize(struct x64_emit *e, ir_ref ref, int reg); /* a lazy integer
 /* --- mem.c */
 void x64_emit_mem(struct x64_emit *e, ir_ref node);
 void x64_stub_mem(struct x64_emit *e, struct x64_stub *stub);
+void x64_fill_site(struct x64_emit *e, unsigned site, int base); /* at the loop's head */
+void x64_stub_site(struct x64_emit *e, const struct x64_stub *stub);
+void x64_stub_page(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_guess(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_flags(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_atomic(struct x64_emit *e, const struct x64_stub *stub);

@@ -91,7 +91,7 @@ struct x64_stub *x64_new_stub(struct x64_emit *e, enum x64_stub_kind kind, ir_re
                               .value_reg = NOREG};
     /* These leave nothing, so that guest registers need not be there. */
     const bool leaves = kind != STUB_VOP && kind != STUB_GUESS && kind != STUB_FP_RUN &&
-                        kind != STUB_FLAGS;
+                        kind != STUB_FLAGS && kind != STUB_PAGE && kind != STUB_SITE;
     if (leaves) {
         x64_snapshot(e, stub);
     }
@@ -514,6 +514,12 @@ void x64_emit_stubs(struct x64_emit *e)
         case STUB_STORE:
             x64_stub_mem(e, stub);
             break;
+        case STUB_PAGE:
+            x64_stub_page(e, stub);
+            break;
+        case STUB_SITE:
+            x64_stub_site(e, stub);
+            break;
         case STUB_GUESS:
             x64_stub_guess(e, stub);
             break;
@@ -560,12 +566,12 @@ void x64_emit_flow(struct x64_emit *e, ir_ref node)
 
     switch ((enum ir_op)n->op) {
     case IR_GET_X:
-        if (!x64_is_carried(e, INT, n->imm)) {
+        if (!x64_is_carried_get(e, node)) {
             get(e, INT, node, n->imm);
         }
         break;
     case IR_GET_V:
-        if (!x64_is_carried(e, VEC, n->imm)) {
+        if (!x64_is_carried_get(e, node)) {
             get(e, VEC, node, n->imm);
         }
         break;

@@ -29,7 +29,7 @@ static void carry(struct x64_emit *e, enum x64_class cls, ir_ref node, unsigned 
     if (n == X64_MAX_CARRIED) {
         return;
     }
-    for (unsigned i = 1; i < e->n_nodes && !written; i++) {
+    for (unsigned i = 1; i < e->back_edge && !written; i++) {
         written = e->nodes[i].op == op && e->nodes[i].imm == r;
     }
     e->carried[e->n_carried++] = (struct x64_carried){
@@ -48,12 +48,13 @@ void x64_find_loop(struct x64_emit *e)
     }
     for (unsigned i = 1; i < e->n_nodes; i++) {
         const struct ir_node *const n = &e->nodes[i];
-        if (n->op == IR_HELPER) {
-            e->back_edge = 0;
-            return;
-        }
         if (is_back_edge(e, n)) {
             e->back_edge = i;
+        }
+    }
+    for (unsigned i = 1; i < e->back_edge; i++) {
+        if (e->nodes[i].op == IR_HELPER) {
+            e->back_edge = 0;
         }
     }
     if (e->back_edge == 0) {
@@ -61,9 +62,9 @@ void x64_find_loop(struct x64_emit *e)
     }
     for (unsigned i = 1; i < e->n_nodes; i++) {
         const struct ir_node *const n = &e->nodes[i];
-        if (n->op == IR_GET_X) {
+        if (n->op == IR_GET_X && i < e->back_edge) {
             carry(e, INT, (ir_ref)i, n->imm);
-        } else if (n->op == IR_GET_V) {
+        } else if (n->op == IR_GET_V && i < e->back_edge) {
             carry(e, VEC, (ir_ref)i, n->imm);
         } else if ((n->op == IR_GET_NZCV || n->op == IR_PUT_NZCV) && first_flags == 0) {
             first_flags = i;
@@ -73,6 +74,158 @@ void x64_find_loop(struct x64_emit *e)
     }
     e->flags_dead = first_flags != 0 && e->nodes[first_flags].op == IR_PUT_NZCV &&
                     first_flags < first_observer;
+}
+
+/* --- Accesses in order ----------------------------------------------------------------------------------------------------------- */
+
+#define MOST_STEP 2048 /* of an address in one round, so that no page is jumped over */
+#define MOST_DISP 2048
+
+/* The GET of a register and what has been added to it; false: something else. */
+static bool is_moved(const struct x64_emit *e, ir_ref value, unsigned r, uint64_t *by)
+{
+    ir_ref base;
+    int32_t disp;
+
+    x64_split_address(e, value, &base, &disp);
+    *by = (uint64_t)(int64_t)disp;
+    return e->nodes[base].op == IR_GET_X && e->nodes[base].imm == r;
+}
+
+/* How much a value grows in a round at most, never shrinking; false: not known. */
+static bool step_of(const struct x64_emit *e, ir_ref ref, unsigned depth, uint64_t *step)
+{
+    const ir_ref r = x64_resolve(e, ref);
+    const struct ir_node *const n = &e->nodes[r];
+    uint64_t other, count;
+
+    *step = 0;
+    switch (n->op) {
+    case IR_CONST:
+        return true;
+    case IR_GET_X:
+        for (unsigned i = 1; i < e->back_edge; i++) {
+            if (e->nodes[i].op != IR_PUT_X || e->nodes[i].imm != n->imm) {
+                continue;
+            }
+            if (!is_moved(e, e->nodes[i].a, n->imm, &other) || other > MOST_STEP) {
+                return false;
+            }
+            *step = other > *step ? other : *step;
+        }
+        return true;
+    case IR_ADD:
+        if (n->type != IR_I64 || depth == 0 || !step_of(e, n->a, depth - 1, step) ||
+            !step_of(e, n->b, depth - 1, &other)) {
+            return false;
+        }
+        *step += other;
+        return *step <= MOST_STEP;
+    case IR_SHL:
+        if (n->type != IR_I64 || depth == 0 || !x64_const(e, n->b, &count) || count > 4 ||
+            !step_of(e, n->a, depth - 1, step)) {
+            return false;
+        }
+        *step <<= count;
+        return *step <= MOST_STEP;
+    default:
+        return false;
+    }
+}
+
+bool x64_is_carried_get(const struct x64_emit *e, ir_ref node)
+{
+    for (unsigned i = 0; i < e->n_carried; i++) {
+        if (e->carried[i].node == node) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Where it begins can be computed at the head. */
+static bool find_terms(const struct x64_emit *e, ir_ref base, struct x64_site *site)
+{
+    const struct ir_node *const n = &e->nodes[base];
+    unsigned scale = 0;
+    ir_ref index;
+
+    *site = (struct x64_site){.base = base, .index = IR_REF_NONE};
+    if (n->op == IR_ADD && n->type == IR_I64) {
+        index = x64_resolve(e, n->b);
+        x64_scaled_operand(e, n->b, &index, &scale);
+        site->base = x64_resolve(e, n->a);
+        site->index = index;
+        site->scale = (uint8_t)scale;
+    }
+    return x64_is_carried_get(e, site->base) &&
+           (site->index == IR_REF_NONE || x64_is_carried_get(e, site->index));
+}
+
+/*
+ * Most loops go through memory upwards, in small steps. While such an address is below the end of the page that was last checked, it
+ * is on that page: one comparison with a limit in the frame, and the addend from there. The limit is 0 for no page, and for pages
+ * at either end of the address space, where addresses may wrap. The head checks the first address, so that short loops gain as well.
+ */
+void x64_find_sites(struct x64_emit *e)
+{
+    e->n_sites = 0;
+    if (e->back_edge == 0 || (e->block->mode & MODE_ALIGNED) != 0) {
+        return;
+    }
+    for (unsigned i = 1; i < e->back_edge && e->n_sites < X64_MAX_SITES; i++) {
+        const struct ir_node *const n = &e->nodes[i];
+        const struct x64_group *const group = x64_group_of(e, i);
+        struct x64_site site;
+        uint64_t step;
+        ir_ref base;
+        int32_t disp;
+        if ((n->op != IR_LOAD && n->op != IR_STORE) || n->flags & X64_NOT_PLAIN ||
+            (group != NULL && group->leader != i)) {
+            continue;
+        }
+        x64_split_address(e, n->a, &base, &disp);
+        if (disp < -MOST_DISP || disp > MOST_DISP || base == IR_REF_NONE ||
+            !step_of(e, base, 2, &step) || !find_terms(e, base, &site)) {
+            continue;
+        }
+        site.node = (ir_ref)i;
+        e->sites[e->n_sites++] = site;
+    }
+}
+
+unsigned x64_site_of(const struct x64_emit *e, ir_ref node)
+{
+    for (unsigned i = 0; i < e->n_sites; i++) {
+        if (e->sites[i].node == node) {
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+static int reg_at_head(const struct x64_emit *e, ir_ref get)
+{
+    for (unsigned i = 0; i < e->n_carried; i++) {
+        if (e->carried[i].cls == INT && e->carried[i].node == get) {
+            return e->carried[i].reg;
+        }
+    }
+    assert(false);
+    return NOREG;
+}
+
+static void fill_sites(struct x64_emit *e)
+{
+    for (unsigned i = 0; i < e->n_sites; i++) {
+        const struct x64_site *const site = &e->sites[i];
+        int base = reg_at_head(e, site->base);
+        if (site->index != IR_REF_NONE) {
+            x64_lea(&e->a, 1, RCX, x64_at_index(base, reg_at_head(e, site->index), site->scale, 0));
+            base = RCX;
+        }
+        x64_fill_site(e, i, base);
+    }
 }
 
 bool x64_is_carried(const struct x64_emit *e, enum x64_class cls, unsigned r)
@@ -108,6 +261,7 @@ void x64_emit_head(struct x64_emit *e)
     }
     e->locked[INT] = 0;
     e->locked[VEC] = 0;
+    fill_sites(e);
     x64_align(a, 16, 0);
     e->head = x64_here(a);
 }

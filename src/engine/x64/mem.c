@@ -86,6 +86,82 @@ void x64_check_place(struct x64_emit *e, const struct x64_place *p, struct x64_s
     other->resume = x64_here(a);
 }
 
+/* --- Accesses in order (loop.c) --- */
+
+#define SITE_LIMIT(site)  FRAME(FRAME_SITES + 16 * (int32_t)(site))
+#define SITE_ADDEND(site) FRAME(FRAME_SITES + 16 * (int32_t)(site) + 8)
+#define END_PAGES         0x2000 /* no site has a page that near to either end of the address space */
+
+static struct x64_place place_of_site(const struct x64_emit *e, unsigned site, int base)
+{
+    const ir_ref node = e->sites[site].node;
+    const struct ir_node *const n = &e->nodes[node];
+    const struct x64_group *const group = x64_group_of(e, node);
+    struct x64_place p = {.base = base,
+                          .table = R14,
+                          .addend = RAX,
+                          .size = n->type,
+                          .span = 1u << n->type,
+                          .flags = n->flags,
+                          .align = n->d,
+                          .is_store = n->op == IR_STORE};
+    ir_ref unused;
+
+    x64_split_address(e, n->a, &unused, &p.disp);
+    if (group != NULL) {
+        p.disp = group->min;
+        p.span = (unsigned)(group->max - group->min);
+        p.is_store = group->is_store;
+    }
+    return p;
+}
+
+/* After the comparison: RCX is the page's last byte, RAX the addend. Both are lost. */
+static void set_site(struct x64_emit *e, unsigned site, const struct x64_place *p)
+{
+    struct x64_asm *const a = &e->a;
+
+    x64_store(a, 1, RAX, SITE_ADDEND(site));
+    x64_lea(a, 1, RAX, x64_at(RCX, 1 + END_PAGES - (int32_t)MMU_PAGE_SIZE));
+    x64_lea(a, 1, RCX, x64_at(RCX, 2 - (int32_t)p->span - p->disp));
+    x64_store(a, 1, RCX, SITE_LIMIT(site));
+    x64_alu_ri(a, 1, ALU_CMP, RAX, 2 * END_PAGES);
+}
+
+void x64_fill_site(struct x64_emit *e, unsigned site, int base)
+{
+    const struct x64_place p = place_of_site(e, site, base);
+    struct x64_stub *const stub = x64_new_stub(e, STUB_SITE, e->sites[site].node);
+
+    stub->other = (uint16_t)site;
+    x64_check_place(e, &p, stub);
+    set_site(e, site, &p);
+    stub->jump2 = x64_jcc(&e->a, CC_B);
+    stub->resume = x64_here(&e->a);
+}
+
+void x64_stub_site(struct x64_emit *e, const struct x64_stub *stub)
+{
+    x64_store_imm(&e->a, 1, SITE_LIMIT(stub->other), 0);
+    x64_jmp_to(&e->a, stub->resume);
+}
+
+/* The address has left the page: the usual way, and the new page is noted. */
+void x64_stub_page(struct x64_emit *e, const struct x64_stub *stub)
+{
+    struct x64_asm *const a = &e->a;
+    const unsigned site = x64_site_of(e, stub->node) - 1;
+    const struct x64_place p = place_of_site(e, site, stub->base);
+
+    x64_check_place(e, &p, &e->stubs[stub->other]);
+    set_site(e, site, &p);
+    const uint32_t noted = x64_jcc(a, CC_AE);
+    x64_store_imm(a, 1, SITE_LIMIT(site), 0);
+    x64_patch_here(a, noted);
+    x64_load(a, 1, stub->reg, SITE_ADDEND(site));
+    x64_jmp_to(a, stub->resume);
+}
+
 /* RAX is still the offset of the entry. */
 void x64_stub_guess(struct x64_emit *e, const struct x64_stub *stub)
 {
@@ -140,8 +216,30 @@ static bool find_place(struct x64_emit *e, ir_ref node, struct x64_place *p)
 static struct x64_stub *check(struct x64_emit *e, ir_ref node, struct x64_place *p)
 {
     const struct x64_group *const group = x64_group_of(e, node);
+    const unsigned site = x64_site_of(e, node);
     struct x64_place place = *p;
 
+    if (site != 0) {
+        if (group != NULL) {
+            p->addend = x64_def(e, INT, group->value);
+        }
+        struct x64_stub *const page = x64_new_stub(e, STUB_PAGE, node);
+        page->base = (int8_t)p->base;
+        page->reg = (int8_t)p->addend;
+        page->other = (uint16_t)e->n_stubs;
+        struct x64_stub *const stub = x64_new_stub(e,
+                                                   group != NULL ? STUB_GROUP
+                                                   : p->is_store ? STUB_STORE
+                                                                 : STUB_LOAD,
+                                                   node);
+        stub->base = (int8_t)p->base;
+        stub->disp = p->disp;
+        x64_alu_rm(&e->a, 1, ALU_CMP, p->base, SITE_LIMIT(site - 1));
+        page->jump = x64_jcc(&e->a, CC_AE);
+        x64_load(&e->a, 1, p->addend, SITE_ADDEND(site - 1));
+        page->resume = x64_here(&e->a);
+        return stub;
+    }
     if (group == NULL) {
         struct x64_stub *const stub = x64_new_stub(e, p->is_store ? STUB_STORE : STUB_LOAD, node);
         stub->base = (int8_t)p->base;

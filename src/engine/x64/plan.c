@@ -296,8 +296,6 @@ static bool is_observer(const struct ir_node *n)
 
 #define GROUP_SPAN  256 /* what is wider crosses pages too often */
 #define OPEN_GROUPS 8
-#define NOT_IN_GROUP \
-    (IR_MEM_ACQUIRE | IR_MEM_RELEASE | IR_MEM_UNPRIV | IR_MEM_ATOMIC | IR_MEM_ALIGNED)
 
 /*
  * The load or store joins the group of those before it that have the same base, or founds one. A helper may change translations, so
@@ -310,7 +308,7 @@ static bool joins_group(struct x64_emit *e, unsigned i, unsigned first_open)
     ir_ref base;
     int32_t disp;
 
-    if ((n->flags & NOT_IN_GROUP) != 0) {
+    if ((n->flags & X64_NOT_PLAIN) != 0) {
         return false;
     }
     x64_split_address(e, n->a, &base, &disp);
@@ -407,6 +405,7 @@ void x64_plan(struct x64_emit *e)
     forward(e);
     x64_find_loop(e);
     x64_plan_fp_runs(e);
+    x64_find_sites(e);
     for (unsigned r = 0; r < 32; r++) {
         until_x[r] = e->n_nodes;
         until_v[r] = e->n_nodes;

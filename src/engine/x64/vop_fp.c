@@ -116,7 +116,9 @@ static bool is_clean(const struct x64_emit *e, ir_ref ref, unsigned lane)
     case IR_VZEXT:
         return n->type <= lane;
     case IR_VOP:
-        return (n->imm & IR_VIMM_SCALAR) != 0 && IR_VIMM_LANE(n->imm) <= lane;
+        /* Of a product that is twice as wide, the lane is the operand's. */
+        return (n->imm & IR_VIMM_SCALAR) != 0 && IR_VIMM_LANE(n->imm) <= lane &&
+               n->d != VOP_sqdmull;
     default:
         return false;
     }

@@ -150,6 +150,60 @@ static struct outcome run_both(const struct program *p, const char *name)
     return got;
 }
 
+/* A loop whose loads go over the end of the address space: address 0 is another page. */
+#define TABLE_AT(n) (0x10000u + 0x1000u * (n)) /* levels 0 to 3 of TTBR0, then of TTBR1 */
+#define LEAF(pa)    ((pa) | 3u | 3u << 8 | 1u << 10)
+
+static void put_descriptor(uint8_t *ram, uint32_t table, unsigned index, uint64_t descriptor)
+{
+    memcpy(ram + table + 8 * index, &descriptor, 8);
+}
+
+static void load_wrapping(uint8_t *ram)
+{
+    static const uint32_t code[] = {
+        0xf8408401, /* ldr x1, [x0], #8 */
+        0x8b020422, /* add x2, x1, x2, lsl #1 */
+        0xd1000463, /* sub x3, x3, #1 */
+        0xb5ffffa3, /* cbnz x3, to the start */
+        HVC(7),
+    };
+
+    memcpy(ram + START, code, sizeof(code));
+    for (unsigned level = 0; level < 3; level++) {
+        put_descriptor(ram, TABLE_AT(level), 0, TABLE_AT(level + 1) | 3);
+        put_descriptor(ram, TABLE_AT(4 + level), 511, TABLE_AT(5 + level) | 3);
+    }
+    put_descriptor(ram, TABLE_AT(3), 0, LEAF(0xa000u));
+    put_descriptor(ram, TABLE_AT(3), 1, LEAF(START));
+    put_descriptor(ram, TABLE_AT(7), 510, LEAF(0x7000u));
+    put_descriptor(ram, TABLE_AT(7), 511, LEAF(0x8000u));
+    for (uint32_t at = 0x7000; at < 0xb000; at += 4) {
+        *word(ram, at) = at * 0x9e3779b9u;
+    }
+}
+
+static void set_wrapping(struct a64_cpu *cpu)
+{
+    cpu->sys[SR_MAIR_EL1] = 0xff;
+    cpu->sys[SR_TCR_EL1] = 16 | 16 << 16 | 2u << 30 | 2ull << 32;
+    cpu->sys[SR_TTBR0_EL1] = TABLE_AT(0);
+    cpu->sys[SR_TTBR1_EL1] = TABLE_AT(4);
+    cpu->sys[SR_SCTLR_EL1] |= 1 | 1 << 2 | 1 << 12;
+    mmu_registers_changed(cpu);
+    cpu->x[0] = -0x1800ull;
+    cpu->x[3] = 0x1900 / 8;
+}
+
+static void test_wrapping(void)
+{
+    const struct program p = {.load = load_wrapping, .set = set_wrapping};
+    const struct outcome got = run_both(&p, "over the end");
+
+    EXPECT(got.x[0] == 0x100 && got.x[3] == 0, "x0 %llx, x3 %llx", (unsigned long long)got.x[0],
+           (unsigned long long)got.x[3]);
+}
+
 /* BR to addresses that the entries of empty slots hold, or nearly: none may be taken for a block. */
 static uint64_t branch_target;
 
@@ -643,6 +697,7 @@ int main(void)
     test_nothing_writable_and_executable();
     x64_cpu_destroy(&hand_cpu);
     x64_cache_destroy(cache);
+    test_wrapping();
     test_sentinels();
     test_colliding();
     test_patching();
