@@ -5,7 +5,7 @@
  *
  * A dropped block is marked invalid and retired: other vCPUs may be inside it or remember it in their jump caches. Retired blocks
  * are freed while all vCPUs of the VM are stopped outside of blocks, which code_find() asks for when too many bytes are held; the
- * generation then tells every vCPU to forget its jump cache.
+ * generation then tells every vCPU to forget what it remembers.
  *
  * Code that is reached for the first time is interpreted from its words and leaves nothing behind but a number: much of a guest's code
  * runs once or twice. At the WARM_UP-th time it gets a block, and emitted code.
@@ -55,7 +55,8 @@ struct code_cache {
     struct x64_cache *x64; /* emitted code; NULL: all blocks are interpreted */
     bool eager;            /* there is no first time: everything is translated at once */
     _Atomic bool full;     /* no memory is left for emitted code */
-    struct a64_cpu *cpus;  /* the VM's, by code_next */
+    _Atomic bool copies_full;
+    struct a64_cpu *cpus; /* the VM's, by code_next */
     struct code_trace trace;
     struct x64_stats stats; /* of vCPUs that have gone, and what is counted under the lock */
     _Atomic size_t bytes;   /* of all blocks, the retired included; read without the lock */
@@ -135,8 +136,8 @@ static struct code_page **page_slot(const struct code_cache *cache, uintptr_t pa
     return slot;
 }
 
-/* Caller holds the lock. */
-static void retire(struct code_cache *cache, struct ir_block *block)
+/* Of its bucket. Caller holds the lock. */
+static void take_out(struct code_cache *cache, const struct ir_block *block)
 {
     struct ir_block **link = bucket_of(cache, block->hva, block->pc, block->mode);
 
@@ -145,6 +146,12 @@ static void retire(struct code_cache *cache, struct ir_block *block)
     }
     *link = block->next;
     cache->stats.retired++;
+}
+
+/* Caller holds the lock. */
+static void retire(struct code_cache *cache, struct ir_block *block)
+{
+    take_out(cache, block);
     atomic_store(&block->valid, false);
     if (block->code != NULL) {
         x64_unlink(cache->x64, block);
@@ -176,23 +183,74 @@ static void retire_with_copies(struct code_cache *cache, struct ir_block *block)
     }
 }
 
-/* When all are retired. Caller holds the lock, and all vCPUs are outside of blocks. */
+static void free_block(struct code_cache *cache, struct ir_block *block)
+{
+    cache->bytes -= size_of(block);
+    x64_free_code(block);
+    translator_free_block(block);
+}
+
+static void free_chain(struct code_cache *cache, struct ir_block *block)
+{
+    while (block != NULL) {
+        struct ir_block *const next = block->page_next;
+        free_chain(cache, block->copies);
+        free_block(cache, block);
+        block = next;
+    }
+}
+
+static void free_retired(struct code_cache *cache)
+{
+    while (cache->retired != NULL) {
+        struct ir_block *const block = cache->retired;
+        cache->retired = block->next;
+        free_block(cache, block);
+    }
+}
+
+/* Caller holds the lock, and all vCPUs are outside of blocks. */
 static void free_all(struct code_cache *cache)
 {
+    free_retired(cache);
     for (size_t i = 0; i < PAGE_BUCKETS; i++) {
         while (cache->pages[i] != NULL) {
             struct code_page *const page = cache->pages[i];
             cache->pages[i] = page->next;
+            free_chain(cache, page->blocks);
             free(page);
         }
     }
-    while (cache->retired != NULL) {
-        struct ir_block *const block = cache->retired;
-        cache->retired = block->next;
-        cache->bytes -= size_of(block);
-        x64_free_code(block);
-        translator_free_block(block);
+    memset(cache->buckets, 0, sizeof(cache->buckets));
+    memset(cache->donors, 0, sizeof(cache->donors));
+    for (unsigned i = 0; i < PAGE_FILTER_BITS / 64; i++) {
+        atomic_store_explicit(&cache->may_have_code[i], 0, memory_order_relaxed);
     }
+    if (cache->x64 != NULL) {
+        x64_cache_empty(cache->x64);
+    }
+    cache->full = false;
+    cache->copies_full = false;
+}
+
+/* Most are of processes that have ended. The same holds. */
+static void free_copies(struct code_cache *cache)
+{
+    free_retired(cache);
+    for (size_t i = 0; i < PAGE_BUCKETS; i++) {
+        for (struct code_page *page = cache->pages[i]; page != NULL; page = page->next) {
+            for (struct ir_block *block = page->blocks; block != NULL; block = block->page_next) {
+                for (struct ir_block *copy = block->copies; copy != NULL; copy = copy->page_next) {
+                    take_out(cache, copy);
+                    x64_unlink(cache->x64, copy);
+                }
+                free_chain(cache, block->copies);
+                block->copies = NULL;
+            }
+        }
+    }
+    x64_cache_empty_copies(cache->x64);
+    cache->copies_full = false;
 }
 
 /* Caller holds the lock. */
@@ -235,7 +293,6 @@ void code_destroy(struct code_cache *cache)
     if (cache->trace.statistics) {
         x64_stats_print(&cache->stats, &cache->trace);
     }
-    retire_all(cache);
     free_all(cache);
     x64_cache_destroy(cache->x64);
     pthread_mutex_destroy(&cache->lock);
@@ -384,22 +441,23 @@ static bool insert(struct code_cache *cache, struct ir_block *block, uint64_t ep
     return true;
 }
 
-/* Frees everything. The vCPU is between blocks. */
-static void empty_cache(struct a64_cpu *cpu)
+/*
+ * Frees all copies, or everything, with all vCPUs stopped. They find by the generation that what they remember is gone, before they
+ * enter code again. The vCPU is between blocks.
+ */
+static void make_room(struct a64_cpu *cpu)
 {
     struct code_cache *const cache = cpu->code;
 
     vm_stop(cpu->vm, cpu->vcpu);
     pthread_mutex_lock(&cache->lock);
-    cache->stats.emptied++;
-    retire_all(cache);
-    free_all(cache);
-    for (unsigned i = 0; i < PAGE_FILTER_BITS / 64; i++) {
-        atomic_store_explicit(&cache->may_have_code[i], 0, memory_order_relaxed);
+    if (cache->copies_full) {
+        cache->stats.copies_emptied++;
+        free_copies(cache);
     }
-    if (cache->x64 != NULL) {
-        x64_cache_empty(cache->x64);
-        cache->full = false;
+    if (cache->full || cache->bytes > CACHE_LIMIT_BYTES) {
+        cache->stats.emptied++;
+        free_all(cache);
     }
     atomic_fetch_add(&cache->generation, 1);
     pthread_mutex_unlock(&cache->lock);
@@ -540,7 +598,7 @@ static struct ir_block *copy_block(struct a64_cpu *cpu, struct ir_block *donor)
         block = NULL;
     }
     if (full) {
-        cache->full = true;
+        cache->copies_full = true;
     }
     pthread_mutex_unlock(&cache->lock);
     if (block != NULL) {
@@ -566,14 +624,16 @@ struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next)
     const uint64_t generation = atomic_load_explicit(&cache->generation, memory_order_acquire);
     if (__builtin_expect(cpu->code_generation != generation, 0)) {
         memset(cpu->jump_cache, 0, JUMP_CACHE_ENTRIES * sizeof(cpu->jump_cache[0]));
+        x64_drop_contexts(cpu, -1, true, X64_BOTH_HALVES);
         cpu->code_generation = generation;
     }
     struct ir_block **const slot = jump_slot(cpu, mode);
     if (*slot != NULL && is_block(*slot, cpu, hva, mode, guarded) && is_fresh(cpu, *slot)) {
         return *slot;
     }
-    if (__builtin_expect(cache->bytes > CACHE_LIMIT_BYTES || cache->full, 0)) {
-        empty_cache(cpu);
+    if (__builtin_expect(cache->bytes > CACHE_LIMIT_BYTES || cache->full || cache->copies_full,
+                         0)) {
+        make_room(cpu);
         *next = IR_GO; /* the stop may have changed the map: look again */
         return NULL;
     }

@@ -106,6 +106,9 @@ static void make_thunks(struct x64_cache *cache)
     cache->thunks.slow_access = cache->rx + at.slow_access;
     cache->fixed = (x64_here(&a) + 63u) & ~63u;
     cache->used = cache->fixed;
+    cache->limit = cache->size - cache->size / X64_COPIES_PART;
+    cache->copies_start = (cache->limit + 63u) & ~(size_t)63u;
+    cache->copies_used = cache->copies_start;
 }
 
 struct x64_cache *x64_cache_create(size_t bytes, const struct code_trace *trace)
@@ -141,6 +144,12 @@ void x64_cache_empty(struct x64_cache *cache)
 {
     x64_trace_gone(cache);
     cache->used = cache->fixed;
+    x64_cache_empty_copies(cache);
+}
+
+void x64_cache_empty_copies(struct x64_cache *cache)
+{
+    cache->copies_used = cache->copies_start;
 }
 
 /* --- One block's code ------------------------------------------------------------------------------------------------------------ */
@@ -225,7 +234,7 @@ void x64_compile(struct x64_cache *cache, struct a64_cpu *cpu, struct ir_block *
     if (e->failed || e->a.full) {
         return;
     }
-    if (cache->size - cache->used < sizeof(e->buffer)) {
+    if (cache->limit - cache->used < sizeof(e->buffer)) {
         *full = true;
         return;
     }
@@ -297,10 +306,10 @@ bool x64_copy(struct x64_cache *cache, struct a64_cpu *cpu, const struct ir_bloc
 {
     const struct x64_code *const old = from->x64;
     const uint8_t *const old_rx = old->entry;
-    uint8_t *const rx = cache->rx + cache->used, *const rw = cache->rw + cache->used;
+    uint8_t *const rx = cache->rx + cache->copies_used, *const rw = cache->rw + cache->copies_used;
     const uint64_t moved = to->pc - from->pc;
 
-    *full = cache->size - cache->used < old->size + 64u;
+    *full = cache->size - cache->copies_used < old->size + 64u;
     struct x64_code *const code = *full ? NULL
                                         : malloc(sizeof(*code) +
                                                  old->n_links * sizeof(code->links[0]));
@@ -320,7 +329,7 @@ bool x64_copy(struct x64_cache *cache, struct a64_cpu *cpu, const struct ir_bloc
             .rel32 = rx + at, .pc = old->links[i].pc + moved, .variant = old->links[i].variant};
         memset(rw + at, 0, 4); /* the old one may be linked */
     }
-    cache->used += (old->size + 31u) & ~(size_t)31u;
+    cache->copies_used += (old->size + 31u) & ~(size_t)31u;
     cpu->x64.stats->copies++;
     to->x64 = code;
     __atomic_store_n(&to->code, (const void *)(rx + old->body), __ATOMIC_RELEASE);

@@ -37,13 +37,17 @@ struct x64_jump {
 #define X64_JUMP_TABLE(btype) (((btype) + 1u) / 2u)
 
 struct x64_cache {
-    uint8_t *rx, *rw;         /* the same memory, executable and writable */
-    size_t size, used, fixed; /* fixed: the thunks at its start */
+    uint8_t *rx, *rw; /* the same memory, executable and writable */
+    size_t size;
+    size_t used, fixed, limit;        /* of what is emitted; fixed: the thunks at its start */
+    size_t copies_used, copies_start; /* behind that: copies */
     struct x64_thunks thunks;
     struct code_trace trace;
 };
 
 #define X64_CODE_BYTES ((size_t)96 << 20)
+/* One part of this many is for copies, which come and go with processes. */
+#define X64_COPIES_PART 3
 
 /* --- dump.c: what is told to who asked. */
 struct x64_emit;

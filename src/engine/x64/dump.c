@@ -162,7 +162,7 @@ void x64_trace_made(const struct x64_cache *cache, const struct x64_emit *e)
 
 void x64_trace_gone(const struct x64_cache *cache)
 {
-    if (cache->trace.code_gone != NULL) {
+    if (cache->trace.code_gone != NULL && cache->used != cache->fixed) {
         cache->trace.code_gone(cache->rx + cache->fixed, cache->used - cache->fixed);
     }
 }

@@ -20,6 +20,25 @@ void x64_cache_empty(struct x64_cache *cache)
     (void)cache;
 }
 
+void x64_cache_empty_copies(struct x64_cache *cache)
+{
+    (void)cache;
+}
+
+bool x64_can_copy(const struct ir_block *from)
+{
+    (void)from;
+    return false;
+}
+
+bool x64_copy(struct x64_cache *cache, struct a64_cpu *cpu, const struct ir_block *from,
+              struct ir_block *to, bool *full)
+{
+    (void)cache, (void)cpu, (void)from, (void)to;
+    *full = false;
+    return false;
+}
+
 void x64_compile(struct x64_cache *cache, struct a64_cpu *cpu, struct ir_block *block, bool *full)
 {
     (void)cache, (void)cpu, (void)block;

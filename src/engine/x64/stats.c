@@ -78,8 +78,8 @@ void x64_stats_print(const struct x64_stats *s, const struct code_trace *trace)
                      s->blocks, s->insns, s->bytes, s->interpreted);
     code_trace_print(trace,
                      "jit: %" PRIu64 " blocks retired, code cache emptied %" PRIu64
-                     " times, %" PRIu64 " links made\n",
-                     s->retired, s->emptied, s->links);
+                     " times, of copies %" PRIu64 " times, %" PRIu64 " links made\n",
+                     s->retired, s->emptied, s->copies_emptied, s->links);
     code_trace_print(trace,
                      "jit: %" PRIu64 " times code interpreted because it was new, %" PRIu64
                      " copies for other addresses\n",

@@ -37,6 +37,7 @@ struct x64_stats {
     uint64_t
         passages; /* times that code was interpreted because it was reached for the first time */
     uint64_t retired, emptied; /* blocks dropped; times that all were, for want of memory */
+    uint64_t copies_emptied;   /* times that all copies were */
     uint64_t links, entries;   /* jumps linked; calls of emitted code */
     uint64_t left[X64_LEFT_COUNT];
     uint64_t access[IR_OP_COUNT]; /* by IR_LOAD ... IR_CAS: done in C */

@@ -16,6 +16,8 @@ struct x64_cache *x64_cache_create(size_t bytes, const struct code_trace *trace)
 void x64_cache_destroy(struct x64_cache *cache);
 void x64_cache_empty(struct x64_cache *cache); /* all vCPUs are stopped, and all blocks are gone */
 
+void x64_cache_empty_copies(struct x64_cache *cache); /* the same of all copies */
+
 /* Emits the block's code; block->code stays NULL when that is not possible. `full`: for want of memory. */
 void x64_compile(struct x64_cache *cache, struct a64_cpu *cpu, struct ir_block *block, bool *full);
 

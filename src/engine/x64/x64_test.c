@@ -74,7 +74,9 @@ struct program {
     void (*load)(uint8_t *ram);
     void (*set)(struct a64_cpu *cpu);
     size_t code_bytes;
+    unsigned n_windows; /* the memory once more, from WINDOWS on */
 };
+#define WINDOWS 0x100000000ull
 
 static void run(const struct program *p, bool interpreter, struct outcome *out)
 {
@@ -98,6 +100,13 @@ static void run(const struct program *p, bool interpreter, struct outcome *out)
         vm_vcpu_create(vm, &vcpu) != VM_OK) {
         fprintf(stderr, "out of memory\n");
         exit(1);
+    }
+    for (unsigned i = 0; i < p->n_windows; i++) {
+        if (vm_map(vm, ram, WINDOWS + (uint64_t)i * RAM_SIZE, RAM_SIZE,
+                   VM_READ | VM_WRITE | VM_EXEC) != VM_OK) {
+            fprintf(stderr, "out of memory\n");
+            exit(1);
+        }
     }
     for (uint32_t at = 0; at < 0x800; at += 4) {
         *word(ram, VECTORS + at) = HVC(0x100 + at / 0x80);
@@ -364,6 +373,47 @@ static void test_full(void)
     EXPECT(got.x[4] == N_SMALL, "%llu", (unsigned long long)got.x[4]);
     EXPECT(number_before(" bytes of code") > 2 * p.code_bytes, "%s", text);
     EXPECT(strstr(text, "emptied 0 times") == NULL && number_before(" times, ") > 2, "%s", text);
+}
+
+/* One piece of code at more addresses than its copies have memory for. */
+#define N_WINDOWS 3000u
+
+static void load_moving(uint8_t *ram)
+{
+    static const uint32_t code[] = {
+        0x91000484, /* add x4, x4, #1 */
+        0x10000005, /* adr x5, . */
+        0x8b0600a6, /* add x6, x5, x6 */
+        0x8b020021, /* add x1, x1, x2 */
+        0xeb03003f, /* cmp x1, x3 */
+        0x54000041, /* b.ne the last one */
+        0xd4000001, /* svc #0 */
+        0xd61f0020, /* br x1 */
+    };
+
+    memcpy(ram + START, code, sizeof(code));
+}
+
+static void set_moving(struct a64_cpu *cpu)
+{
+    cpu_set_pstate(cpu, PSTATE_EL(0));
+    cpu->pc = WINDOWS + START;
+    cpu->x[1] = cpu->pc;
+    cpu->x[2] = RAM_SIZE;
+    cpu->x[3] = cpu->pc + (uint64_t)N_WINDOWS * RAM_SIZE;
+}
+
+static void test_full_of_copies(void)
+{
+    const struct program p = {
+        .load = load_moving, .set = set_moving, .code_bytes = 1 << 20, .n_windows = N_WINDOWS};
+    const struct outcome got = run_both(&p, "full of copies");
+
+    EXPECT(got.x[4] == N_WINDOWS, "%llu", (unsigned long long)got.x[4]);
+    EXPECT(strstr(text, "emptied 0 times, of copies") != NULL &&
+               strstr(text, "of copies 0 times") == NULL,
+           "%s", text);
+    EXPECT(number_before(" copies for other addresses") >= N_WINDOWS - 1, "%s", text);
 }
 
 /* All vector registers are wanted at once, and the results are NaNs, which are made again in C. */
@@ -703,6 +753,7 @@ int main(void)
     test_patching();
     test_calling();
     test_full();
+    test_full_of_copies();
     test_vectors();
     test_spilling();
     test_copies();
