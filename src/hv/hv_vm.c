@@ -293,8 +293,12 @@ HV_EXPORT hv_return_t hv_vm_protect(hv_ipa_t ipa, size_t size, hv_memory_flags_t
     }
 }
 
-/* 16 KiB aligned, so that the memory can be mapped under either granule. */
+/*
+ * 16 KiB aligned, so that the memory can be mapped under either granule. What is large enough is aligned for the host's huge pages,
+ * and asks for them: a guest's accesses go through the host's TLB as well.
+ */
 #define ALLOCATE_ALIGNMENT 0x4000u
+#define HUGE_PAGE          0x200000u
 
 HV_EXPORT hv_return_t hv_vm_allocate(void **uvap, size_t size, hv_allocate_flags_t flags)
 {
@@ -310,16 +314,20 @@ HV_EXPORT hv_return_t hv_vm_allocate(void **uvap, size_t size, hv_allocate_flags
         return REFUSE(HV_BAD_ARGUMENT, "flags are 0x%llx; expected HV_ALLOCATE_DEFAULT",
                       (unsigned long long)flags);
     }
-    char *const p = mmap(NULL, size + ALLOCATE_ALIGNMENT, PROT_READ | PROT_WRITE,
+    const size_t alignment = size >= HUGE_PAGE ? HUGE_PAGE : ALLOCATE_ALIGNMENT;
+    char *const p = mmap(NULL, size + alignment, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED) {
         return REFUSE(HV_NO_RESOURCES, "no 0x%zx bytes of memory to be had", size);
     }
-    const size_t before = -(uintptr_t)p % ALLOCATE_ALIGNMENT;
+    const size_t before = -(uintptr_t)p % alignment;
     if (before != 0) {
         munmap(p, before);
     }
-    munmap(p + before + size, ALLOCATE_ALIGNMENT - before);
+    munmap(p + before + size, alignment - before);
+    if (alignment == HUGE_PAGE) {
+        madvise(p + before, size, MADV_HUGEPAGE);
+    }
     *uvap = p + before;
     return HV_SUCCESS;
 }
