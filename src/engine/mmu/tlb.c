@@ -284,11 +284,14 @@ const void *mmu_entries(const struct a64_cpu *cpu, unsigned index)
     return cpu->mmu->at[index]->entries;
 }
 
+static unsigned half_of(uint64_t va)
+{
+    return (va >> 55 & 1) != 0 ? X64_UPPER_HALF : X64_LOWER_HALF;
+}
+
 /* Emitted code remembers what fetches were translated to. Before the tables forget the leaves. */
 static void forget_code(struct a64_cpu *cpu, const struct mmu_flush *flush)
 {
-    const unsigned half = (flush->va >> 55 & 1) != 0 ? X64_UPPER_HALF : X64_LOWER_HALF;
-
     switch ((enum mmu_flush_kind)flush->kind) {
     case MMU_FLUSH_ALL:
         x64_drop_contexts(cpu, -1, true, X64_BOTH_HALVES);
@@ -299,12 +302,13 @@ static void forget_code(struct a64_cpu *cpu, const struct mmu_flush *flush)
         break;
     case MMU_FLUSH_VA:
         if (leaf_may_hold_code(cpu->mmu, flush->va)) {
-            x64_drop_contexts(cpu, flush->asid, true, half);
+            x64_drop_contexts(cpu, flush->asid, true, half_of(flush->va));
         }
         break;
     case MMU_FLUSH_RANGE:
         if (range_may_hold_code(cpu->mmu, flush->va, flush->size)) {
-            x64_drop_contexts(cpu, flush->asid, true, X64_BOTH_HALVES);
+            x64_drop_contexts(cpu, flush->asid, true,
+                              half_of(flush->va) | half_of(flush->va + flush->size - 1));
         }
         break;
     }

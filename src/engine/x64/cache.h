@@ -30,7 +30,7 @@ struct x64_jump {
     uint64_t pc;
     const void *code;
 };
-#define X64_JUMP_ENTRIES  4096u
+#define X64_JUMP_ENTRIES  16384u
 #define X64_JUMP_SLOT(pc) ((unsigned)((pc) >> 2) & (X64_JUMP_ENTRIES - 1))
 #define X64_JUMP_TABLES   3u
 /* By PSTATE.BTYPE at the branch: of those that set 1 or 2 one table. */

@@ -16,7 +16,7 @@
 #include "engine/x64/emit.h"
 
 #define CONTEXTS   16u
-#define LOG_LENGTH 256u
+#define LOG_LENGTH 2048u
 
 struct key {
     uint32_t mode;  /* NO_MODE: the context is not in use */
