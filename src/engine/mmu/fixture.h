@@ -137,6 +137,7 @@ static void open_machine(bool el2)
         struct a64_cpu *const c = &vcpus[i].cpu;
         c->vm = &vm;
         c->vcpu = &vcpus[i];
+        c->smp = true;
         c->pstate = PSTATE_EL(1) | PSTATE_SP;
         c->mmu_index = MMU_E10_1;
         c->mmu_index_unpriv = MMU_E10_0;

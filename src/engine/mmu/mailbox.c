@@ -90,7 +90,9 @@ void mmu_bus_flush_all(struct mmu_bus *bus)
 void mmu_broadcast_flush(struct a64_cpu *self, const struct mmu_flush *flush)
 {
     mmu_flush(self, flush);
-    post(self->mmu->bus, self, flush);
+    if (self->smp) { /* a second vCPU begins with empty tables, after this one has been told of it */
+        post(self->mmu->bus, self, flush);
+    }
 }
 
 void mmu_handle_mailbox(struct a64_cpu *cpu)
@@ -124,11 +126,17 @@ bool mmu_broadcast_done(struct a64_cpu *self)
     const uint64_t posted = self->mmu->posted;
     bool done = true;
 
+    if (self->mmu->confirmed == posted) {
+        return true;
+    }
     pthread_mutex_lock(&bus->lock);
     for (const struct a64_cpu *cpu = bus->cpus; cpu != NULL && done; cpu = cpu->mmu->bus_next) {
         done = cpu == self || atomic_load(&cpu->mmu->seen) >= posted ||
                !atomic_load(&cpu->vcpu->inside);
     }
     pthread_mutex_unlock(&bus->lock);
+    if (done) {
+        self->mmu->confirmed = posted;
+    }
     return done;
 }

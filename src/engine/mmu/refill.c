@@ -85,12 +85,13 @@ void tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va, const struct mmu
     info->size_log2 = page->size_log2;
     info->flags = flags;
     if (note) {
-        tlb_note_writer(mmu, (uintptr_t)page->host, table, slot);
+        tlb_note_writer(mmu, (uintptr_t)page->host, mmu->number[index], slot);
     }
     set_add(&table->used, slot);
-    table->touched = true;
+    mmu->touched |= 1u << mmu->number[index];
     if (page->size_log2 > MMU_PAGE_LOG2) {
         table->sizes |= 1ull << page->size_log2;
+        mmu->large |= 1ull << page->size_log2;
         set_bit(table->large_filter, tlb_filter_bit(va, page->size_log2));
     }
 }

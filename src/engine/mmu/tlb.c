@@ -53,7 +53,8 @@ static void use_set(struct mmu *mmu, unsigned set)
     mmu->set = set;
     mmu->spaces[set].used = ++mmu->clock;
     for (unsigned index = 0; index < TLB_OF_SET; index++) {
-        mmu->at[index] = &mmu->tables[set * TLB_OF_SET + index];
+        mmu->number[index] = (uint8_t)(set * TLB_OF_SET + index);
+        mmu->at[index] = &mmu->tables[mmu->number[index]];
     }
 }
 
@@ -73,7 +74,8 @@ bool mmu_create(struct a64_cpu *cpu)
     mmu->tables = tables;
     use_set(mmu, 0);
     for (unsigned index = MMU_E2; index < MMU_INDEX_COUNT; index++) {
-        mmu->at[index] = &mmu->tables[TLB_SETS * TLB_OF_SET + index - MMU_E2];
+        mmu->number[index] = (uint8_t)(TLB_SETS * TLB_OF_SET + index - MMU_E2);
+        mmu->at[index] = &mmu->tables[mmu->number[index]];
     }
     mmu->features = features_of(cpu->vm->config.profile);
     cpu->mmu = mmu;
@@ -134,7 +136,7 @@ void tlb_code_gone(struct a64_cpu *cpu, unsigned index, uint64_t va)
 
     info->flags &= (uint8_t)~TLB_CODE;
     e->write = e->read != 0 ? e->read : e->write; /* SLOW for the same reasons as reads */
-    tlb_note_writer(cpu->mmu, (uintptr_t)tlb_host(e, info->page), cpu->mmu->at[index],
+    tlb_note_writer(cpu->mmu, (uintptr_t)tlb_host(e, info->page), cpu->mmu->number[index],
                     tlb_slot_of(va));
 }
 
@@ -142,14 +144,23 @@ void tlb_code_gone(struct a64_cpu *cpu, unsigned index, uint64_t va)
 
 static void empty(struct tlb_table *table)
 {
-    for (unsigned s = next_in(&table->used, 0); s < TLB_SLOTS; s = next_in(&table->used, s + 1)) {
-        drop(table, s);
+    for (unsigned i = 0; i < TLB_WORDS / 64; i++) {
+        for (uint64_t any = table->used.any[i]; any != 0; any &= any - 1) {
+            const unsigned word = i * 64 + (unsigned)__builtin_ctzll(any);
+            for (uint64_t bits = table->used.words[word]; bits != 0; bits &= bits - 1) {
+                table->entries[word * 64 + (unsigned)__builtin_ctzll(bits)] =
+                    (struct tlb_entry){0};
+            }
+            table->used.words[word] = 0;
+            table->nonglobal.words[word] = 0;
+        }
+        table->used.any[i] = 0;
+        table->nonglobal.any[i] = 0;
     }
     if (table->sizes != 0) {
         memset(table->large_filter, 0, sizeof(table->large_filter));
         table->sizes = 0;
     }
-    table->touched = false;
 }
 
 static void drop_asid(struct tlb_table *table, int asid)
@@ -233,11 +244,9 @@ static bool leaf_may_hold_code(const struct mmu *mmu, uint64_t va)
     if (test_bit(mmu->code_pages, code_page_bit(va))) {
         return true;
     }
-    for (unsigned i = 0; i < MMU_TABLES; i++) {
-        const struct tlb_table *const table = &mmu->tables[i];
-        if (!table->touched) {
-            continue;
-        }
+    for (uint32_t touched = mmu->large != 0 ? mmu->touched : 0; touched != 0;
+         touched &= touched - 1) {
+        const struct tlb_table *const table = &mmu->tables[__builtin_ctz(touched)];
         for (uint64_t sizes = table->sizes; sizes != 0; sizes &= sizes - 1) {
             if (test_bit(table->large_filter,
                          tlb_filter_bit(va, (unsigned)__builtin_ctzll(sizes)))) {
@@ -316,14 +325,18 @@ static void forget_code(struct a64_cpu *cpu, const struct mmu_flush *flush)
 
 static void flush_tables(struct a64_cpu *cpu, const struct mmu_flush *flush)
 {
-    for (unsigned i = 0; i < MMU_TABLES; i++) {
-        struct tlb_table *const table = &cpu->mmu->tables[i];
-        if (!table->touched || (flush->regimes & regime_of(i)) == 0) {
+    struct mmu *const mmu = cpu->mmu;
+
+    for (uint32_t touched = mmu->touched; touched != 0; touched &= touched - 1) {
+        const unsigned i = (unsigned)__builtin_ctz(touched);
+        struct tlb_table *const table = &mmu->tables[i];
+        if ((flush->regimes & regime_of(i)) == 0) {
             continue;
         }
         switch ((enum mmu_flush_kind)flush->kind) {
         case MMU_FLUSH_ALL:
             empty(table);
+            mmu->touched &= ~(1u << i);
             break;
         case MMU_FLUSH_ASID:
             drop_asid(table, flush->asid);
@@ -386,11 +399,9 @@ static void write_slowly(struct tlb_table *table, unsigned slot)
 static void drop_lost_writers(struct mmu *mmu, uintptr_t page, unsigned set)
 {
     clear_bit(mmu->writers_lost, set);
-    for (unsigned i = 0; i < MMU_TABLES; i++) {
+    for (uint32_t touched = mmu->touched; touched != 0; touched &= touched - 1) {
+        const unsigned i = (unsigned)__builtin_ctz(touched);
         struct tlb_table *const table = &mmu->tables[i];
-        if (!table->touched) {
-            continue;
-        }
         for (unsigned s = next_in(&table->used, 0); s < TLB_SLOTS;
              s = next_in(&table->used, s + 1)) {
             const struct tlb_info *const info = &table->info[s];
@@ -401,7 +412,7 @@ static void drop_lost_writers(struct mmu *mmu, uintptr_t page, unsigned set)
             if (host == page) {
                 write_slowly(table, s);
             } else if (tlb_writer_set(host) == set) {
-                tlb_note_writer(mmu, host, table, s);
+                tlb_note_writer(mmu, host, i, s);
             }
         }
     }
@@ -466,9 +477,9 @@ static void empty_regime(struct a64_cpu *cpu, unsigned regimes)
 static bool has_nonglobal(const struct mmu *mmu, unsigned set)
 {
     for (unsigned i = 0; i < TLB_OF_SET; i++) {
-        const struct tlb_table *const table = &mmu->tables[set * TLB_OF_SET + i];
-        for (unsigned word = 0; table->touched && word < TLB_WORDS / 64; word++) {
-            if (table->nonglobal.any[word] != 0) {
+        const unsigned n = set * TLB_OF_SET + i;
+        for (unsigned word = 0; (mmu->touched >> n & 1) != 0 && word < TLB_WORDS / 64; word++) {
+            if (mmu->tables[n].nonglobal.any[word] != 0) {
                 return true;
             }
         }

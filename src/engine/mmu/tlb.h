@@ -59,7 +59,6 @@ struct tlb_table {
     struct tlb_entry entries[TLB_SLOTS];
     struct tlb_info info[TLB_SLOTS];
     struct tlb_set used, nonglobal;
-    bool touched;   /* since it was emptied */
     uint64_t sizes; /* bit n: there may be entries of leaves of 2^n bytes, n > 12 ... */
     uint64_t large_filter[TLB_FILTER_BITS / 64]; /* ... and whether of a given leaf, by hash */
 };
@@ -76,6 +75,7 @@ struct tlb_registers {
 #define TLB_SETS   4u
 #define TLB_OF_SET 3u /* MMU_E10_0, MMU_E10_1, MMU_E10_1_PAN */
 #define MMU_TABLES (TLB_SETS * TLB_OF_SET + MMU_INDEX_COUNT - MMU_E2)
+_Static_assert(MMU_TABLES <= 32, "bits of mmu.touched");
 
 struct tlb_space {
     uint64_t table; /* TTBR0_EL1.BADDR */
@@ -122,8 +122,11 @@ struct mmu_walk_known {
 #define TLB_CODE_FILTER_BITS 32768u
 
 struct mmu {
-    struct tlb_table *at[MMU_INDEX_COUNT]; /* the present one of each translation context */
+    struct tlb_table *at[MMU_INDEX_COUNT]; /* the present one of each translation context ... */
+    uint8_t number[MMU_INDEX_COUNT];       /* ... and which this is of: */
     struct tlb_table *tables;              /* MMU_TABLES of them; memory appears as it is touched */
+    uint32_t touched;                      /* those that may have entries */
+    uint64_t large; /* sizes of leaves beside pages that any of them has had */
     struct tlb_space spaces[TLB_SETS];
     unsigned set; /* in use */
     uint64_t clock;
@@ -147,7 +150,8 @@ struct mmu {
     struct mmu_bus *bus;
     struct a64_cpu *bus_next; /* guarded by the bus */
     _Atomic uint64_t seen;    /* how far this vCPU has carried out what the bus holds */
-    uint64_t posted;          /* number of its own last post */
+    uint64_t posted;          /* number of its own last post ... */
+    uint64_t confirmed;       /* ... and of the last that all have carried out */
 };
 
 static inline unsigned tlb_slot_of(uint64_t va)

@@ -68,13 +68,12 @@ static inline bool tlb_is_writer(const struct mmu *mmu, const struct tlb_writer 
            (uint32_t)((uintptr_t)tlb_host(e, table->info[slot].page) >> MMU_PAGE_LOG2) == w->page;
 }
 
-static inline void tlb_note_writer(struct mmu *mmu, uintptr_t host, const struct tlb_table *table,
-                                   unsigned slot)
+static inline void tlb_note_writer(struct mmu *mmu, uintptr_t host, unsigned table, unsigned slot)
 {
     const unsigned set = tlb_writer_set(host);
     const struct tlb_writer now = {
         .page = (uint32_t)(host >> MMU_PAGE_LOG2),
-        .where = ((unsigned)(table - mmu->tables) << TLB_SLOTS_LOG2 | slot) + 1};
+        .where = (table << TLB_SLOTS_LOG2 | slot) + 1};
     struct tlb_writer *free_way = NULL;
 
     for (unsigned i = 0; i < TLB_WRITER_WAYS; i++) {

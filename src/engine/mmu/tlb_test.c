@@ -393,6 +393,8 @@ static void test_broadcast(void)
     mmu_broadcast_flush(cpu, &va);
     EXPECT(mmu_broadcast_done(cpu), "peer outside");
     atomic_store(&vcpus[1].inside, true);
+    EXPECT(mmu_broadcast_done(cpu), "peer on its way in");
+    mmu_broadcast_flush(cpu, &va);
     EXPECT(!mmu_broadcast_done(cpu), "peer inside, has not looked");
     EXPECT((atomic_load(&peer->requests) & CPU_REQUEST_MAILBOX) != 0 &&
                (atomic_load(&cpu->requests) & CPU_REQUEST_MAILBOX) == 0,
