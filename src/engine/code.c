@@ -31,7 +31,6 @@
 
 #define BUCKETS           (1u << 17)
 #define PAGE_BUCKETS      (1u << 12)
-#define PAGE_FILTER_BITS  (1u << 16)
 #define CACHE_LIMIT_BYTES (64u << 20)
 #define WARM_UP           4
 #define COUNTS            (1u << 16)
@@ -50,7 +49,7 @@ struct code_cache {
     struct ir_block *donors[BUCKETS];
     struct code_page *pages[PAGE_BUCKETS];
     _Atomic uint64_t
-        may_have_code[PAGE_FILTER_BITS / 64]; /* by hash of the host page; written under the lock */
+        may_have_code[CODE_FILTER_BITS / 64]; /* by hash of the host page; written under the lock */
     struct ir_block *retired;
     struct x64_cache *x64; /* emitted code; NULL: all blocks are interpreted */
     bool eager;            /* there is no first time: everything is translated at once */
@@ -87,6 +86,7 @@ void code_join(struct code_cache *cache, struct a64_cpu *cpu)
 {
     pthread_mutex_lock(&cache->lock);
     cpu->code_next = cache->cpus;
+    cpu->may_have_code = cache->may_have_code;
     cache->cpus = cpu;
     pthread_mutex_unlock(&cache->lock);
 }
@@ -223,7 +223,7 @@ static void free_all(struct code_cache *cache)
     }
     memset(cache->buckets, 0, sizeof(cache->buckets));
     memset(cache->donors, 0, sizeof(cache->donors));
-    for (unsigned i = 0; i < PAGE_FILTER_BITS / 64; i++) {
+    for (unsigned i = 0; i < CODE_FILTER_BITS / 64; i++) {
         atomic_store_explicit(&cache->may_have_code[i], 0, memory_order_relaxed);
     }
     if (cache->x64 != NULL) {
@@ -299,17 +299,12 @@ void code_destroy(struct code_cache *cache)
     free(cache);
 }
 
-static unsigned filter_bit(uintptr_t page)
-{
-    return mix(page) % PAGE_FILTER_BITS;
-}
-
 /* Asked for each page that becomes writable in a TLB: mostly there was never code, and no lock is needed to say so. */
 bool code_page_has_code(const struct code_cache *cache, const uint8_t *hva)
 {
     struct code_cache *const c = (struct code_cache *)cache;
     const uintptr_t page = (uintptr_t)hva >> 12;
-    const unsigned bit = filter_bit(page);
+    const unsigned bit = code_filter_bit(page);
 
     if ((atomic_load_explicit(&c->may_have_code[bit / 64], memory_order_relaxed) >> bit % 64 & 1) ==
         0) {
@@ -403,7 +398,7 @@ static struct code_page *get_page(struct code_cache *cache, const uint8_t *hva, 
             page->page = (uintptr_t)hva >> 12;
             page->verified = epoch;
             *slot = page;
-            const unsigned bit = filter_bit(page->page);
+            const unsigned bit = code_filter_bit(page->page);
             atomic_fetch_or_explicit(&cache->may_have_code[bit / 64], 1ull << bit % 64,
                                      memory_order_relaxed);
         }

@@ -26,6 +26,21 @@ struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next);
 /* True when translated code lies in the 4 KiB host page of hva: stores to it must call code_invalidate. Any thread. */
 bool code_page_has_code(const struct code_cache *cache, const uint8_t *hva);
 
+/* Without the cache's lock: false when no block has been made of that page since the cache was emptied. filter: cpu->may_have_code. */
+#define CODE_FILTER_BITS (1u << 16)
+static inline unsigned code_filter_bit(uintptr_t page)
+{
+    return (unsigned)(page * 0x9e3779b97f4a7c15ull >> 40) % CODE_FILTER_BITS;
+}
+
+static inline bool code_page_may_have_code(const _Atomic uint64_t *filter, const uint8_t *hva)
+{
+    const unsigned bit = code_filter_bit((uintptr_t)hva >> 12);
+
+    return filter == NULL ||
+           (atomic_load_explicit(&filter[bit / 64], memory_order_relaxed) >> bit % 64 & 1) != 0;
+}
+
 /* Drops blocks whose bytes overlap [hva, hva + size). Any thread. Other vCPUs leave them at their next block boundary. */
 void code_invalidate(struct code_cache *cache, const uint8_t *hva, uint64_t size);
 void code_invalidate_all(struct code_cache *cache);

@@ -165,6 +165,7 @@ struct a64_cpu {
 
     struct mmu *mmu; /* TLBs */
     struct code_cache *code;
+    const _Atomic uint64_t *may_have_code; /* code_page_may_have_code() */
     struct translator *translator;
     struct {
         const void *tlb, *tlb_unpriv; /* the TLB's entries of ordinary and unprivileged accesses */

@@ -129,6 +129,14 @@ void mmu_watchpoints_changed(struct a64_cpu *cpu);
 unsigned mmu_current_asid(const struct a64_cpu *cpu);
 uint64_t mmu_current_table(const struct a64_cpu *cpu);
 
+/*
+ * For emitted code that has found its entry wanting: tag and offset of the entry as it compared them (tlb.h). True: they are equal now. Calls
+ * nothing, so that vector registers stay as they are, where mmu_can_refill_in_place() says so.
+ */
+enum { MMU_REFILL_STORE = 1, MMU_REFILL_UNPRIV = 2 };
+bool mmu_refill_in_place(struct a64_cpu *cpu, uint64_t tag, unsigned how, uint64_t offset);
+bool mmu_can_refill_in_place(void);
+
 /* The TLB's entries of a translation context, as emitted code knows them (tlb.h). */
 const void *mmu_entries(const struct a64_cpu *cpu, unsigned index);
 

@@ -6,6 +6,9 @@
  * was invalidated or not. What else a walk depends on, registers and the VM's map, drops everything when it changes.
  *
  * Only for the EL1&0 regime without the guest's own stage 2. Descriptors that hardware would update are left to the walk.
+ *
+ * Emitted code calls mmu_refill_in_place() with values in vector registers. So where the compiler can be told to leave those alone this file
+ * is compiled so (MMU_REFILL_IN_PLACE), and nothing that is called from there is outside of it.
  */
 #include <string.h>
 
@@ -18,92 +21,154 @@ enum { DESC_VALID = 0, DESC_NG = 11, DESC_GP = 50 };
 
 /* --- An entry -------------------------------------------------------------------------------------------------------------------- */
 
-static bool stage1_is_on(const struct a64_cpu *cpu, unsigned index)
+INLINE bool stage1_is_on(const struct a64_cpu *cpu, unsigned index)
 {
     return mmu_bit(cpu->sys[index <= MMU_E10_1_PAN ? SR_SCTLR_EL1 : SR_SCTLR_EL2], SCTLR_M);
 }
 
-void tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va, const struct mmu_page *page,
-              unsigned access)
+/* What an entry is beside its addresses; of a fetch only GUARDED and GLOBAL. */
+struct kind {
+    uint8_t flags;     /* TLB_* */
+    uint8_t allowed;   /* ALLOW_* */
+    uint8_t size_log2; /* of the leaf */
+};
+
+static uint8_t data_flags(uint8_t attr)
+{
+    return (uint8_t)((mmu_attr_is_device(attr) ? TLB_DEVICE : 0) |
+                     (mmu_attr_is_wb(attr) ? TLB_WB : 0));
+}
+
+INLINE void set_tags(struct tlb_entry *e, uint64_t tag, const struct kind *kind, bool stage1)
+{
+    /* Emitted code looks at no attributes: while stage 1 is on, what is Device or not Write-Back goes the long way. Without
+     * stage 1 it checks alignment, and leaves exclusives and atomics to others (MODE_ALIGNED). */
+    const bool slow = (kind->flags & TLB_WATCHED) != 0 || ((kind->flags & TLB_WB) == 0 && stage1);
+    const uint64_t slow_tag = tag & ~TLB_SLOW, data_tag = slow ? slow_tag : tag;
+    const bool read = (kind->allowed & ALLOW_READ) != 0;
+
+    e->read = read ? data_tag : 0;
+    e->write = 0;
+    if ((kind->allowed & ALLOW_WRITE) != 0) {
+        /* A page that cannot be read must not answer the merged checks of loads and stores. */
+        e->write = read && (kind->flags & TLB_CODE) == 0 ? data_tag : slow_tag;
+    }
+}
+
+/* Where the entry of va's slot becomes another's, or as it was. */
+INLINE bool set_place(struct a64_cpu *cpu, unsigned index, uint64_t va, const uint8_t *host,
+                      const struct kind *kind)
 {
     struct mmu *const mmu = cpu->mmu;
     struct tlb_table *const table = mmu->at[index];
     const unsigned slot = tlb_slot_of(va);
     struct tlb_entry *const e = &table->entries[slot];
     struct tlb_info *const info = &table->info[slot];
-    const uint64_t va_page = va & MMU_PAGE_MASK, tag = va_page | TLB_TAG;
-    const uintptr_t addend = ((uintptr_t)page->host & (uintptr_t)MMU_PAGE_MASK) -
-                             (uintptr_t)va_page;
+    const uint64_t page = va & MMU_PAGE_MASK;
+    const uintptr_t addend = ((uintptr_t)host & (uintptr_t)MMU_PAGE_MASK) - (uintptr_t)page;
     const bool used = test_bit(table->used.words, slot);
-    const bool same = used && info->page == va_page && e->addend == addend &&
-                      info->size_log2 == page->size_log2;
-    const uint8_t kept = same ? info->flags : 0;
-    uint8_t flags = (page->guarded ? TLB_GUARDED : 0) | (page->global ? TLB_GLOBAL : 0);
-    bool note = false;
+    const bool same = used && info->page == page && e->addend == addend &&
+                      info->size_log2 == kind->size_log2;
 
-    if (!same) {
-        e->read = 0;
-        e->write = 0;
-        e->fetch = 0;
+    if (!used) {
+        set_add(&table->used, slot);
+        mmu->touched |= 1u << mmu->number[index];
     }
-    if ((access & ACCESS_FETCH) != 0) {
-        /* The attributes of data accesses may differ (MMU off, SCTLR.C): keep those that a data access has found. */
-        flags |= kept & (TLB_DEVICE | TLB_WB | TLB_WATCHED | TLB_CODE);
-        e->fetch = (page->allowed & ALLOW_FETCH) != 0 ? tag : 0;
-    } else {
-        flags |= (mmu_attr_is_device(page->attr) ? TLB_DEVICE : 0) |
-                 (mmu_attr_is_wb(page->attr) ? TLB_WB : 0);
-        if (mmu->n_watched != 0 && mmu_watchpoint_on_page(mmu, va)) {
-            flags |= TLB_WATCHED;
-        }
-        /* Emitted code looks at no attributes: while stage 1 is on, what is Device or not Write-Back goes the long way. Without
-         * stage 1 it checks alignment, and leaves exclusives and atomics to others (MODE_ALIGNED). */
-        const bool slow = (flags & TLB_WATCHED) != 0 ||
-                          ((flags & TLB_WB) == 0 && stage1_is_on(cpu, index));
-        const uint64_t data_tag = slow ? tag & ~TLB_SLOW : tag;
-        e->read = (page->allowed & ALLOW_READ) != 0 ? data_tag : 0;
-        e->write = 0;
-        if ((page->allowed & ALLOW_WRITE) != 0) {
-            if (code_page_has_code(cpu->code, page->host)) {
-                flags |= TLB_CODE;
-                e->write = tag & ~TLB_SLOW;
-            } else {
-                /* A page that cannot be read must not answer the merged checks of loads and stores. */
-                e->write = (page->allowed & ALLOW_READ) != 0 ? data_tag : tag & ~TLB_SLOW;
-                note = true;
-            }
-        }
-    }
-    e->addend = addend;
-    if (!page->global) {
+    if ((kind->flags & TLB_GLOBAL) == 0) {
         set_add(&table->nonglobal, slot);
     } else if (used && (info->flags & TLB_GLOBAL) == 0) {
         set_remove(&table->nonglobal, slot);
     }
-    info->page = va_page;
+    e->addend = addend;
+    info->page = page;
     info->asid = (uint16_t)tlb_asid_of_index(mmu, index);
-    info->size_log2 = page->size_log2;
-    info->flags = flags;
-    if (note) {
-        tlb_note_writer(mmu, (uintptr_t)page->host, mmu->number[index], slot);
+    info->size_log2 = kind->size_log2;
+    if (kind->size_log2 > MMU_PAGE_LOG2) {
+        table->sizes |= 1ull << kind->size_log2;
+        mmu->large |= 1ull << kind->size_log2;
+        set_bit(table->large_filter, tlb_filter_bit(va, kind->size_log2));
     }
-    set_add(&table->used, slot);
-    mmu->touched |= 1u << mmu->number[index];
-    if (page->size_log2 > MMU_PAGE_LOG2) {
-        table->sizes |= 1ull << page->size_log2;
-        mmu->large |= 1ull << page->size_log2;
-        set_bit(table->large_filter, tlb_filter_bit(va, page->size_log2));
+    return same;
+}
+
+INLINE void set_data(struct a64_cpu *cpu, unsigned index, uint64_t va, const uint8_t *host,
+                     const struct kind *kind)
+{
+    struct tlb_entry *const e = tlb_slot(cpu, index, va);
+
+    if (!set_place(cpu, index, va, host, kind)) {
+        e->fetch = 0;
     }
+    set_tags(e, (va & MMU_PAGE_MASK) | TLB_TAG, kind, stage1_is_on(cpu, index));
+    tlb_slot_info(cpu, index, va)->flags = kind->flags;
+    if ((kind->allowed & ALLOW_WRITE) != 0 && (kind->flags & TLB_CODE) == 0) {
+        tlb_note_writer(cpu->mmu, (uintptr_t)host, cpu->mmu->number[index], tlb_slot_of(va));
+    }
+}
+
+static void fill_data(struct a64_cpu *cpu, unsigned index, uint64_t va, const uint8_t *host,
+                      struct kind kind)
+{
+    if (cpu->mmu->n_watched != 0 && mmu_watchpoint_on_page(cpu->mmu, va)) {
+        kind.flags |= TLB_WATCHED;
+    }
+    if ((kind.allowed & ALLOW_WRITE) != 0 && code_page_has_code(cpu->code, host)) {
+        kind.flags |= TLB_CODE;
+    }
+    set_data(cpu, index, va, host, &kind);
+}
+
+static void fill_fetch(struct a64_cpu *cpu, unsigned index, uint64_t va, const uint8_t *host,
+                       struct kind kind)
+{
+    struct tlb_entry *const e = tlb_slot(cpu, index, va);
+    struct tlb_info *const info = tlb_slot_info(cpu, index, va);
+
+    if (set_place(cpu, index, va, host, &kind)) {
+        /* The attributes of data accesses may differ (MMU off, SCTLR.C): keep those that a data access has found. */
+        kind.flags |= info->flags & (TLB_DEVICE | TLB_WB | TLB_WATCHED | TLB_CODE);
+    } else {
+        e->read = 0;
+        e->write = 0;
+    }
+    e->fetch = (kind.allowed & ALLOW_FETCH) != 0 ? (va & MMU_PAGE_MASK) | TLB_TAG : 0;
+    info->flags = kind.flags;
+}
+
+static void fill(struct a64_cpu *cpu, unsigned index, uint64_t va, const uint8_t *host,
+                 const struct kind *kind, unsigned access)
+{
+    if ((access & ACCESS_FETCH) != 0) {
+        fill_fetch(cpu, index, va, host,
+                   (struct kind){.flags = kind->flags & (TLB_GUARDED | TLB_GLOBAL),
+                                 .allowed = kind->allowed,
+                                 .size_log2 = kind->size_log2});
+    } else {
+        fill_data(cpu, index, va, host, *kind);
+    }
+}
+
+void tlb_fill(struct a64_cpu *cpu, unsigned index, uint64_t va, const struct mmu_page *page,
+              unsigned access)
+{
+    const struct kind kind = {
+        .flags = (uint8_t)((page->guarded ? TLB_GUARDED : 0) | (page->global ? TLB_GLOBAL : 0) |
+                           data_flags(page->attr)),
+        .allowed = page->allowed,
+        .size_log2 = page->size_log2,
+    };
+
+    fill(cpu, index, va, page->host, &kind, access);
 }
 
 /* --- What walks have read -------------------------------------------------------------------------------------------------------- */
 
-static uint64_t key_of(unsigned index, uint64_t va)
+INLINE uint64_t key_of(unsigned index, uint64_t va)
 {
     return va >> MMU_WALK_LOG2 << 4 | index << 1 | 1;
 }
 
-static struct mmu_walk_known *slot_of(struct mmu *mmu, unsigned index, uint64_t va)
+INLINE struct mmu_walk_known *slot_of(struct mmu *mmu, unsigned index, uint64_t va)
 {
     const uint64_t region = va >> MMU_WALK_LOG2;
 
@@ -111,12 +176,12 @@ static struct mmu_walk_known *slot_of(struct mmu *mmu, unsigned index, uint64_t 
 }
 
 /* Without the ASID, which leads nowhere. */
-static uint64_t base_of(const struct a64_cpu *cpu, uint64_t va)
+INLINE uint64_t base_of(const struct a64_cpu *cpu, uint64_t va)
 {
     return cpu->sys[mmu_bit(va, 55) ? SR_TTBR1_EL1 : SR_TTBR0_EL1] & ((1ull << 48) - 1);
 }
 
-static bool still_there(const struct mmu_walk_known *w)
+INLINE bool still_there(const struct mmu_walk_known *w)
 {
     uint64_t differing = 0;
 
@@ -126,72 +191,136 @@ static bool still_there(const struct mmu_walk_known *w)
     return differing == 0;
 }
 
-static const struct vm_range *range_of(struct a64_cpu *cpu, uint64_t pa)
+/* A walk made before that leads to va, if it still does; *leaf is what it finds now. */
+INLINE const struct mmu_walk_known *walk_again(struct a64_cpu *cpu, unsigned index, uint64_t va,
+                                               uint64_t *leaf)
 {
-    struct vm_range *const range = &cpu->mmu->ranges[(pa >> 30) % MMU_RANGES];
+    const struct mmu_walk_known *const w = slot_of(cpu->mmu, index, va);
 
-    if (pa - range->start >= range->end - range->start && !vm_lookup_range(cpu->vm, pa, range)) {
-        *range = (struct vm_range){0};
+    if (w->key != key_of(index, va) || w->base != base_of(cpu, va) || !still_there(w)) {
         return NULL;
     }
-    return range;
+    *leaf = __atomic_load_n(w->leaves + (va >> w->shift & w->index_mask), __ATOMIC_ACQUIRE);
+    return w;
 }
 
-static bool fill(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned access,
-                 const struct mmu_walk_known *w, uint64_t leaf, const struct mmu_leaf_known *known)
+INLINE const struct mmu_leaf_known *known_leaf(const struct mmu_walk_known *w, uint64_t leaf)
 {
-    const uint64_t pa = (leaf & w->address_mask) | (va & ((1ull << w->shift) - 1));
-    const struct vm_range *const range = range_of(cpu, pa);
-
-    if (range == NULL || (access & ~range->permissions) != 0) {
-        return false;
+    for (unsigned i = 0; i < MMU_LEAVES_KNOWN; i++) {
+        if ((leaf & ~w->address_mask) == w->known[i].attributes) {
+            return &w->known[i];
+        }
     }
-    const struct mmu_page page = {
-        .ipa = pa,
-        .pa = pa,
-        .host = range->host + (pa - range->start),
-        .allowed = known->allowed & (uint8_t)range->permissions,
-        .attr = known->attr,
-        .guarded = cpu->mmu->features.bti && mmu_bit(leaf, DESC_GP),
-        .global = !mmu_bit(leaf, DESC_NG),
-        .size_log2 = w->shift,
-    };
-    tlb_fill(cpu, index, va, &page, access);
-    return true;
+    return NULL;
+}
+
+INLINE uint64_t address_of(const struct mmu_walk_known *w, uint64_t leaf, uint64_t va)
+{
+    return (leaf & w->address_mask) | (va & ((1ull << w->shift) - 1));
+}
+
+INLINE struct vm_range *range_slot(struct a64_cpu *cpu, uint64_t pa)
+{
+    return &cpu->mmu->ranges[(pa >> 30) % MMU_RANGES];
+}
+
+INLINE bool is_in(const struct vm_range *range, uint64_t pa)
+{
+    return pa - range->start < range->end - range->start;
+}
+
+INLINE struct kind kind_of(const struct mmu_walk_known *w, const struct mmu_leaf_known *known,
+                           const struct vm_range *range)
+{
+    return (struct kind){.flags = known->flags,
+                         .allowed = known->allowed & (uint8_t)range->permissions,
+                         .size_log2 = w->shift};
 }
 
 bool mmu_refill(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned access, bool misaligned,
                 bool *fault)
 {
-    if (index > MMU_E10_1_PAN) {
-        return false;
-    }
-    const struct mmu_walk_known *const w = slot_of(cpu->mmu, index, va);
-    /* TCR_EL1.TBID lets a fetch look at bits that a load ignores. */
-    const bool odd_fetch = (access & ACCESS_FETCH) != 0 && (int64_t)(va << 8) >> 8 != (int64_t)va;
+    uint64_t leaf;
 
-    if (w->key != key_of(index, va) || w->base != base_of(cpu, va) || odd_fetch ||
-        !still_there(w)) {
+    /* TCR_EL1.TBID lets a fetch look at bits that a load ignores. */
+    if (index > MMU_E10_1_PAN ||
+        ((access & ACCESS_FETCH) != 0 && (int64_t)(va << 8) >> 8 != (int64_t)va)) {
         return false;
     }
-    const uint64_t *const where = w->leaves + (va >> w->shift & w->index_mask);
-    const uint64_t leaf = __atomic_load_n(where, __ATOMIC_ACQUIRE);
-    for (unsigned i = 0; i < MMU_LEAVES_KNOWN; i++) {
-        const struct mmu_leaf_known *const known = &w->known[i];
-        if ((leaf & ~w->address_mask) == known->attributes) {
-            return (access & ~known->allowed) == 0 &&
-                   !(misaligned && mmu_attr_is_device(known->attr)) &&
-                   fill(cpu, index, va, access, w, leaf, known);
-        }
-    }
-    if (mmu_bit(leaf, DESC_VALID)) {
+    const struct mmu_walk_known *const w = walk_again(cpu, index, va, &leaf);
+    if (w == NULL) {
         return false;
     }
-    struct mmu_request request = {.va = va, .access = (uint8_t)access};
-    mmu_set_request_context(&request, index);
-    mmu_fail(cpu, &request, FAULT_TRANSLATION, w->level, 1);
-    *fault = true;
+    if (!mmu_bit(leaf, DESC_VALID)) {
+        struct mmu_request request = {.va = va, .access = (uint8_t)access};
+        mmu_set_request_context(&request, index);
+        *fault = !mmu_fail(cpu, &request, FAULT_TRANSLATION, w->level, 1);
+        return true;
+    }
+    const struct mmu_leaf_known *const known = known_leaf(w, leaf);
+    if (known == NULL || (misaligned && (known->flags & TLB_DEVICE) != 0)) {
+        return false;
+    }
+    const uint64_t pa = address_of(w, leaf, va);
+    struct vm_range *const range = range_slot(cpu, pa);
+    if (!is_in(range, pa) && !vm_lookup_range(cpu->vm, pa, range)) {
+        *range = (struct vm_range){0};
+        return false;
+    }
+    const struct kind kind = kind_of(w, known, range);
+    if ((access & ~kind.allowed) != 0) {
+        return false;
+    }
+    fill(cpu, index, va, range->host + (pa - range->start), &kind, access);
     return true;
+}
+
+bool mmu_can_refill_in_place(void)
+{
+#ifdef MMU_REFILL_IN_PLACE
+    return true;
+#else
+    return false;
+#endif
+}
+
+bool mmu_refill_in_place(struct a64_cpu *cpu, uint64_t tag, unsigned how, uint64_t offset)
+{
+    const unsigned index = (how & MMU_REFILL_UNPRIV) != 0 ? cpu->mmu_index_unpriv : cpu->mmu_index;
+    const uint64_t va = tag & MMU_PAGE_MASK;
+    const struct tlb_entry *const entry = tlb_slot(cpu, index, va);
+    const uint64_t *const now = (how & MMU_REFILL_STORE) != 0 ? &entry->write : &entry->read;
+    uint64_t leaf;
+
+    /* Not across pages, and not for what the entry says already. */
+    if (tlb_slot_of(va) * sizeof(*entry) != offset || tlb_matches(*now, va) ||
+        index > MMU_E10_1_PAN || cpu->mmu->n_watched != 0) {
+        return false;
+    }
+    const struct mmu_walk_known *const w = walk_again(cpu, index, va, &leaf);
+    const struct mmu_leaf_known *const known = w != NULL ? known_leaf(w, leaf) : NULL;
+    if (known == NULL) {
+        return false;
+    }
+    const uint64_t pa = address_of(w, leaf, va);
+    const struct vm_range *const range = range_slot(cpu, pa);
+    if (!is_in(range, pa)) {
+        return false;
+    }
+    const struct kind kind = kind_of(w, known, range);
+    const uint8_t *const host = range->host + (pa - range->start);
+    if ((kind.allowed & ALLOW_WRITE) != 0 && code_page_may_have_code(cpu->may_have_code, host)) {
+        return false;
+    }
+    /* When this access is not allowed, the entry says so from here on, and somebody else why. */
+    set_data(cpu, index, va, host, &kind);
+    return *now == tag;
+}
+
+static uint8_t flags_of(const struct a64_cpu *cpu, uint64_t leaf, uint8_t attr)
+{
+    return (uint8_t)(data_flags(attr) | (mmu_bit(leaf, DESC_NG) ? 0 : TLB_GLOBAL) |
+                     (cpu->mmu->features.bti && mmu_bit(leaf, DESC_GP) ? TLB_GUARDED : 0));
 }
 
 void mmu_remember_walk(struct a64_cpu *cpu, unsigned index, uint64_t va,
@@ -229,8 +358,9 @@ void mmu_remember_walk(struct a64_cpu *cpu, unsigned index, uint64_t va,
     w->level = path->level;
     w->address_mask = path->address_mask;
     if (mmu_bit(leaf, DESC_VALID)) {
-        w->known[w->next] = (struct mmu_leaf_known){
-            .attributes = leaf & ~path->address_mask, .allowed = path->allowed, .attr = path->attr};
+        w->known[w->next] = (struct mmu_leaf_known){.attributes = leaf & ~path->address_mask,
+                                                    .allowed = path->allowed,
+                                                    .flags = flags_of(cpu, leaf, path->attr)};
         w->next = (uint8_t)((w->next + 1u) % MMU_LEAVES_KNOWN);
     }
 }

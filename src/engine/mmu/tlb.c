@@ -148,8 +148,7 @@ static void empty(struct tlb_table *table)
         for (uint64_t any = table->used.any[i]; any != 0; any &= any - 1) {
             const unsigned word = i * 64 + (unsigned)__builtin_ctzll(any);
             for (uint64_t bits = table->used.words[word]; bits != 0; bits &= bits - 1) {
-                table->entries[word * 64 + (unsigned)__builtin_ctzll(bits)] =
-                    (struct tlb_entry){0};
+                table->entries[word * 64 + (unsigned)__builtin_ctzll(bits)] = (struct tlb_entry){0};
             }
             table->used.words[word] = 0;
             table->nonglobal.words[word] = 0;

@@ -104,8 +104,9 @@ struct tlb_writer {
 #define MMU_RANGES       8u
 
 struct mmu_leaf_known {
-    uint64_t attributes;   /* the descriptor without its address; all ones: of none */
-    uint8_t allowed, attr; /* of stage 1, for data */
+    uint64_t attributes; /* the descriptor without its address; all ones: of none */
+    uint8_t allowed;     /* of stage 1 */
+    uint8_t flags;       /* TLB_*, of data */
 };
 
 struct mmu_walk_known {

@@ -5,28 +5,30 @@
 
 #include "engine/mmu/tlb.h"
 
-static inline void set_bit(uint64_t *words, unsigned bit)
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE void set_bit(uint64_t *words, unsigned bit)
 {
     words[bit / 64] |= 1ull << (bit % 64);
 }
 
-static inline void clear_bit(uint64_t *words, unsigned bit)
+INLINE void clear_bit(uint64_t *words, unsigned bit)
 {
     words[bit / 64] &= ~(1ull << (bit % 64));
 }
 
-static inline bool test_bit(const uint64_t *words, unsigned bit)
+INLINE bool test_bit(const uint64_t *words, unsigned bit)
 {
     return (words[bit / 64] >> (bit % 64) & 1) != 0;
 }
 
-static inline void set_add(struct tlb_set *set, unsigned slot)
+INLINE void set_add(struct tlb_set *set, unsigned slot)
 {
     set_bit(set->words, slot);
     set_bit(set->any, slot / 64);
 }
 
-static inline void set_remove(struct tlb_set *set, unsigned slot)
+INLINE void set_remove(struct tlb_set *set, unsigned slot)
 {
     clear_bit(set->words, slot);
     if (set->words[slot / 64] == 0) {
@@ -34,31 +36,31 @@ static inline void set_remove(struct tlb_set *set, unsigned slot)
     }
 }
 
-static inline uint64_t tlb_hash(uint64_t v)
+INLINE uint64_t tlb_hash(uint64_t v)
 {
     return v * 0x9e3779b97f4a7c15ull >> 32;
 }
 
 /* Of a leaf: its bit in tlb_table.large_filter. */
-static inline unsigned tlb_filter_bit(uint64_t va, unsigned size_log2)
+INLINE unsigned tlb_filter_bit(uint64_t va, unsigned size_log2)
 {
     return (unsigned)(tlb_hash((va & MMU_VA_MASK) >> size_log2 << 6 | size_log2) % TLB_FILTER_BITS);
 }
 
-static inline unsigned tlb_asid_of_index(const struct mmu *mmu, unsigned index)
+INLINE unsigned tlb_asid_of_index(const struct mmu *mmu, unsigned index)
 {
     return index >= MMU_E2 ? mmu->asid_e20 : mmu->asid;
 }
 
 /* --- Who may write a host page --- */
 
-static inline unsigned tlb_writer_set(uintptr_t host)
+INLINE unsigned tlb_writer_set(uintptr_t host)
 {
     return (unsigned)(tlb_hash(host >> MMU_PAGE_LOG2) % TLB_WRITER_SETS);
 }
 
 /* The entry is still one through which that page is written without a look. */
-static inline bool tlb_is_writer(const struct mmu *mmu, const struct tlb_writer *w)
+INLINE bool tlb_is_writer(const struct mmu *mmu, const struct tlb_writer *w)
 {
     const struct tlb_table *const table = &mmu->tables[(w->where - 1) >> TLB_SLOTS_LOG2];
     const unsigned slot = (w->where - 1) & (TLB_SLOTS - 1);
@@ -68,12 +70,11 @@ static inline bool tlb_is_writer(const struct mmu *mmu, const struct tlb_writer 
            (uint32_t)((uintptr_t)tlb_host(e, table->info[slot].page) >> MMU_PAGE_LOG2) == w->page;
 }
 
-static inline void tlb_note_writer(struct mmu *mmu, uintptr_t host, unsigned table, unsigned slot)
+INLINE void tlb_note_writer(struct mmu *mmu, uintptr_t host, unsigned table, unsigned slot)
 {
     const unsigned set = tlb_writer_set(host);
-    const struct tlb_writer now = {
-        .page = (uint32_t)(host >> MMU_PAGE_LOG2),
-        .where = (table << TLB_SLOTS_LOG2 | slot) + 1};
+    const struct tlb_writer now = {.page = (uint32_t)(host >> MMU_PAGE_LOG2),
+                                   .where = (table << TLB_SLOTS_LOG2 | slot) + 1};
     struct tlb_writer *free_way = NULL;
 
     for (unsigned i = 0; i < TLB_WRITER_WAYS; i++) {

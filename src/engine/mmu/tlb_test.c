@@ -582,9 +582,11 @@ static void change_something(uint64_t va)
 static void test_walks_again(void)
 {
     static const unsigned granules[] = {12, 14, 16};
-    static uint64_t counted[2];
+    static const _Atomic uint64_t no_code[CODE_FILTER_BITS / 64];
+    static uint64_t counted[2], in_places;
 
     open_machine(false);
+    cpu->may_have_code = no_code;
     EXPECT(vm_map(&vm, ram, HIGH_BASE, RAM_SIZE / 2, VM_READ | VM_WRITE) == VM_OK, "twice");
     for (unsigned step = 0; step < 300000; step++) {
         if (step % 20000 == 0) {
@@ -624,6 +626,16 @@ static void test_walks_again(void)
             }
             unsigned flags;
             bool guarded;
+            /* What emitted code is told, without any call, in half of the turns. */
+            const bool in_place = access != MMU_FETCH && (r >> 51 & 1) != 0 &&
+                                  mmu_refill_in_place(cpu, va | TLB_TAG,
+                                                      access == MMU_WRITE ? MMU_REFILL_STORE : 0,
+                                                      tlb_slot_of(va) * sizeof(struct tlb_entry));
+            in_places += in_place;
+            EXPECT(!in_place ||
+                       (access == MMU_WRITE ? tlb_slot(cpu, index, va)->write
+                                            : tlb_slot(cpu, index, va)->read) == (va | TLB_TAG),
+                   "step %u: not filled", step);
             cpu->fault = (struct fault){0};
             const uint8_t *const host = access == MMU_FETCH
                                             ? mmu_fetch(cpu, va, &guarded)
@@ -636,6 +648,7 @@ static void test_walks_again(void)
                 expected = mmu_walk(cpu, &request, &page);
                 fault = cpu->fault;
             }
+            EXPECT(!in_place || (expected && mmu_attr_is_wb(page.attr)), "step %u: in place", step);
             EXPECT((host != NULL) == expected, "step %u: va %llx", step, (unsigned long long)va);
             if (host == NULL) {
                 EXPECT(memcmp(&got, &fault, sizeof(fault)) == 0,
@@ -661,8 +674,37 @@ static void test_walks_again(void)
             break;
         }
     }
-    EXPECT(counted[0] > 50000 && counted[1] > 50000, "%llu and %llu",
-           (unsigned long long)counted[0], (unsigned long long)counted[1]);
+    EXPECT(counted[0] > 50000 && counted[1] > 50000 && in_places > 500, "%llu, %llu, %llu",
+           (unsigned long long)counted[0], (unsigned long long)counted[1],
+           (unsigned long long)in_places);
+    close_machine();
+}
+
+/* Two pages of one slot: what one was allowed is not the other's. */
+static void test_collisions(void)
+{
+    static const _Atomic uint64_t no_code[CODE_FILTER_BITS / 64];
+    const uint64_t a = 0x5000, b = a + TLB_SLOTS * MMU_PAGE_SIZE;
+    const uint64_t offset = tlb_slot_of(a) * sizeof(struct tlb_entry);
+    bool guarded;
+
+    open_machine(false);
+    use_tables(12, 39);
+    cpu->may_have_code = no_code;
+    map_at(a, 3, RAM_BASE, D_AF);
+    map_at(b, 3, RAM_BASE + 0x1000, D_AF);
+    for (unsigned i = 0; i < 3; i++) { /* a walk, a walk made again, in place */
+        EXPECT(mmu_fetch(cpu, a, &guarded) == ram, "fetch");
+        EXPECT(i < 2 ? can_load(b) : mmu_refill_in_place(cpu, b | TLB_TAG, 0, offset), "load");
+        EXPECT(tlb_host(tlb_slot(cpu, cpu->mmu_index, b), b) == ram + 0x1000, "its place");
+        EXPECT(mmu_fetch(cpu, a, &guarded) == ram, "fetch after a load");
+        EXPECT(can_store(b), "store");
+        EXPECT(mmu_fetch(cpu, a, &guarded) == ram, "fetch after a store");
+        *word_at(RAM_BASE + 0x1000) = 1;
+        *word_at(RAM_BASE) = 2;
+        uint64_t value;
+        EXPECT(load(b, 3, &value) && value == 1, "load after a fetch");
+    }
     close_machine();
 }
 
@@ -678,6 +720,7 @@ int main(void)
     test_broadcast();
     test_no_deadlock();
     test_random();
+    test_collisions();
     test_walks_again();
     return report("tlb");
 }

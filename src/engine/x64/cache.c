@@ -104,6 +104,9 @@ static void make_thunks(struct x64_cache *cache)
     cache->thunks.go_on_eax = cache->rx + at.go_on_eax;
     cache->thunks.leave_indirect = cache->rx + at.leave_indirect;
     cache->thunks.slow_access = cache->rx + at.slow_access;
+    for (unsigned how = 0; how < 4; how++) {
+        cache->thunks.refill[how] = cache->rx + at.refill[how];
+    }
     cache->fixed = (x64_here(&a) + 63u) & ~63u;
     cache->used = cache->fixed;
     cache->limit = cache->size - cache->size / X64_COPIES_PART;

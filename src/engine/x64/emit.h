@@ -75,6 +75,7 @@ struct x64_saved { /* what a stub stores */
 struct x64_stub {
     uint8_t kind;
     uint8_t insn;
+    uint8_t refill; /* RAX and RCX are as they were compared: MMU_REFILL_*, plus 1; 0: no */
     ir_ref node;
     uint32_t jump;               /* rel32 that leads here */
     uint32_t jump2;              /* another; 0: none */
@@ -102,7 +103,7 @@ struct x64_redo { /* an operation that a function in C makes again */
 #define X64_MAX_STUBS  512
 #define X64_MAX_REDOS  2048
 #define X64_MAX_SAVED  8192
-#define X64_MAX_RELOCS 1024
+#define X64_MAX_RELOCS 2048
 
 struct x64_reloc {
     uint32_t at; /* a rel32 in the buffer */
@@ -338,6 +339,7 @@ void x64_materialize(struct x64_emit *e, ir_ref ref, int reg); /* a lazy integer
 
 /* --- mem.c */
 void x64_emit_mem(struct x64_emit *e, ir_ref node);
+void x64_stub_refill(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_mem(struct x64_emit *e, struct x64_stub *stub);
 void x64_fill_site(struct x64_emit *e, unsigned site, int base); /* at the loop's head */
 void x64_stub_site(struct x64_emit *e, const struct x64_stub *stub);

@@ -493,6 +493,7 @@ void x64_emit_stubs(struct x64_emit *e)
         if (stub->jump2 != 0) {
             x64_patch_here(&e->a, stub->jump2);
         }
+        x64_stub_refill(e, stub);
         x64_stub_redo(e, stub);
         switch ((enum x64_stub_kind)stub->kind) {
         case STUB_EXIT:

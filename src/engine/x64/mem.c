@@ -69,6 +69,8 @@ void x64_check_place(struct x64_emit *e, const struct x64_place *p, struct x64_s
                             p->is_store ? (int32_t)offsetof(struct tlb_entry, write)
                                         : (int32_t)offsetof(struct tlb_entry, read)));
     stub->jump = x64_jcc(a, CC_NE);
+    stub->refill = (uint8_t)(1 + (p->is_store ? MMU_REFILL_STORE : 0) +
+                             (p->table != R14 ? MMU_REFILL_UNPRIV : 0));
     const struct x64_mem addend = x64_at_index(p->table, RAX, 0,
                                                (int32_t)offsetof(struct tlb_entry, addend));
     if (p->guess == IR_REF_NONE) {
@@ -84,6 +86,20 @@ void x64_check_place(struct x64_emit *e, const struct x64_place *p, struct x64_s
     x64_alu_rm(a, 1, ALU_CMP, p->addend, addend);
     other->jump = x64_jcc(a, CC_NE);
     other->resume = x64_here(a);
+}
+
+/* Most misses are answered without anything else than the entry: back to behind the comparison. */
+void x64_stub_refill(struct x64_emit *e, const struct x64_stub *stub)
+{
+    struct x64_asm *const a = &e->a;
+
+    if (stub->refill == 0 || stub->jump2 != 0 || !mmu_can_refill_in_place()) {
+        return; /* jump2 is another reason to come here */
+    }
+    x64_byte(a, 0xe8);
+    x64_u32(a, 0);
+    x64_reloc(e, x64_here(a) - 4, e->thunks->refill[stub->refill - 1]);
+    x64_jcc_to(a, CC_NE, stub->jump + 4);
 }
 
 /* --- Accesses in order (loop.c) --- */

@@ -218,6 +218,43 @@ static void emit_go_on(struct x64_asm *a, struct x64_thunk_offsets *out)
     x64_jmp_m(a, x64_at_index(RCX, RSI, 2, (int32_t)offsetof(struct x64_jump, code)));
 }
 
+/* Vector registers stay as they are: refill.c. */
+static void emit_refill(struct x64_asm *a, struct x64_thunk_offsets *out)
+{
+    const int32_t saved = 8 + FRAME_SAVED_GPR;
+    uint32_t common[4];
+
+    for (unsigned how = 0; how < 4; how++) {
+        out->refill[how] = x64_here(a);
+        x64_store(a, 1, RDX, x64_at(RSP, saved + 8 * (int32_t)N(lost_in_c)));
+        x64_mov_ri(a, RDX, how);
+        common[how] = x64_jmp(a);
+    }
+    for (unsigned how = 0; how < 4; how++) {
+        x64_patch_here(a, common[how]);
+    }
+    for (unsigned i = 1; i < N(lost_in_c); i++) {
+        x64_store(a, 1, lost_in_c[i], x64_at(RSP, saved + 8 * (int32_t)i));
+    }
+    x64_store(a, 1, RAX, x64_at(RSP, saved));
+    x64_store(a, 1, RCX, x64_at(RSP, saved + 8 * (int32_t)N(lost_in_c) + 8));
+    x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
+    x64_mov_rr(a, 1, RSI, RCX);
+    x64_mov_rr(a, 1, RCX, RAX);
+    x64_alu_ri(a, 1, ALU_SUB, RSP, 8);
+    x64_mov_ri(a, RAX, (uintptr_t)mmu_refill_in_place);
+    x64_call_r(a, RAX);
+    x64_alu_ri(a, 1, ALU_ADD, RSP, 8);
+    x64_rr8(a, 0x84, RAX, RAX); /* TEST AL, AL */
+    x64_load(a, 1, RAX, x64_at(RSP, saved));
+    x64_load(a, 1, RCX, x64_at(RSP, saved + 8 * (int32_t)N(lost_in_c) + 8));
+    for (unsigned i = 1; i < N(lost_in_c); i++) {
+        x64_load(a, 1, lost_in_c[i], x64_at(RSP, saved + 8 * (int32_t)i));
+    }
+    x64_load(a, 1, RDX, x64_at(RSP, saved + 8 * (int32_t)N(lost_in_c)));
+    x64_ret(a);
+}
+
 void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
 {
     out->enter = x64_here(a);
@@ -264,6 +301,7 @@ void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
     x64_jmp_to(a, settled);
 
     emit_go_on(a, out);
+    emit_refill(a, out);
 
     out->slow_access = x64_here(a);
     const int32_t frame = 8; /* RSP is below the frame by the return address */

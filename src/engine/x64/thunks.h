@@ -70,13 +70,16 @@ struct x64_thunks {
     /* Call here, with FRAME_VA and the operands in FRAME_ARGS; a struct x64_access follows the call. Comes back behind it with the
      * result in FRAME_ARGS[3] and all registers but RAX, RCX, XMM0 and XMM1 kept, or leaves. */
     const void *slow_access;
+    /* Call here, by MMU_REFILL_*, with the entry's offset in RAX and the tag wanted in RCX. All registers are kept. NE: the entry has
+     * that tag now. */
+    const void *refill[4];
 };
 
 /* Emits them into a (at the address where they will stay: position independent but for rel32 inside). Offsets in out. */
 struct x64_asm;
 struct x64_thunk_offsets {
     uint32_t enter, leave_go[X64_LEAVE_GO_COUNT], leave_go_edx, leave_eax, leave_indirect, go_on,
-        go_on_eax, slow_access;
+        go_on_eax, slow_access, refill[4];
 };
 void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out);
 
