@@ -65,7 +65,7 @@ struct code_cache {
     _Atomic uint32_t passages; /* the counts are forgotten when this is many */
 };
 
-struct code_cache *code_create(bool interpreter, bool eager, size_t code_bytes,
+struct code_cache *code_create(bool interpreter, bool eager, size_t code_bytes, unsigned host_level,
                                const struct code_trace *trace)
 {
     struct code_cache *const cache = calloc(1, sizeof(*cache));
@@ -77,7 +77,7 @@ struct code_cache *code_create(bool interpreter, bool eager, size_t code_bytes,
     if (cache != NULL) {
         cache->trace = *trace;
         cache->eager = eager;
-        cache->x64 = interpreter ? NULL : x64_cache_create(code_bytes, trace);
+        cache->x64 = interpreter ? NULL : x64_cache_create(code_bytes, host_level, trace);
     }
     return cache;
 }

@@ -7,8 +7,9 @@
 #include "engine/cpu.h"
 #include "engine/trace.h"
 
-/* interpreter: nothing is emitted. eager: everything is, when it is first reached. code_bytes: of emitted code, 0: as many as usual. */
-struct code_cache *code_create(bool interpreter, bool eager, size_t code_bytes,
+/* interpreter: nothing is emitted. eager: everything is, when it is first reached. code_bytes: of emitted code, 0: as many as usual.
+ * host_level: what it is made for (x64/x64.h), 0: the host. */
+struct code_cache *code_create(bool interpreter, bool eager, size_t code_bytes, unsigned host_level,
                                const struct code_trace *trace);
 void code_destroy(struct code_cache *cache);
 

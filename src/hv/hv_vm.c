@@ -59,6 +59,20 @@ static hv_return_t make_config(hv_vm_config_t config, struct vm_config *result)
         return hv_refuse(HV_BAD_ARGUMENT, "hv_vm_create",
                          "HV_HVC_BAND is '%s'; expected exit, or nothing", band);
     }
+    const char *const level_name = getenv("HV_HOST_LEVEL");
+    unsigned level = 0;
+    if (level_name != NULL && level_name[0] != '\0') {
+        level = vm_host_level_by_name(level_name);
+        if (level == 0) {
+            return hv_refuse(HV_BAD_ARGUMENT, "hv_vm_create",
+                             "HV_HOST_LEVEL is '%s'; expected v2, v3 or v4", level_name);
+        }
+        if (level > vm_host_level()) {
+            return hv_refuse(HV_UNSUPPORTED, "hv_vm_create",
+                             "HV_HOST_LEVEL is '%s'; this host has v%u at most", level_name,
+                             vm_host_level());
+        }
+    }
     struct hv_trace trace;
     const char *const bad = hv_trace_from_environment(&trace);
     if (bad != NULL) {
@@ -74,6 +88,7 @@ static hv_return_t make_config(hv_vm_config_t config, struct vm_config *result)
         .interpreter = engine != NULL && __builtin_strcmp(engine, "soft-interp") == 0,
         .eager = engine != NULL && __builtin_strcmp(engine, "soft-eager") == 0,
         .hvc_band_exits = band != NULL && band[0] != '\0',
+        .host_level = level,
         .macos = macos,
         .trace = trace.code,
     };

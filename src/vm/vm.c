@@ -2,11 +2,30 @@
 #include "vm/vm.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "engine/code.h"
+#include "engine/x64/x64.h"
 #include "gic/gic.h"
 #include "vm/internal.h"
+
+unsigned vm_host_level(void)
+{
+    return x64_host_level();
+}
+
+unsigned vm_host_level_by_name(const char *name)
+{
+    static const char *const names[] = {"v2", "v3", "v4"};
+
+    for (unsigned i = 0; i < 3; i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return i + 2;
+        }
+    }
+    return 0;
+}
 
 enum vm_status vm_create(const struct vm_config *config, struct vm **result)
 {
@@ -17,7 +36,8 @@ enum vm_status vm_create(const struct vm_config *config, struct vm **result)
     }
     vm->config = *config;
     vm->memory = vm_memory_create(config->ipa_bits);
-    vm->code = code_create(config->interpreter, config->eager, config->code_bytes, &config->trace);
+    vm->code = code_create(config->interpreter, config->eager, config->code_bytes,
+                           config->host_level, &config->trace);
     vm->timer = vm_timer_create(vm);
     if (vm->memory == NULL || vm->code == NULL || vm->timer == NULL) {
         vm_timer_destroy(vm->timer);

@@ -48,6 +48,10 @@ struct vm_profile {
 };
 const struct vm_profile *vm_profile_by_name(const char *name); /* NULL: unknown */
 
+/* The level of x86-64 that this host has for translated code: 2 to 4; 0: nothing is translated. */
+unsigned vm_host_level(void);
+unsigned vm_host_level_by_name(const char *name); /* "v2" to "v4"; 0: no name of a level */
+
 struct vm_config {
     unsigned ipa_bits;
     unsigned granule_log2; /* of the API's alignment rules: 12 or 14 */
@@ -56,6 +60,8 @@ struct vm_config {
         interpreter; /* execute by the IR interpreter alone (HV_ENGINE=soft-interp), the oracle of the translator */
     bool eager;        /* translate everything when it is first reached (HV_ENGINE=soft-eager) */
     size_t code_bytes; /* of memory for translated code; 0: the usual. Tests have little. */
+    unsigned
+        host_level; /* that code is translated for (HV_HOST_LEVEL), at most vm_host_level(); 0: that */
     struct code_trace trace;
     const struct vm_profile *profile;
     bool

@@ -211,6 +211,9 @@ TEST(environment_chooses_version_and_chip)
     unsetenv("HV_CHIP");
     OK(hv_vm_config_get_max_ipa_size(&bits));
     EXPECT_EQ(bits, 40);
+    setenv("HV_HOST_LEVEL", "v1", 1);
+    REFUSED(HV_BAD_ARGUMENT, hv_vm_create(NULL));
+    unsetenv("HV_HOST_LEVEL");
 }
 
 TEST(os_release_of_null_is_harmless)

@@ -12,6 +12,7 @@
 
 #include "engine/mmu/mmu.h"
 #include "engine/sys/exception.h"
+#include "vm/test_host_level.h"
 
 #define HVC_END  0xd4000022u /* HVC #1 */
 #define DESC_TBL 3ull
@@ -108,7 +109,8 @@ bool machine_open(struct machine *m, enum executor executor)
                                .macos = 260000,
                                .interpreter = executor != EXECUTOR_DEFAULT &&
                                               executor != EXECUTOR_WARMING,
-                               .eager = executor == EXECUTOR_DEFAULT};
+                               .eager = executor == EXECUTOR_DEFAULT,
+                               .host_level = test_host_level()};
 
     memset(m, 0, sizeof(*m));
     m->executor = executor;

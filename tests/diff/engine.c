@@ -19,6 +19,7 @@
 #include "case.h"
 #include "engine/mmu/mmu.h"
 #include "engine/sys/exception.h"
+#include "vm/test_host_level.h"
 #include "vm/vm.h"
 
 /* Guest physical memory: one block with the window and the code at their virtual addresses, then vectors and tables. */
@@ -94,7 +95,8 @@ static void make_machine(void)
                                      .granule_log2 = 12,
                                      .profile = vm_profile_by_name("max"),
                                      .macos = 260000,
-                                     .eager = true};
+                                     .eager = true,
+                                     .host_level = test_host_level()};
     struct vm *vm;
 
     if (config.profile == NULL || vm_create(&config, &vm) != VM_OK) {

@@ -394,8 +394,191 @@ static void vex(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, i
     put(a, op & 0xff);
 }
 
+/* --- The same without VEX --------------------------------------------------------------------------------------------------------- */
+
+#define LEGACY_MOVE X64_0F(0x28) /* MOVAPS */
+#define BLENDD      X64_OP(PP_66, MAP_0F3A, 0x02)
+#define BLENDW      X64_OP(PP_66, MAP_0F3A, 0x0e)
+#define CMP_BYTE    0xc2u
+enum { CMP_EQ = 0, CMP_LT = 1, CMP_LE = 2, CMP_UNORD = 3, CMP_EQ_UQ = 8, CMP_GE = 13, CMP_GT = 14 };
+
+static void legacy_move(struct x64_asm *a, int to, int from)
+{
+    if (to != from) {
+        x64_rr(a, 0, LEGACY_MOVE, to, from);
+    }
+}
+
+/* rm is a general-purpose register, while vvvv is a vector. */
+static bool inserts_gpr(uint32_t op)
+{
+    switch (op) {
+    case X64_OP(PP_F3, MAP_0F, 0x2a): /* CVTSI2SS */
+    case X64_OP(PP_F2, MAP_0F, 0x2a):
+    case X64_OP(PP_66, MAP_0F, 0xc4): /* PINSRW */
+    case X64_OP(PP_66, MAP_0F3A, 0x20):
+    case X64_OP(PP_66, MAP_0F3A, 0x22):
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool legacy_broadcast(struct x64_asm *a, uint32_t op, int reg, int rm)
+{
+    switch (op) {
+    case X64_OP(PP_66, MAP_0F38, 0x78): /* bytes: two of them, as a halfword */
+        legacy_move(a, reg, rm);
+        x64_rr(a, 0, X64_OP(PP_66, MAP_0F, 0x60), reg, reg);
+        rm = reg;
+        /* fallthrough */
+    case X64_OP(PP_66, MAP_0F38, 0x79):
+        x64_rr(a, 0, X64_OP(PP_F2, MAP_0F, 0x70), reg, rm); /* PSHUFLW */
+        put(a, 0);
+        rm = reg;
+        /* fallthrough */
+    case X64_OP(PP_66, MAP_0F38, 0x58):
+        x64_rr(a, 0, X64_OP(PP_66, MAP_0F, 0x70), reg, rm); /* PSHUFD */
+        put(a, 0);
+        return true;
+    case X64_OP(PP_66, MAP_0F38, 0x59):
+        x64_rr(a, 0, X64_OP(PP_66, MAP_0F, 0x70), reg, rm);
+        put(a, 0x44);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* reg = vvvv; what is left to do takes reg and *rm. */
+static void legacy_first(struct x64_asm *a, uint32_t op, int reg, int vvvv, int *rm)
+{
+    if (vvvv == NOREG || vvvv == reg) {
+        return;
+    }
+    if (rm != NULL && *rm == reg && !inserts_gpr(op)) {
+        legacy_move(a, X64_LEGACY_XMM, *rm);
+        *rm = X64_LEGACY_XMM;
+    }
+    legacy_move(a, reg, vvvv);
+}
+
+static void legacy_v(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int rm)
+{
+    if (vvvv == NOREG && legacy_broadcast(a, op, reg, rm)) {
+        return;
+    }
+    legacy_first(a, op, reg, vvvv, &rm);
+    x64_rr(a, w, op, reg, rm);
+}
+
+static void legacy_vm(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv,
+                      struct x64_mem m)
+{
+    legacy_first(a, op, reg, vvvv, NULL);
+    x64_rm(a, w, op, reg, m);
+}
+
+static bool is_compare(uint32_t op)
+{
+    return (op & 0x3ff) == X64_0F(CMP_BYTE);
+}
+
+/* The comparisons that only VEX has: by exchanging the operands. */
+static void legacy_compare(struct x64_asm *a, uint32_t op, int reg, int vvvv, int rm, unsigned imm)
+{
+    if (imm == CMP_GE || imm == CMP_GT) {
+        legacy_v(a, 0, op, reg, rm, vvvv);
+        put(a, imm == CMP_GE ? CMP_LE : CMP_LT);
+    } else {
+        legacy_v(a, 0, op, reg, vvvv, rm);
+        put(a, imm);
+    }
+}
+
+static void legacy_vi(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int rm,
+                      unsigned imm)
+{
+    static const uint8_t pairs[16] = {0x00, 0x03, 0x0c, 0x0f, 0x30, 0x33, 0x3c, 0x3f,
+                                      0xc0, 0xc3, 0xcc, 0xcf, 0xf0, 0xf3, 0xfc, 0xff};
+
+    switch (op) {
+    case X64_OP(PP_66, MAP_0F, 0x71): /* shifts by a constant: vvvv = rm shifted */
+    case X64_OP(PP_66, MAP_0F, 0x72):
+    case X64_OP(PP_66, MAP_0F, 0x73):
+        legacy_move(a, vvvv, rm);
+        x64_rr(a, 0, op, reg, vvvv);
+        put(a, imm);
+        return;
+    case BLENDD:
+        legacy_v(a, 0, BLENDW, reg, vvvv, rm);
+        put(a, pairs[imm & 15]);
+        return;
+    default:
+        if (is_compare(op)) {
+            legacy_compare(a, op, reg, vvvv, rm, imm);
+            return;
+        }
+        legacy_v(a, w, op, reg, vvvv, rm);
+        put(a, imm);
+        return;
+    }
+}
+
+static void legacy_vmi(struct x64_asm *a, uint32_t op, int reg, int vvvv, struct x64_mem m,
+                       unsigned imm)
+{
+    const bool or_unordered = is_compare(op) && imm == CMP_EQ_UQ;
+
+    if (or_unordered) {
+        legacy_move(a, X64_LEGACY_XMM, vvvv);
+        x64_rr(a, 0, op, X64_LEGACY_XMM, X64_LEGACY_XMM);
+        put(a, CMP_UNORD);
+    }
+    legacy_vm(a, 0, op, reg, vvvv, m);
+    put(a, or_unordered ? CMP_EQ : imm);
+    if (or_unordered) {
+        x64_rr(a, 0, X64_0F(0x56), reg, X64_LEGACY_XMM); /* ORPS */
+    }
+}
+
+/* The mask is in XMM0, which no operand may be but the first, and which is lost. */
+static void legacy_blend(struct x64_asm *a, uint32_t op, int reg, int vvvv, int rm, int mask)
+{
+    /* VBLENDVPS, VBLENDVPD, VPBLENDVB */
+    static const uint8_t bytes[3] = {0x14, 0x15, 0x10};
+    const unsigned which = (op & 0xff) - 0x4au;
+
+    legacy_move(a, X64_LEGACY_XMM, vvvv);
+    legacy_move(a, 0, mask);
+    x64_rr(a, 0, X64_OP(PP_66, MAP_0F38, bytes[which]), X64_LEGACY_XMM, rm);
+    legacy_move(a, reg, X64_LEGACY_XMM);
+}
+
+static void legacy_bmi(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int rm)
+{
+    if (op == X64_ANDN) {
+        x64_mov_rr(a, w, reg, vvvv);
+        x64_unary(a, w, 2, reg);
+        x64_alu_rr(a, w, ALU_AND, reg, rm);
+        return;
+    }
+    const enum x64_shift shift = op == X64_SHLX ? SH_SHL : op == X64_SHRX ? SH_SHR : SH_SAR;
+    if (vvvv != RCX) {
+        x64_mov_rr(a, 1, RCX, vvvv);
+    }
+    x64_mov_rr(a, w, reg, rm);
+    x64_rr(a, w, 0xd3, (int)shift, reg);
+}
+
+/* --- BMI and vectors -------------------------------------------------------------------------------------------------------------- */
+
 void x64_bmi_rrr(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int rm)
 {
+    if (a->legacy) {
+        legacy_bmi(a, w, op, reg, vvvv, rm);
+        return;
+    }
     vex(a, w, op, reg, vvvv, NOREG, rm);
     modrm_reg(a, reg, rm);
 }
@@ -408,6 +591,11 @@ void x64_bmi_rrm(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, 
 
 void x64_rorx(struct x64_asm *a, unsigned w, int reg, int rm, unsigned count)
 {
+    if (a->legacy) {
+        x64_mov_rr(a, w, reg, rm);
+        x64_shift_ri(a, w, SH_ROR, reg, count);
+        return;
+    }
     vex(a, w, X64_OP(PP_F2, MAP_0F3A, 0xf0), reg, NOREG, NOREG, rm);
     modrm_reg(a, reg, rm);
     put(a, count);
@@ -415,6 +603,10 @@ void x64_rorx(struct x64_asm *a, unsigned w, int reg, int rm, unsigned count)
 
 void x64_vw(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int rm)
 {
+    if (a->legacy) {
+        legacy_v(a, w, op, reg, vvvv, rm);
+        return;
+    }
     vex(a, w, op, reg, vvvv, NOREG, rm);
     modrm_reg(a, reg, rm);
 }
@@ -426,6 +618,10 @@ void x64_v(struct x64_asm *a, uint32_t op, int reg, int vvvv, int rm)
 
 void x64_vwm(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, struct x64_mem m)
 {
+    if (a->legacy) {
+        legacy_vm(a, w, op, reg, vvvv, m);
+        return;
+    }
     vex(a, w, op, reg, vvvv, m.index, m.base);
     modrm_mem(a, reg, m);
 }
@@ -437,6 +633,10 @@ void x64_vm(struct x64_asm *a, uint32_t op, int reg, int vvvv, struct x64_mem m)
 
 void x64_vwi(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int rm, unsigned imm)
 {
+    if (a->legacy) {
+        legacy_vi(a, w, op, reg, vvvv, rm, imm);
+        return;
+    }
     x64_vw(a, w, op, reg, vvvv, rm);
     put(a, imm);
 }
@@ -448,11 +648,41 @@ void x64_vi(struct x64_asm *a, uint32_t op, int reg, int vvvv, int rm, unsigned 
 
 void x64_vmi(struct x64_asm *a, uint32_t op, int reg, int vvvv, struct x64_mem m, unsigned imm)
 {
+    if (a->legacy) {
+        legacy_vmi(a, op, reg, vvvv, m, imm);
+        return;
+    }
     x64_vm(a, op, reg, vvvv, m);
     put(a, imm);
 }
 
 void x64_v4(struct x64_asm *a, uint32_t op, int reg, int vvvv, int rm, int r4)
 {
+    if (a->legacy) {
+        legacy_blend(a, op, reg, vvvv, rm, r4);
+        return;
+    }
     x64_vi(a, op, reg, vvvv, rm, (unsigned)r4 << 4);
+}
+
+/* --- EVEX ------------------------------------------------------------------------------------------------------------------------ */
+
+void x64_e(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int rm)
+{
+    const unsigned r = reg > 7 ? 0 : 0x80, b = rm > 7 ? 0 : 0x20;
+    const unsigned v = (vvvv == NOREG ? 15u : ~(unsigned)vvvv & 15u) << 3;
+
+    room(a);
+    put(a, 0x62);
+    put(a, r | 0x40 | b | 0x10 | op_map(op));
+    put(a, w << 7 | v | 4 | op_prefix(op));
+    put(a, 0x08);
+    put(a, op & 0xff);
+    modrm_reg(a, reg, rm);
+}
+
+void x64_ei(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int rm, unsigned imm)
+{
+    x64_e(a, w, op, reg, vvvv, rm);
+    put(a, imm);
 }

@@ -54,7 +54,11 @@ enum x64_cc {
 struct x64_asm {
     uint8_t *start, *p, *end;
     bool full;
+    bool legacy; /* no VEX: x86-64-v2 */
 };
+
+/* A vector register that the encodings without VEX use: nobody else does then. */
+#define X64_LEGACY_XMM 15
 
 /* base of x64_mem: the address of the instruction's end. The displacement is its last four bytes, to be filled in. */
 #define X64_RIP 32
@@ -144,19 +148,24 @@ static inline void x64_patch_here(struct x64_asm *a, uint32_t rel32)
     x64_patch(a, rel32, x64_here(a));
 }
 
-/* BMI: three operands, no flags for the shifts. */
+/* BMI: three operands. The flags are lost, and so is RCX: without VEX, they are made of older instructions. */
 void x64_bmi_rrr(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int rm);
 #define X64_SHLX X64_OP(PP_66, MAP_0F38, 0xf7) /* reg = rm << vvvv */
 #define X64_SARX X64_OP(PP_F3, MAP_0F38, 0xf7)
 #define X64_SHRX X64_OP(PP_F2, MAP_0F38, 0xf7)
 #define X64_ANDN X64_OP(PP_NONE, MAP_0F38, 0xf2) /* reg = ~vvvv & rm */
-#define X64_PEXT X64_OP(PP_F3, MAP_0F38, 0xf5)   /* reg = vvvv at the bits of rm */
+#define X64_PEXT \
+    X64_OP(PP_F3, MAP_0F38, 0xf5) /* reg = vvvv at the bits of rm; with VEX only, as the next */
 #define X64_PDEP X64_OP(PP_F2, MAP_0F38, 0xf5)
 #define X64_MULX X64_OP(PP_F2, MAP_0F38, 0xf6) /* reg:vvvv = RDX * rm */
 void x64_rorx(struct x64_asm *a, unsigned w, int reg, int rm, unsigned count);
 void x64_bmi_rrm(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, struct x64_mem m);
 
-/* --- Vectors: VEX, 128 bits (l: 256). vvvv NOREG: not used. */
+/*
+ * --- Vectors: VEX, 128 bits. vvvv NOREG: not used.
+ * Without VEX they are made of SSE4.2 instructions, whose first operand is the result, and of moves; so memory has to be aligned where
+ * it is 128 bits of an operand. There is no such form of fused operations, shifts by lanes and half precision.
+ */
 void x64_v(struct x64_asm *a, uint32_t op, int reg, int vvvv, int rm);
 void x64_vw(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int rm);
 void x64_vm(struct x64_asm *a, uint32_t op, int reg, int vvvv, struct x64_mem m);
@@ -166,6 +175,10 @@ void x64_vwi(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int 
 void x64_vmi(struct x64_asm *a, uint32_t op, int reg, int vvvv, struct x64_mem m, unsigned imm);
 /* With a fourth register in the immediate (VPBLENDVB). */
 void x64_v4(struct x64_asm *a, uint32_t op, int reg, int vvvv, int rm, int r4);
+
+/* --- EVEX, 128 bits, the lower 16 vector registers, no masking. Comparisons give a mask register, which is reg. */
+void x64_e(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int rm);
+void x64_ei(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int rm, unsigned imm);
 
 #define X64_VMOVDQA_RR    X64_OP(PP_66, MAP_0F, 0x6f)
 #define X64_VMOVDQU_LOAD  X64_OP(PP_F3, MAP_0F, 0x6f)

@@ -104,6 +104,57 @@ static void test_bytes(void)
     ROW("c4e3e922c801", "vpinsrq $1,%rax,%xmm2,%xmm1", x64_vwi(a, 1, X64_OP(PP_66, MAP_0F3A, 0x22), 1, 2, RAX, 1))
     ROW("c4e379141800", "vpextrb $0,%xmm3,0(%rax)", x64_vmi(a, X64_OP(PP_66, MAP_0F3A, 0x14), 3, NOREG, x64_at(RAX, 0), 0))
     ROW("c4e3694ccbc0", "vpblendvb %xmm12,%xmm3,%xmm2,%xmm1", x64_v4(a, X64_OP(PP_66, MAP_0F3A, 0x4c), 1, 2, 3, 12))
+    ROW("6273650825cb55", "vpternlogd $0x55,%xmm3,%xmm3,%xmm9", x64_ei(a, 0, X64_OP(PP_66, MAP_0F3A, 0x25), 9, 3, 3, 0x55))
+    ROW("62d3ed0825ccca", "vpternlogq $0xca,%xmm12,%xmm2,%xmm1", x64_ei(a, 1, X64_OP(PP_66, MAP_0F3A, 0x25), 1, 2, 12, 0xca))
+    ROW("62d1e50872e407", "vpsraq $7,%xmm12,%xmm3", x64_ei(a, 1, X64_OP(PP_66, MAP_0F, 0x72), 4, 3, 12, 7))
+    ROW("6252ed0811cb", "vpsravw %xmm11,%xmm2,%xmm9", x64_e(a, 1, X64_OP(PP_66, MAP_0F38, 0x11), 9, 2, 11))
+    ROW("6272fd081fc4", "vpabsq %xmm4,%xmm8", x64_e(a, 1, X64_OP(PP_66, MAP_0F38, 0x1f), 8, NOREG, 4))
+    ROW("62d36d081ecc06", "vpcmpnleud %xmm12,%xmm2,%k1", x64_ei(a, 0, X64_OP(PP_66, MAP_0F3A, 0x1e), 1, 2, 12, 6))
+    ROW("62727e0838c9", "vpmovm2d %k1,%xmm9", x64_e(a, 0, X64_OP(PP_F3, MAP_0F38, 0x38), 9, NOREG, 1))
+    ROW("62727e0830cb", "vpmovwb %xmm9,%xmm3", x64_e(a, 0, X64_OP(PP_F3, MAP_0F38, 0x30), 9, NOREG, 3))
+    ROW("6251ef087bc9", "vcvtusi2sd %r9,%xmm2,%xmm9", x64_e(a, 1, X64_OP(PP_F2, MAP_0F, 0x7b), 9, 2, R9))
+}
+
+/* Without VEX: what the assembler gives for these instructions, one after another. */
+static void test_legacy(void)
+{
+#define LEGACY(hex, text, call)                                   \
+    {                                                             \
+        struct x64_asm asm_ = start(64), *const a = &asm_;        \
+        a->legacy = true;                                         \
+        call;                                                     \
+        expect(a, hex, text);                                     \
+    }
+    LEGACY("66440ffeca", "paddd %xmm2,%xmm9",
+           x64_v(a, X64_OP(PP_66, MAP_0F, 0xfe), 9, 9, 2))
+    LEGACY("450f28ca66440ffeca", "movaps %xmm10,%xmm9; paddd %xmm2,%xmm9",
+           x64_v(a, X64_OP(PP_66, MAP_0F, 0xfe), 9, 10, 2))
+    LEGACY("450f28f9450f28ca66450ffacf", "movaps %xmm9,%xmm15; movaps %xmm10,%xmm9; psubd %xmm15,%xmm9",
+           x64_v(a, X64_OP(PP_66, MAP_0F, 0xfa), 9, 10, 9))
+    LEGACY("0f28d9660f73db08", "movaps %xmm1,%xmm3; psrldq $8,%xmm3",
+           x64_vi(a, X64_OP(PP_66, MAP_0F, 0x73), 3, 3, 1, 8))
+    LEGACY("0f28d9660f3a0eda0c", "movaps %xmm1,%xmm3; pblendw $0x0c,%xmm2,%xmm3",
+           x64_vi(a, X64_OP(PP_66, MAP_0F3A, 0x02), 3, 1, 2, 2))
+    LEGACY("0f28da660fc2d902", "movaps %xmm2,%xmm3; cmplepd %xmm1,%xmm3",
+           x64_vi(a, X64_OP(PP_66, MAP_0F, 0xc2), 3, 1, 2, 13))
+    LEGACY("440f28f9450fc2ff030f28d90fc29d0002000000410f56df", "movaps %xmm1,%xmm15; cmpunordps %xmm15,%xmm15; movaps %xmm1,%xmm3; cmpeqps 0x200(%rbp),%xmm3; orps %xmm15,%xmm3",
+           x64_vmi(a, X64_0F(0xc2), 3, 1, x64_at(RBP, 0x200), 8))
+    LEGACY("440f28fa410f28c166440f3810fb410f28cf", "movaps %xmm2,%xmm15; movaps %xmm9,%xmm0; pblendvb %xmm0,%xmm3,%xmm15; movaps %xmm15,%xmm1",
+           x64_v4(a, X64_OP(PP_66, MAP_0F3A, 0x4c), 1, 2, 3, 9))
+    LEGACY("0f28da660f60dbf20f70db00660f70db00", "movaps %xmm2,%xmm3; punpcklbw %xmm3,%xmm3; pshuflw $0,%xmm3,%xmm3; pshufd $0,%xmm3,%xmm3",
+           x64_v(a, X64_OP(PP_66, MAP_0F38, 0x78), 3, NOREG, 2))
+    LEGACY("660f70da44", "pshufd $0x44,%xmm2,%xmm3",
+           x64_v(a, X64_OP(PP_66, MAP_0F38, 0x59), 3, NOREG, 2))
+    LEGACY("440f28caf24d0f2ac9", "movaps %xmm2,%xmm9; cvtsi2sdq %r9,%xmm9",
+           x64_vw(a, 1, X64_OP(PP_F2, MAP_0F, 0x2a), 9, 2, R9))
+    LEGACY("f3440f6f642410", "movdqu 16(%rsp),%xmm12",
+           x64_vm(a, X64_VMOVDQU_LOAD, 12, NOREG, x64_at(RSP, 16)))
+    LEGACY("498bc9488bc348d3e0", "{load} mov %r9,%rcx; {load} mov %rbx,%rax; shl %cl,%rax",
+           x64_bmi_rrr(a, 1, X64_SHLX, RAX, R9, RBX))
+    LEGACY("418bc1f7d023c3", "mov %r9d,%eax; not %eax; and %ebx,%eax",
+           x64_bmi_rrr(a, 0, X64_ANDN, RAX, R9, RBX))
+    LEGACY("498bc448c1c807", "mov %r12,%rax; ror $7,%rax",
+           x64_rorx(a, 1, RAX, R12, 7))
 }
 /* clang-format on */
 
@@ -157,6 +208,7 @@ static void test_full(void)
 int main(void)
 {
     test_bytes();
+    test_legacy();
     test_jumps();
     test_full();
     return failures != 0;

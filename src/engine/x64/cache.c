@@ -26,14 +26,25 @@ static bool has_lzcnt(void)
     return __get_cpuid(0x80000001, &a, &b, &c, &d) != 0 && (c & bit_LZCNT) != 0;
 }
 
-static bool host_can(void)
+unsigned x64_host_level(void)
 {
     __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-           __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt") &&
-           __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul") &&
-           __builtin_cpu_supports("f16c") && has_lzcnt();
+    if (!__builtin_cpu_supports("sse4.2") || !__builtin_cpu_supports("ssse3") ||
+        !__builtin_cpu_supports("popcnt")) {
+        return 0;
+    }
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
+        !__builtin_cpu_supports("bmi") || !__builtin_cpu_supports("bmi2") ||
+        !__builtin_cpu_supports("f16c") || !has_lzcnt() || !__builtin_cpu_supports("aes") ||
+        !__builtin_cpu_supports("pclmul")) {
+        return 2;
+    }
+    if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+        !__builtin_cpu_supports("avx512cd") || !__builtin_cpu_supports("avx512dq") ||
+        !__builtin_cpu_supports("avx512vl")) {
+        return 3;
+    }
+    return 4;
 }
 
 /* perf looks a name up in its map for memory without a file alone. The second mapping is a copy of the first. */
@@ -87,7 +98,8 @@ static bool map_twice(struct x64_cache *cache)
 
 static void make_thunks(struct x64_cache *cache)
 {
-    struct x64_asm a = {.start = cache->rw, .p = cache->rw, .end = cache->rw + 4096};
+    struct x64_asm a = {
+        .start = cache->rw, .p = cache->rw, .end = cache->rw + 4096, .legacy = cache->level == 2};
     struct x64_thunk_offsets at;
 
     x64_emit_thunks(&a, &at);
@@ -114,9 +126,11 @@ static void make_thunks(struct x64_cache *cache)
     cache->copies_used = cache->copies_start;
 }
 
-struct x64_cache *x64_cache_create(size_t bytes, const struct code_trace *trace)
+struct x64_cache *x64_cache_create(size_t bytes, unsigned level, const struct code_trace *trace)
 {
-    if (!host_can()) {
+    const unsigned host = x64_host_level();
+
+    if (host == 0 || level > host) {
         return NULL;
     }
     struct x64_cache *const cache = calloc(1, sizeof(*cache));
@@ -124,6 +138,7 @@ struct x64_cache *x64_cache_create(size_t bytes, const struct code_trace *trace)
         return NULL;
     }
     cache->size = bytes != 0 ? bytes : X64_CODE_BYTES;
+    cache->level = level != 0 ? level : host;
     cache->trace = *trace;
     if (!(cache->trace.code_made != NULL && map_anonymous_twice(cache)) && !map_twice(cache)) {
         free(cache);
@@ -224,8 +239,11 @@ void x64_compile(struct x64_cache *cache, struct a64_cpu *cpu, struct ir_block *
 {
     struct x64_emit *const e = cpu->x64.emit;
 
-    e->a = (struct x64_asm){
-        .start = e->buffer, .p = e->buffer, .end = e->buffer + sizeof(e->buffer)};
+    e->a = (struct x64_asm){.start = e->buffer,
+                            .p = e->buffer,
+                            .end = e->buffer + sizeof(e->buffer),
+                            .legacy = cache->level == 2};
+    e->level = cache->level;
     e->cpu = cpu;
     e->thunks = &cache->thunks;
     e->trace = &cache->trace;

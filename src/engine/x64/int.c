@@ -20,8 +20,18 @@ void x64_pack_flags(struct x64_emit *e, bool inverted_carry)
     }
     x64_byte(a, 0x9f); /* LAHF */
     x64_setcc(a, CC_O, RAX);
-    x64_mov_ri(a, RCX, 0xc101);
-    x64_bmi_rrr(a, 0, X64_PEXT, RAX, RAX, RCX);
+    if (e->level >= 3) {
+        x64_mov_ri(a, RCX, 0xc101);
+        x64_bmi_rrr(a, 0, X64_PEXT, RAX, RAX, RCX);
+    } else {
+        x64_mov_rr(a, 0, RCX, RAX);
+        x64_shift_ri(a, 0, SH_SHR, RCX, 12);
+        x64_alu_ri(a, 0, ALU_AND, RCX, 12); /* N and Z */
+        x64_alu_ri(a, 0, ALU_AND, RAX, 0x101);
+        x64_alu_rr(a, 0, ALU_ADD, RCX, RAX); /* V */
+        x64_shift_ri(a, 0, SH_SHR, RAX, 7);
+        x64_alu_rr(a, 0, ALU_ADD, RAX, RCX); /* C */
+    }
     x64_shift_ri(a, 0, SH_SHL, RAX, 28);
 }
 
@@ -608,6 +618,35 @@ static void reverse(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     }
 }
 
+static void leading_zeros(struct x64_emit *e, const struct ir_node *n, int rd, int ra)
+{
+    struct x64_asm *const a = &e->a;
+    const unsigned top = n->type != 0 ? 63 : 31;
+
+    if (e->level >= 3) {
+        x64_rr(a, n->type, LZCNT, rd, ra);
+        return;
+    }
+    x64_rr(a, n->type, X64_0F(0xbd), rd,
+           ra); /* BSR: the number of the highest bit, if there is one */
+    x64_mov_ri(a, RAX, 2 * top + 1);
+    x64_cmov(a, n->type, CC_E, rd, RAX);
+    x64_alu_ri(a, n->type, ALU_XOR, rd, (int32_t)top);
+}
+
+static void trailing_zeros(struct x64_emit *e, const struct ir_node *n, int rd, int ra)
+{
+    struct x64_asm *const a = &e->a;
+
+    if (e->level >= 3) {
+        x64_rr(a, n->type, TZCNT, rd, ra);
+        return;
+    }
+    x64_rr(a, n->type, X64_0F(0xbc), rd, ra); /* BSF */
+    x64_mov_ri(a, RAX, n->type != 0 ? 64 : 32);
+    x64_cmov(a, n->type, CC_E, rd, RAX);
+}
+
 static void count(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     struct x64_asm *const a = &e->a;
@@ -615,10 +654,10 @@ static void count(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 
     switch (n->op) {
     case IR_CLZ:
-        x64_rr(a, n->type, LZCNT, rd, ra);
+        leading_zeros(e, n, rd, ra);
         break;
     case IR_CTZ:
-        x64_rr(a, n->type, TZCNT, rd, ra);
+        trailing_zeros(e, n, rd, ra);
         break;
     case IR_CNT:
         x64_rr(a, n->type, POPCNT, rd, ra);
@@ -627,7 +666,7 @@ static void count(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         x64_mov_rr(a, n->type, RAX, ra);
         x64_shift_ri(a, n->type, SH_SAR, RAX, n->type != 0 ? 63 : 31);
         x64_alu_rr(a, n->type, ALU_XOR, RAX, ra);
-        x64_rr(a, n->type, LZCNT, rd, RAX);
+        leading_zeros(e, n, rd, RAX);
         x64_alu_ri(a, n->type, ALU_SUB, rd, 1);
         break;
     }

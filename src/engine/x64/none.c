@@ -4,9 +4,14 @@
 
 #include "engine/x64/x64.h"
 
-struct x64_cache *x64_cache_create(size_t bytes, const struct code_trace *trace)
+unsigned x64_host_level(void)
 {
-    (void)bytes, (void)trace;
+    return 0;
+}
+
+struct x64_cache *x64_cache_create(size_t bytes, unsigned level, const struct code_trace *trace)
+{
+    (void)bytes, (void)level, (void)trace;
     return NULL;
 }
 

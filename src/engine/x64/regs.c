@@ -10,10 +10,13 @@
 #define BIT(n) (1u << (n))
 
 /* RAX, RCX, RSP, RBP and R14 have their uses. */
-static const uint32_t allocatable[2] = {
-    0xffffu & ~(BIT(RAX) | BIT(RCX) | BIT(RSP) | BIT(RBP) | BIT(R14)),
-    0xfffcu,
-};
+static uint32_t allocatable(const struct x64_emit *e, enum x64_class cls)
+{
+    if (cls == CLASS_INT) {
+        return 0xffffu & ~(BIT(RAX) | BIT(RCX) | BIT(RSP) | BIT(RBP) | BIT(R14));
+    }
+    return e->a.legacy ? 0xfffcu & ~BIT(X64_LEGACY_XMM) : 0xfffcu;
+}
 /* What a C function leaves alone. */
 static const uint32_t call_saved[2] = {
     BIT(RBX) | BIT(R12) | BIT(R13) | BIT(R15),
@@ -110,7 +113,7 @@ static void evict(struct x64_emit *e, enum x64_class cls, int reg)
 
 static int allocate(struct x64_emit *e, enum x64_class cls)
 {
-    const uint32_t possible = allocatable[cls] & ~e->locked[cls];
+    const uint32_t possible = allocatable(e, (enum x64_class)cls) & ~e->locked[cls];
     int victim = NOREG;
     unsigned latest = 0;
 
@@ -142,7 +145,7 @@ unsigned x64_free_registers(const struct x64_emit *e, enum x64_class cls)
 {
     unsigned n = 0;
 
-    for (uint32_t set = allocatable[cls]; set != 0; set &= set - 1) {
+    for (uint32_t set = allocatable(e, (enum x64_class)cls); set != 0; set &= set - 1) {
         const ir_ref ref = e->held[cls][__builtin_ctz(set)];
         n += ref == 0 || e->val[ref].last < e->now;
     }
@@ -181,7 +184,8 @@ void x64_take(struct x64_emit *e, int gpr)
         return;
     }
     /* To another register while there is a free one. */
-    for (uint32_t set = allocatable[CLASS_INT] & ~e->locked[CLASS_INT]; set != 0; set &= set - 1) {
+    for (uint32_t set = allocatable(e, CLASS_INT) & ~e->locked[CLASS_INT]; set != 0;
+         set &= set - 1) {
         const int reg = __builtin_ctz(set);
         if (e->held[CLASS_INT][reg] == 0) {
             x64_mov_rr(&e->a, 1, reg, gpr);
@@ -548,7 +552,8 @@ void x64_forget_memory(struct x64_emit *e)
 void x64_spill_for_call(struct x64_emit *e)
 {
     for (unsigned cls = 0; cls < 2; cls++) {
-        for (uint32_t set = allocatable[cls] & ~call_saved[cls]; set != 0; set &= set - 1) {
+        for (uint32_t set = allocatable(e, (enum x64_class)cls) & ~call_saved[cls]; set != 0;
+             set &= set - 1) {
             const int reg = __builtin_ctz(set);
             const ir_ref ref = e->held[cls][reg];
             if (ref == 0) {

@@ -226,12 +226,18 @@ static void all_ones(struct x64_emit *e, int reg)
     x64_v(&e->a, VPCMPEQD, reg, reg, reg);
 }
 
+#define VPTERNLOG X64_OP(PP_66, MAP_0F3A, 0x25)
+
 /* a | ~b, or ~a with b = a */
 static void or_not(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     const int ra = x64_use(e, VEC, n->a), rb = n->op == IR_VNOT ? ra : x64_use(e, VEC, n->b);
     const int rd = x64_def(e, VEC, node);
 
+    if (e->level >= 4) { /* vvvv | ~rm, ~rm */
+        x64_ei(&e->a, 0, VPTERNLOG, rd, ra, rb, n->op == IR_VNOT ? 0x55 : 0xdd);
+        return;
+    }
     all_ones(e, XMM_SCRATCH0);
     x64_v(&e->a, VPXOR, XMM_SCRATCH0, XMM_SCRATCH0, rb);
     if (n->op == IR_VNOT) {
@@ -247,6 +253,11 @@ static void bit_select(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rc = x64_use(e, VEC, n->c);
     const int rd = x64_def(e, VEC, node);
 
+    if (e->level >= 4) {
+        x64_v(&e->a, X64_VMOVDQA_RR, rd, NOREG, ra);
+        x64_ei(&e->a, 0, VPTERNLOG, rd, rb, rc, 0xca); /* destination ? vvvv : rm */
+        return;
+    }
     x64_v(&e->a, VPAND, XMM_SCRATCH0, ra, rb);
     x64_v(&e->a, VPANDN, XMM_SCRATCH1, ra, rc);
     x64_v(&e->a, VPOR, rd, XMM_SCRATCH0, XMM_SCRATCH1);

@@ -21,6 +21,9 @@ static x64_vop_fn *const table[VOP_COUNT] = {
 bool x64_emit_vop(struct x64_emit *e, ir_ref node)
 {
     const struct ir_node *const n = &e->nodes[node];
+    if (e->level >= 4 && x64_vop_512[n->d] != NULL && x64_vop_512[n->d](e, node, n)) {
+        return true;
+    }
     x64_vop_fn *const fns[] = {table[n->d], x64_vop_int[n->d], x64_vop_saturate[n->d],
                                x64_vop_permute[n->d]};
 

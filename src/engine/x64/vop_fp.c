@@ -303,8 +303,13 @@ bool x64_fp_can_wait(const struct x64_emit *e, const struct ir_node *n, bool *ti
     case VOP_fmul:
     case VOP_fnmul:
     case VOP_fdiv:
+        *tiny = true;
+        break;
     case VOP_fmla:
         *tiny = true;
+        if (e->level < 3) {
+            return false;
+        }
         break;
     default:
         return false;
@@ -379,7 +384,7 @@ bool x64_vop_fmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     const unsigned lane = IR_VIMM_LANE(n->imm), kind = ((n->imm & FP_VNEG_PRODUCT) != 0 ? 2u : 0) +
                                                        ((n->imm & FP_VNEG_ADDEND) != 0 ? 1u : 0);
 
-    if (!x64_fp_is_fast(e, n) ||
+    if (!x64_fp_is_fast(e, n) || e->level < 3 ||
         (FP_VMODE(n->imm) != FP_VMODE_PLAIN && FP_VMODE(n->imm) != FP_VMODE_ELEM)) {
         return false;
     }
@@ -448,9 +453,14 @@ static bool max_min(struct x64_emit *e, ir_ref node, const struct ir_node *n, bo
         x64_vi(a, packed(n, B_CMP), rd, ra, rb, CMP_UNORD_Q);
         check_masks(e, n, rd, stub);
     }
-    x64_v(a, form(n, is_max ? B_MAX : B_MIN), rd, ra, rb);
-    x64_v(a, form(n, is_max ? B_MAX : B_MIN), X1, rb, ra);
-    x64_v(a, is_max ? VPAND : VPOR, rd, rd, X1);
+    if (e->level >= 4) { /* VRANGE, with the sign of the result of the comparison */
+        x64_ei(a, is_double(n), X64_OP(PP_66, MAP_0F3A, is_scalar(n) ? 0x51 : 0x50), rd, ra, rb,
+               is_max ? 5 : 4);
+    } else {
+        x64_v(a, form(n, is_max ? B_MAX : B_MIN), rd, ra, rb);
+        x64_v(a, form(n, is_max ? B_MAX : B_MIN), X1, rb, ra);
+        x64_v(a, is_max ? VPAND : VPOR, rd, rd, X1);
+    }
     if (is_scalar(n)) {
         x64_keep_low(e, rd, rd, IR_VIMM_LANE(n->imm));
     }
@@ -671,7 +681,7 @@ bool x64_vop_fcvt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     const unsigned source = FP_VSOURCE_OF(n->imm), result = IR_VIMM_LANE(n->imm);
 
     if (!is_fpcr_zero(e) || !is_scalar(n) || FP_VROUND_OF(n->imm) != FP_FROM_FPCR ||
-        (result == 1 && source == 3)) {
+        (result == 1 && source == 3) || (e->level < 3 && (result == 1 || source == 1))) {
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
@@ -694,7 +704,7 @@ bool x64_vop_fcvt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 /* The lower half of a, or its upper one, in lanes of twice the size. */
 bool x64_vop_fcvtl(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
-    if (!is_fpcr_zero(e)) {
+    if (!is_fpcr_zero(e) || (e->level < 3 && !is_double(n))) {
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
@@ -780,13 +790,33 @@ static bool to_integer(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     return true;
 }
 
-/* Lanes to signed integers of their size; what does not fit gives the least integer. */
+/* The conversions that AVX-512 adds. What does not fit gives the least signed, or the greatest unsigned integer. */
+static void to_integers_512(struct x64_emit *e, const struct ir_node *n, int rd, int from,
+                            struct x64_stub *stub)
+{
+    const bool is_unsigned = (n->imm & FP_VUNSIGNED) != 0;
+    const uint64_t out = is_unsigned ? UINT64_MAX : 1ull << 63;
+    /* VCVTTPD2QQ, VCVTTPD2UQQ, VCVTTPS2UDQ */
+    const uint32_t op = X64_OP(is_double(n) ? (uint32_t)PP_66 : (uint32_t)PP_NONE, MAP_0F,
+                               is_unsigned ? 0x78 : 0x7a),
+                   equal = is_double(n) ? X64_OP(PP_66, MAP_0F38, 0x29)
+                                        : X64_OP(PP_66, MAP_0F, 0x76);
+
+    x64_e(&e->a, is_double(n), op, rd, NOREG, from);
+    x64_v_literal(e, equal, X0, rd, (v128){.d = {out, out}});
+    check_masks(e, n, X0, stub);
+}
+
+/* Lanes to integers of their size. */
 static bool to_integers(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     struct x64_asm *const a = &e->a;
     const unsigned rounding = FP_VROUND_OF(n->imm);
 
-    if (FP_VFBITS_OF(n->imm) != 0 || rounding > FP_TOZERO || (n->imm & FP_VUNSIGNED) != 0) {
+    const bool is_unsigned = (n->imm & FP_VUNSIGNED) != 0;
+
+    if (FP_VFBITS_OF(n->imm) != 0 || rounding > FP_TOZERO ||
+        (is_unsigned && (e->level < 4 || rounding != FP_TOZERO))) {
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
@@ -802,7 +832,9 @@ static bool to_integers(struct x64_emit *e, ir_ref node, const struct ir_node *n
                round_modes[rounding]);
         from = X1;
     }
-    if (is_double(n)) {
+    if (e->level >= 4 && (is_double(n) || is_unsigned)) {
+        to_integers_512(e, n, rd, from, stub);
+    } else if (is_double(n)) {
         x64_vw(a, 1, form_scalar(n, 0x2c), RAX, NOREG, from);
         x64_alu_ri(a, 1, ALU_CMP, RAX, 1);
         also_from(e, stub, CC_O);
@@ -837,7 +869,7 @@ static bool from_integer(struct x64_emit *e, ir_ref node, const struct ir_node *
     const bool is_unsigned = (n->imm & FP_VUNSIGNED) != 0, wide = FP_VINT_OF(n->imm) == 3;
     const bool in_vector = x64_val(e, n->a)->cls != CLASS_INT;
 
-    if (is_unsigned && wide) {
+    if (is_unsigned && wide && e->level < 4) {
         return false;
     }
     int ra;
@@ -846,14 +878,18 @@ static bool from_integer(struct x64_emit *e, ir_ref node, const struct ir_node *
         ra = RAX;
     } else {
         ra = x64_use(e, INT, n->a);
-        if (is_unsigned) {
+        if (is_unsigned && !wide) {
             x64_mov_rr(a, 0, RAX, ra);
             ra = RAX;
         }
     }
     const int rd = x64_def(e, VEC, node);
     zero(e, X0);
-    x64_vw(a, wide || is_unsigned, form(n, 0x2a), rd, X0, ra); /* CVTSI2SD */
+    if (is_unsigned && wide) {
+        x64_e(a, 1, form(n, 0x7b), rd, X0, ra); /* VCVTUSI2SD */
+    } else {
+        x64_vw(a, wide || is_unsigned, form(n, 0x2a), rd, X0, ra); /* CVTSI2SD */
+    }
     return true;
 }
 
@@ -890,7 +926,7 @@ bool x64_vop_cvtf_int(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     const bool is_unsigned = (n->imm & FP_VUNSIGNED) != 0;
 
     if (!x64_fp_is_fast(e, n) || FP_VFBITS_OF(n->imm) != 0 ||
-        (is_double(n) && is_unsigned && !is_scalar(n))) {
+        (is_double(n) && is_unsigned && !is_scalar(n) && e->level < 4)) {
         return false;
     }
     if (is_scalar(n)) {
@@ -902,7 +938,11 @@ bool x64_vop_cvtf_int(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         x64_v(a, X64_VMOVQ_LOAD, rd, NOREG, ra);
         ra = rd;
     }
-    if (is_double(n)) {
+    if (e->level >= 4 && is_double(n)) { /* VCVTUQQ2PD, VCVTQQ2PD */
+        x64_e(a, 1, X64_OP(PP_F3, MAP_0F, is_unsigned ? 0x7a : 0xe6), rd, NOREG, ra);
+    } else if (e->level >= 4 && is_unsigned) {
+        x64_e(a, 0, X64_OP(PP_F2, MAP_0F, 0x7a), rd, NOREG, ra); /* VCVTUDQ2PS */
+    } else if (is_double(n)) {
         from_doublewords(e, rd, ra);
     } else if (is_unsigned) {
         from_unsigned_words(e, rd, ra);

@@ -483,7 +483,7 @@ static bool vop_ushl(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     struct x64_asm *const a = &e->a;
     const unsigned lane = lane_of(n), w = lane == 3;
 
-    if (lane < 2) {
+    if (lane < 2 || e->level < 3) {
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);
@@ -512,7 +512,7 @@ static bool vop_sshl(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     struct x64_asm *const a = &e->a;
 
-    if (lane_of(n) != 2) {
+    if (lane_of(n) != 2 || e->level < 3) {
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);
@@ -588,7 +588,7 @@ static bool vop_umull(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 
 static bool vop_pmull(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
-    if (lane_of(n) != 3) {
+    if (lane_of(n) != 3 || e->level < 3) {
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);

@@ -79,6 +79,9 @@ v128 x64_ones(unsigned lane);
 /* Zero above the lanes of the form. */
 void x64_finish(struct x64_emit *e, const struct ir_node *n, int rd);
 
+/* FPSR.QC when a bit of reg is set. */
+void x64_set_qc_if_any(struct x64_emit *e, int reg);
+
 /* One host operation. */
 bool x64_vop_two(struct x64_emit *e, ir_ref node, const struct ir_node *n, by_lane ops);
 

@@ -436,8 +436,10 @@ static bool vop_tbl(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 
 static bool aes_round(struct x64_emit *e, ir_ref node, const struct ir_node *n, uint32_t last)
 {
+    if (e->level < 3) {
+        return false;
+    }
     const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);
-
     x64_v(&e->a, VPXOR, X0, ra, rb);
     x64_v(&e->a, VPXOR, X1, X1, X1);
     x64_v(&e->a, last, rd, X0, X1);
@@ -457,8 +459,10 @@ static bool vop_aesd(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 /* What the inverse of a last round takes away, a whole round does again before MixColumns. */
 static bool vop_aesmc(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
+    if (e->level < 3) {
+        return false;
+    }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
-
     x64_v(&e->a, VPXOR, X1, X1, X1);
     x64_v(&e->a, OP38(0xdf), X0, ra, X1);
     x64_v(&e->a, OP38(0xdc), rd, X0, X1);
@@ -467,8 +471,10 @@ static bool vop_aesmc(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 
 static bool vop_aesimc(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
+    if (e->level < 3) {
+        return false;
+    }
     const int ra = x64_use(e, VEC, n->a);
-
     x64_v(&e->a, OP38(0xdb), x64_def(e, VEC, node), NOREG, ra);
     return true;
 }

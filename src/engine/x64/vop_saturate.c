@@ -14,7 +14,7 @@ static void set_qc(struct x64_emit *e, enum x64_cc when)
     x64_patch_here(&e->a, skip);
 }
 
-static void set_qc_if_any(struct x64_emit *e, int reg)
+void x64_set_qc_if_any(struct x64_emit *e, int reg)
 {
     x64_v(&e->a, VPTEST, reg, NOREG, reg);
     set_qc(e, CC_NE);
@@ -28,7 +28,7 @@ static void least_to_greatest(struct x64_emit *e, const struct ir_node *n, unsig
         x64_v(&e->a, X64_VMOVQ_LOAD, X0, NOREG, X0);
     }
     x64_v(&e->a, VPXOR, rd, rd, X0);
-    set_qc_if_any(e, X0);
+    x64_set_qc_if_any(e, X0);
 }
 
 /* --- Lane by lane ---------------------------------------------------------------------------------------------------------------- */
@@ -60,7 +60,7 @@ static bool saturating(struct x64_emit *e, ir_ref node, const struct ir_node *n,
     x64_v(a, lane == 0 ? for_bytes : for_words, rd, ra, rb);
     x64_v(a, wrapping[lane], X0, ra, rb);
     x64_v(a, VPXOR, X0, X0, rd);
-    set_qc_if_any(e, X0);
+    x64_set_qc_if_any(e, X0);
     return true;
 }
 
@@ -254,7 +254,7 @@ static bool vop_sqdmull(struct x64_emit *e, ir_ref node, const struct ir_node *n
     x64_v(a, x64_op_add[lane + 1], rd, rd, rd);
     x64_v_literal(e, x64_op_eq[lane + 1], X0, rd, x64_least(lane + 1));
     x64_v(a, VPXOR, rd, rd, X0);
-    set_qc_if_any(e, X0);
+    x64_set_qc_if_any(e, X0);
     return true;
 }
 
@@ -279,7 +279,7 @@ static bool vop_sqxtn(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     x64_v(a, lane == 0 ? OP66(0x63) : OP66(0x6b), rd, ra, ra); /* VPACKSSWB, VPACKSSDW */
     x64_v(a, x64_op_sx[lane], X0, NOREG, rd);
     x64_v(a, VPXOR, X0, X0, ra);
-    set_qc_if_any(e, X0);
+    x64_set_qc_if_any(e, X0);
     x64_v(a, X64_VMOVQ_LOAD, rd, NOREG, rd);
     return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The translator to x86-64, as the rest of the engine sees it. Where the host is another, or lacks what emitted code needs (AVX2,
- * FMA, BMI1, BMI2), or refuses executable memory, x64_cache_create() says so and blocks are interpreted.
+ * The translator to x86-64, as the rest of the engine sees it. Where the host is another, or lacks what emitted code needs
+ * (x86-64-v2), or refuses executable memory, x64_cache_create() says so and blocks are interpreted.
  */
 #ifndef ENGINE_X64_X64_H
 #define ENGINE_X64_X64_H
@@ -10,9 +10,15 @@
 #include "engine/cpu.h"
 #include "engine/x64/stats.h"
 
+/*
+ * Levels of hosts: 2 is x86-64-v2; 3 is x86-64-v3 with AES and PCLMULQDQ; 4 is x86-64-v4 (AVX-512 F, BW, CD, DQ, VL) with those.
+ * 0: no code is emitted for this host.
+ */
+unsigned x64_host_level(void);
+
 /* --- The code memory of one code cache. Calls are under the cache's lock but for x64_run(). */
-/* bytes of code memory, 0: as many as usual. NULL: nothing can be emitted. */
-struct x64_cache *x64_cache_create(size_t bytes, const struct code_trace *trace);
+/* bytes of code memory, 0: as many as usual. level: of the code, 0: the host's. NULL: nothing can be emitted. */
+struct x64_cache *x64_cache_create(size_t bytes, unsigned level, const struct code_trace *trace);
 void x64_cache_destroy(struct x64_cache *cache);
 void x64_cache_empty(struct x64_cache *cache); /* all vCPUs are stopped, and all blocks are gone */
 

@@ -13,6 +13,7 @@
 #include "engine/mmu/mmu.h"
 #include "engine/x64/cache.h"
 #include "engine/x64/emit.h"
+#include "vm/test_host_level.h"
 #include "vm/vm.h"
 
 static int failures;
@@ -88,6 +89,7 @@ static void run(const struct program *p, bool interpreter, struct outcome *out)
         .interpreter = interpreter,
         .eager = true,
         .code_bytes = p->code_bytes,
+        .host_level = test_host_level(),
         .trace = {.statistics = true, .text = collect},
         .profile = vm_profile_by_name("max"),
         .macos = 260000,
@@ -528,7 +530,7 @@ static void test_refused(struct x64_cache *cache)
     many_exits(100);
     EXPECT(compile(cache, &full) && !full, "a refusal leaves nothing behind");
 
-    struct x64_cache *const small = x64_cache_create(64 << 10, &none);
+    struct x64_cache *const small = x64_cache_create(64 << 10, test_host_level(), &none);
     EXPECT(small != NULL, "a small cache");
     EXPECT(!compile(small, &full) && full, "no room");
     x64_cache_destroy(small);
@@ -667,7 +669,7 @@ static void test_copies(void)
     static const uint32_t modes[] = {0, MODE_SP_CHECK | MODE_FPCR, MODE_EACH_CHECK, MODE_SMP};
     const struct vm_config config = {
         .ipa_bits = 40, .granule_log2 = 12, .profile = vm_profile_by_name("max"), .macos = 260000};
-    struct x64_cache *const cache = x64_cache_create(16 << 20, &none);
+    struct x64_cache *const cache = x64_cache_create(16 << 20, test_host_level(), &none);
     static uint32_t page[1024];
     struct vm *vm = NULL;
     struct vcpu *vcpu = NULL;
@@ -733,7 +735,7 @@ static void test_nothing_writable_and_executable(void)
 int main(void)
 {
     static const struct code_trace none;
-    struct x64_cache *const cache = x64_cache_create(1 << 20, &none);
+    struct x64_cache *const cache = x64_cache_create(1 << 20, test_host_level(), &none);
 
     if (cache == NULL) {
         fprintf(stderr, "this host cannot run emitted code\n");

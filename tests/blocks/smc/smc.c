@@ -20,6 +20,7 @@
 #include "engine/code.h"
 #include "engine/mmu/mmu.h"
 #include "engine/sys/exception.h"
+#include "vm/test_host_level.h"
 #include "vm/vm.h"
 
 #define LEAF_BLOCK         (1ull | 3ull << 8 | 1ull << 10) /* EL1 read, write and execute; global */
@@ -81,6 +82,7 @@ static void make_machine(const char *image, bool interpreter, bool eager)
                                      .profile = vm_profile_by_name("max"),
                                      .interpreter = interpreter,
                                      .eager = eager,
+                                     .host_level = test_host_level(),
                                      .macos = 260000};
 
     ram = mmap(NULL, SMC_RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
