@@ -479,10 +479,28 @@ void x64_stub_mem(struct x64_emit *e, struct x64_stub *stub)
 void x64_stub_flags(struct x64_emit *e, const struct x64_stub *stub)
 {
     const struct x64_access access = {.op = IR_GET_NZCV};
+    struct x64_asm *const a = &e->a;
+    uint32_t done[2];
 
+    /* Of comparisons they are computed here, of others in C. */
+    for (unsigned sf = 0; sf < 2; sf++) {
+        x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(x64.flags_kind), (int32_t)X64_FLAGS(IR_FLAGS_SUB, sf));
+        const uint32_t other = x64_jcc(a, CC_NE);
+        x64_load(a, sf, RAX, CPU_FIELD(x64.flags_a));
+        x64_alu_rm(a, sf, ALU_CMP, RAX, CPU_FIELD(x64.flags_b));
+        done[sf] = x64_jmp(a);
+        x64_patch_here(a, other);
+    }
     call_thunk(e, &access);
     take_result(e, INT, stub->reg);
-    x64_jmp_to(&e->a, stub->resume);
+    x64_jmp_to(a, stub->resume);
+    x64_patch_here(a, done[0]);
+    x64_patch_here(a, done[1]);
+    x64_pack_flags(e, true);
+    x64_store(a, 0, RAX, CPU_FIELD(nzcv));
+    x64_store_imm(a, 0, CPU_FIELD(x64.flags_kind), 0);
+    x64_mov_rr(a, 0, stub->reg, RAX);
+    x64_jmp_to(a, stub->resume);
 }
 
 void x64_call_function(struct x64_emit *e, const struct ir_node *n)
