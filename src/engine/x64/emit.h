@@ -148,11 +148,13 @@ struct x64_carried { /* a guest register that a loop keeps in a host register */
 };
 
 /* An access, or a group, of a loop that goes through memory upwards. Its page's limit and addend are in the frame. */
+#define X64_MAX_TERMS 3
 struct x64_site {
     ir_ref node;
-    ir_ref base,
-        index; /* IR_GETs that the loop carries: the address is base + (index << scale) + ... */
-    uint8_t scale;
+    /* Of the address without the access's own displacement: IR_GETs that the loop carries, shifted; the first is not. */
+    ir_ref term[X64_MAX_TERMS];
+    uint8_t scale[X64_MAX_TERMS], n_terms;
+    int32_t offset;
 };
 
 #define X64_MAX_LITERALS 256

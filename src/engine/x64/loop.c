@@ -114,6 +114,9 @@ static bool step_of(const struct x64_emit *e, ir_ref ref, unsigned depth, uint64
             *step = other > *step ? other : *step;
         }
         return true;
+    case IR_SUB:
+        return n->type == IR_I64 && depth != 0 && x64_const(e, n->b, &count) &&
+               step_of(e, n->a, depth - 1, step);
     case IR_ADD:
         if (n->type != IR_I64 || depth == 0 || !step_of(e, n->a, depth - 1, step) ||
             !step_of(e, n->b, depth - 1, &other)) {
@@ -143,23 +146,33 @@ bool x64_is_carried_get(const struct x64_emit *e, ir_ref node)
     return false;
 }
 
-/* Where it begins can be computed at the head. */
-static bool find_terms(const struct x64_emit *e, ir_ref base, struct x64_site *site)
+/* Where it begins can be computed at the head: the sum of registers, shifted or not, and constants. */
+static bool add_terms(const struct x64_emit *e, ir_ref ref, unsigned scale, struct x64_site *site)
 {
-    const struct ir_node *const n = &e->nodes[base];
-    unsigned scale = 0;
-    ir_ref index;
+    const ir_ref r = x64_resolve(e, ref);
+    const struct ir_node *const n = &e->nodes[r];
+    unsigned shift = 0;
+    int32_t disp;
+    ir_ref a;
 
-    *site = (struct x64_site){.base = base, .index = IR_REF_NONE};
-    if (n->op == IR_ADD && n->type == IR_I64) {
-        index = x64_resolve(e, n->b);
-        x64_scaled_operand(e, n->b, &index, &scale);
-        site->base = x64_resolve(e, n->a);
-        site->index = index;
-        site->scale = (uint8_t)scale;
+    if (x64_is_carried_get(e, r)) {
+        if (site->n_terms == X64_MAX_TERMS || (site->n_terms == 0 && scale != 0)) {
+            return false;
+        }
+        site->term[site->n_terms] = r;
+        site->scale[site->n_terms++] = (uint8_t)scale;
+        return true;
     }
-    return x64_is_carried_get(e, site->base) &&
-           (site->index == IR_REF_NONE || x64_is_carried_get(e, site->index));
+    x64_split_address(e, r, &a, &disp);
+    if (a != r) {
+        site->offset += scale == 0 ? disp : 0;
+        return scale == 0 && disp >= -MOST_DISP && disp <= MOST_DISP && add_terms(e, a, 0, site);
+    }
+    if (scale == 0 && x64_scaled_operand(e, r, &a, &shift)) {
+        return add_terms(e, a, shift, site);
+    }
+    return scale == 0 && n->op == IR_ADD && n->type == IR_I64 && add_terms(e, n->a, 0, site) &&
+           add_terms(e, n->b, 0, site);
 }
 
 /*
@@ -176,7 +189,7 @@ void x64_find_sites(struct x64_emit *e)
     for (unsigned i = 1; i < e->back_edge && e->n_sites < X64_MAX_SITES; i++) {
         const struct ir_node *const n = &e->nodes[i];
         const struct x64_group *const group = x64_group_of(e, i);
-        struct x64_site site;
+        struct x64_site site = {.node = (ir_ref)i};
         uint64_t step;
         ir_ref base;
         int32_t disp;
@@ -186,10 +199,9 @@ void x64_find_sites(struct x64_emit *e)
         }
         x64_split_address(e, n->a, &base, &disp);
         if (disp < -MOST_DISP || disp > MOST_DISP || base == IR_REF_NONE ||
-            !step_of(e, base, 2, &step) || !find_terms(e, base, &site)) {
+            !step_of(e, base, 4, &step) || !add_terms(e, base, 0, &site)) {
             continue;
         }
-        site.node = (ir_ref)i;
         e->sites[e->n_sites++] = site;
     }
 }
@@ -219,9 +231,16 @@ static void fill_sites(struct x64_emit *e)
 {
     for (unsigned i = 0; i < e->n_sites; i++) {
         const struct x64_site *const site = &e->sites[i];
-        int base = reg_at_head(e, site->base);
-        if (site->index != IR_REF_NONE) {
-            x64_lea(&e->a, 1, RCX, x64_at_index(base, reg_at_head(e, site->index), site->scale, 0));
+        int base = reg_at_head(e, site->term[0]);
+        int32_t offset = site->offset;
+        for (unsigned t = 1; t < site->n_terms; t++) {
+            x64_lea(&e->a, 1, RCX,
+                    x64_at_index(base, reg_at_head(e, site->term[t]), site->scale[t], offset));
+            base = RCX;
+            offset = 0;
+        }
+        if (offset != 0) {
+            x64_lea(&e->a, 1, RCX, x64_at(base, offset));
             base = RCX;
         }
         x64_fill_site(e, i, base);
