@@ -367,6 +367,8 @@ void x64_fp_constants(struct a64_cpu *cpu);
 /* May be looked at later; *tiny: also for the least normal number. */
 bool x64_fp_can_wait(const struct x64_emit *e, const struct ir_node *n, bool *tiny);
 bool x64_fp_is_plain(const struct ir_node *n);
+/* The operand of a run's operation that can stay in memory, where it is 128 bits and nothing has to be made of it; 0: none. */
+ir_ref x64_fp_memory_operand(const struct x64_emit *e, ir_ref node);
 bool x64_fp_is_pairwise(const struct ir_node *n);
 /* Masks of what is not sure in ra, and in rb if it is a register; two that may be tiny have a lower half only. */
 void x64_fp_masks(struct x64_emit *e, bool is_double, bool tiny, int masks, int ra, int rb);

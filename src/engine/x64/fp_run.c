@@ -264,6 +264,11 @@ static void look_at_all(struct x64_emit *e)
     e->n_fp_waiting = 0;
 }
 
+static bool takes_register(const struct x64_emit *e, ir_ref node)
+{
+    return e->fp_until[node] != 0 || (e->nodes[node].op == IR_LOAD && e->val[node].cls == VEC);
+}
+
 /*
  * Before a node's code: where the run ends, or when registers run out, so that values which are kept for the stubs would have to be
  * stored. Then those are not needed any more.
@@ -276,7 +281,7 @@ void x64_fp_before(struct x64_emit *e, ir_ref node)
     const unsigned until = e->fp_until[e->fp_waiting[0]];
     if (until == node) {
         look_at_all(e);
-    } else if (e->n_fp_waiting > 1 && x64_free_registers(e, VEC) < 2) {
+    } else if (e->n_fp_waiting > 1 && takes_register(e, node) && x64_free_registers(e, VEC) < 2) {
         look_at_all(e);
         for (unsigned i = 0; i < e->n_fp_looked; i++) {
             const struct ir_node *const n = &e->nodes[e->fp_looked[i]];

@@ -17,6 +17,25 @@ static bool is_back_edge(const struct x64_emit *e, const struct ir_node *n)
     return (n->op == IR_BRANCH_IF || n->op == IR_JUMP) && n->imm64 == e->block->pc;
 }
 
+/* All who take the vector can take it from memory, which costs no more. */
+static bool serves_from_memory(const struct x64_emit *e, ir_ref ref)
+{
+    for (unsigned i = 1; i < e->n_nodes; i++) {
+        const struct ir_node *const n = &e->nodes[i];
+        if (n->op == IR_CONST || n->op == IR_JUMP || e->alias[i] != 0) {
+            continue;
+        }
+        unsigned uses = x64_resolve(e, n->a) == ref ? 1 : 0;
+        if (n->op != IR_BRANCH_IF) { /* whose others are an address */
+            uses += (x64_resolve(e, n->b) == ref ? 1u : 0) + (x64_resolve(e, n->c) == ref ? 1u : 0);
+        }
+        if (uses != 0 && (uses != 1 || x64_fp_memory_operand(e, (ir_ref)i) != ref)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void carry(struct x64_emit *e, enum x64_class cls, ir_ref node, unsigned r)
 {
     const unsigned op = cls == INT ? IR_PUT_X : IR_PUT_V;
@@ -31,6 +50,9 @@ static void carry(struct x64_emit *e, enum x64_class cls, ir_ref node, unsigned 
     }
     for (unsigned i = 1; i < e->back_edge && !written; i++) {
         written = e->nodes[i].op == op && e->nodes[i].imm == r;
+    }
+    if (cls == VEC && !written && serves_from_memory(e, node)) {
+        return;
     }
     e->carried[e->n_carried++] = (struct x64_carried){
         .cls = (uint8_t)cls, .guest = (uint8_t)r, .node = node, .written = written, .reg = NOREG};

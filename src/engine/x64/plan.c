@@ -403,8 +403,8 @@ void x64_plan(struct x64_emit *e)
         until_flags = e->n_nodes; /* where the register is next written */
 
     forward(e);
-    x64_find_loop(e);
     x64_plan_fp_runs(e);
+    x64_find_loop(e);
     x64_find_sites(e);
     for (unsigned r = 0; r < 32; r++) {
         until_x[r] = e->n_nodes;

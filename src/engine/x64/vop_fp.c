@@ -317,6 +317,28 @@ bool x64_fp_can_wait(const struct x64_emit *e, const struct ir_node *n, bool *ti
     return x64_fp_is_fast(e, n) && may_prepare(n);
 }
 
+static bool is_in_memory(const struct x64_emit *e, ir_ref ref)
+{
+    const ir_ref r = x64_resolve(e, ref);
+
+    return e->nodes[r].op == IR_GET_V && e->val[r].reg == NOREG && e->val[r].slot < 0;
+}
+
+ir_ref x64_fp_memory_operand(const struct x64_emit *e, ir_ref node)
+{
+    const struct ir_node *const n = &e->nodes[node];
+
+    if (e->fp_until[node] == 0 || is_scalar(n) || is_half_vector(n) || !x64_fp_is_plain(n) ||
+        n->d == VOP_fsqrt) {
+        return IR_REF_NONE;
+    }
+    if (is_in_memory(e, n->b)) {
+        return x64_resolve(e, n->b);
+    }
+    const bool commutes = n->d == VOP_fadd || n->d == VOP_fmul || n->d == VOP_fmla;
+    return commutes && is_in_memory(e, n->a) ? x64_resolve(e, n->a) : IR_REF_NONE;
+}
+
 /* --- Arithmetic ------------------------------------------------------------------------------------------------------------------ */
 
 static bool arithmetic(struct x64_emit *e, ir_ref node, const struct ir_node *n, unsigned byte,
@@ -326,6 +348,18 @@ static bool arithmetic(struct x64_emit *e, ir_ref node, const struct ir_node *n,
 
     if (!x64_fp_is_fast(e, n) || !may_prepare(n)) {
         return false;
+    }
+    const ir_ref memory = x64_fp_memory_operand(e, node);
+    if (memory != IR_REF_NONE) {
+        const int first = x64_use(e, VEC, memory == x64_resolve(e, n->b) ? n->a : n->b),
+                  result = x64_def(e, VEC, node);
+        x64_vm(&e->a, form(n, byte), result, first, CPU_V(e->val[memory].guest));
+        if (n->d == VOP_fabd) {
+            x64_vm(&e->a, VPAND, result, result,
+                   constant(is_double(n) ? X64_K_ABS_D : X64_K_ABS_S));
+        }
+        x64_fp_wait(e, node);
+        return true;
     }
     int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b);
     const int rd = x64_def(e, VEC, node);
@@ -387,6 +421,16 @@ bool x64_vop_fmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     if (!x64_fp_is_fast(e, n) || e->level < 3 ||
         (FP_VMODE(n->imm) != FP_VMODE_PLAIN && FP_VMODE(n->imm) != FP_VMODE_ELEM)) {
         return false;
+    }
+    const ir_ref memory = x64_fp_memory_operand(e, node);
+    if (memory != IR_REF_NONE) {
+        const int factor = x64_use(e, VEC, memory == x64_resolve(e, n->b) ? n->a : n->b),
+                  addend = x64_use(e, VEC, n->c), result = x64_def(e, VEC, node);
+        x64_v(a, X64_VMOVDQA_RR, result, NOREG, addend);
+        x64_vwm(a, is_double(n), X64_OP(PP_66, MAP_0F38, 0xb8u + 2 * kind), result, factor,
+                CPU_V(e->val[memory].guest));
+        x64_fp_wait(e, node);
+        return true;
     }
     int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b);
     const int rc = x64_use(e, VEC, n->c), rd = x64_def(e, VEC, node);
