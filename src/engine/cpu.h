@@ -55,6 +55,7 @@ enum {
     CPU_REQUEST_TIMER = 1u << 2,   /* a timer deadline has passed: look */
     CPU_REQUEST_IRQ = 1u << 3,     /* interrupt inputs or masks changed: look */
     CPU_REQUEST_PAUSE = 1u << 4,   /* the memory map is being changed: wait at the gate */
+    CPU_REQUEST_WAIT = 1u << 5,    /* the vCPU's own: WFI, until wait_deadline */
 };
 
 /* Interrupt lines of a GIC. Physical ones are routed by HCR_EL2, virtual ones go to EL1. */
@@ -147,6 +148,7 @@ struct a64_cpu {
     uint64_t excl_va;
     v128 excl_value;
 
+    uint64_t wait_deadline;        /* of CPU_REQUEST_WAIT, on vm_counter() */
     bool smp;                      /* MODE_SMP; set by vm_enter_guest() */
     bool event;                    /* WFE event register */
     bool irq_pending, fiq_pending; /* hv_vcpu_set_pending_interrupt: like HCR_EL2.VI and VF */

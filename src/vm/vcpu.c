@@ -119,8 +119,15 @@ static enum ir_next handle_requests(struct vcpu *vcpu)
 {
     struct a64_cpu *const cpu = &vcpu->cpu;
     /* Sequentially consistent, as the mailbox's `seen` and `inside` are: mmu_broadcast_done() relies on their order. */
-    const uint32_t requests = atomic_exchange(&cpu->requests, 0);
+    uint32_t requests = atomic_exchange(&cpu->requests, 0);
 
+    if ((requests & CPU_REQUEST_WAIT) != 0) {
+        if (requests == CPU_REQUEST_WAIT) { /* any other ends it */
+            vm_vcpu_wait(vcpu, cpu->wait_deadline);
+            requests |= atomic_exchange(&cpu->requests, 0);
+        }
+        requests |= CPU_REQUEST_TIMER | CPU_REQUEST_IRQ;
+    }
     if ((requests & CPU_REQUEST_PAUSE) != 0) {
         vm_leave_guest(vcpu);
         vm_enter_guest(vcpu);

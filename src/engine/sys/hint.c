@@ -72,9 +72,9 @@ static enum ir_next wait_for_interrupt(struct a64_cpu *cpu, uint32_t kind, uint6
         const uint64_t until = left > UINT64_MAX - now ? UINT64_MAX : now + left;
         deadline = until < deadline ? until : deadline;
     }
-    /* Any request ends it. A wait may end for no reason: the guest looks whether there is something to do. */
-    vm_vcpu_wait(cpu->vcpu, deadline);
-    cpu_request(cpu, CPU_REQUEST_TIMER | CPU_REQUEST_IRQ);
+    /* By the run loop, outside of the block: while this vCPU waits others may free all code. A wait may end for no reason. */
+    cpu->wait_deadline = deadline;
+    cpu_request(cpu, CPU_REQUEST_WAIT);
     return IR_END;
 }
 

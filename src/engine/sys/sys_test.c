@@ -25,12 +25,6 @@ void vm_timer_set(struct vcpu *v, uint64_t deadline)
     asked.deadline = deadline;
 }
 
-void vm_vcpu_wait(struct vcpu *v, uint64_t deadline)
-{
-    (void)v;
-    asked.deadline = deadline;
-}
-
 void x64_select_context(struct a64_cpu *c)
 {
     (void)c;

@@ -544,8 +544,24 @@ static void plain_registers(void)
     EXPECT(!sysreg_is_plain(cpu, cpu->mode_key, SYSREG_ID_SP_EL0, true, &plain));
 }
 
+static void no_timer(struct a64_cpu *c, unsigned intid, bool level)
+{
+    (void)c, (void)intid, (void)level;
+}
+
 static void barriers_and_waits(void)
 {
+    static const struct vm_gic_ops gic = {.timer = no_timer};
+
+    start("m4", false);
+    /* With a GIC the wait is left to the run loop. */
+    vm.gic = &gic;
+    EXPECT_EQ(helper_wfx(cpu, NULL, 0, 31, 0), IR_END);
+    EXPECT_EQ(atomic_load(&cpu->requests), CPU_REQUEST_WAIT);
+    EXPECT_EQ(cpu->wait_deadline, UINT64_MAX);
+    asked.counter = 100;
+    EXPECT_EQ(helper_wfx(cpu, NULL, 150, 31, 2), IR_END);
+    EXPECT_EQ(cpu->wait_deadline, 150);
     start("m4", false);
     EXPECT_EQ(helper_barrier(cpu, NULL, 0, 0, 0), IR_NEXT);
     asked.dsb_waits = true;

@@ -3,6 +3,8 @@
  * The translator where random programs (tests/blocks) seldom come: jump tables, links, full code memory, blocks that the emitter
  * refuses, and the plan's rules. Guest programs run on both executors and have to end in the same state.
  */
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +15,7 @@
 #include "engine/mmu/mmu.h"
 #include "engine/x64/cache.h"
 #include "engine/x64/emit.h"
+#include "gic/gic.h"
 #include "vm/test_host_level.h"
 #include "vm/vm.h"
 
@@ -377,6 +380,63 @@ static void test_full(void)
     EXPECT(strstr(text, "emptied 0 times") == NULL && number_before(" times, ") > 2, "%s", text);
 }
 
+/* A vCPU that waits in WFI is outside when another has all code freed, and must not come back into what has been freed. */
+static void *run_in_thread(void *vcpu)
+{
+    vm_vcpu_run(vcpu);
+    return NULL;
+}
+
+static void test_full_meanwhile(bool interpreter)
+{
+    const struct gic_config gic = {.gicd_base = 0x8000000, .gicr_base = 0x8100000};
+    const struct vm_config config = {
+        .ipa_bits = 40,
+        .granule_log2 = 12,
+        .interpreter = interpreter,
+        .eager = true,
+        .code_bytes = 256 << 10,
+        .profile = vm_profile_by_name("max"),
+        .macos = 260000,
+    };
+    uint8_t *const ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                              -1, 0);
+    struct vm *vm = NULL;
+    struct vcpu *waits = NULL, *works = NULL;
+    pthread_t thread;
+
+    if (ram == MAP_FAILED || vm_create(&config, &vm) != VM_OK || vm_gic_create(vm, &gic) != VM_OK ||
+        vm_map(vm, ram, 0, RAM_SIZE, VM_READ | VM_WRITE | VM_EXEC) != VM_OK ||
+        vm_vcpu_create(vm, &waits) != VM_OK || vm_vcpu_create(vm, &works) != VM_OK) {
+        fprintf(stderr, "out of memory\n");
+        exit(1);
+    }
+    load_many(ram);
+    *word(ram, START) = 0xd503207f;     /* wfi */
+    *word(ram, START + 4) = 0x91000421; /* add x1, x1, #1 */
+    *word(ram, START + 8) = HVC(2);
+    waits->cpu.pc = START;
+    set_many(&works->cpu);
+    if (pthread_create(&thread, NULL, run_in_thread, waits) != 0) {
+        fprintf(stderr, "no thread\n");
+        exit(1);
+    }
+    while (!atomic_load(&waits->parked)) {
+        sched_yield();
+    }
+    vm_vcpu_run(works);
+    EXPECT(works->cpu.x[4] == N_SMALL && (works->cpu.exit.syndrome & 0xffff) == 1, "%llu",
+           (unsigned long long)works->cpu.x[4]);
+    vm_vcpu_request(waits, CPU_REQUEST_IRQ);
+    pthread_join(thread, NULL);
+    EXPECT(waits->cpu.x[1] == 1 && (waits->cpu.exit.syndrome & 0xffff) == 2, "%llu",
+           (unsigned long long)waits->cpu.x[1]);
+    vm_vcpu_destroy(works);
+    vm_vcpu_destroy(waits);
+    vm_destroy(vm);
+    munmap(ram, RAM_SIZE);
+}
+
 /* One piece of code at more addresses than its copies have memory for. */
 #define N_WINDOWS 3000u
 
@@ -453,7 +513,7 @@ static void load_spilling(uint8_t *ram)
 {
     static const uint32_t code[] = {
         0x4e351ea1, /* and v1.16b, v21.16b, v21.16b */
-        0xd5385202, /* mrs x2, esr_el1: a helper, for which v21 goes to the frame */
+        0xd53800a2, /* mrs x2, mpidr_el1: a helper, for which v21 goes to the frame */
         0x4eb586a5, /* add v5.4s, v21.4s, v21.4s: and comes back */
         0x1e2728c3, /* fadd s3, s6, s7 */
         0x1e272060, /* fcmp s3, s7: the flags need s3 */
@@ -755,6 +815,8 @@ int main(void)
     test_patching();
     test_calling();
     test_full();
+    test_full_meanwhile(false);
+    test_full_meanwhile(true);
     test_full_of_copies();
     test_vectors();
     test_spilling();
