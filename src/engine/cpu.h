@@ -109,6 +109,7 @@ enum {
     X64_K_2P63_S,
     X64_K_2P32_D,
     X64_K_2P63_D,
+    X64_K_PAUTH, /* PAUTH_MIX1 and PAUTH_MIX2 */
     X64_K_COUNT
 };
 
@@ -183,6 +184,10 @@ struct a64_cpu {
         struct x64_contexts *contexts;
         struct x64_stats *stats;
         v128 k[X64_K_COUNT];
+        /* pauth_update(), for instruction and data keys, and by half of the address space: the bits of a pointer that are its code, and
+         * bit 55; the bit that tells the half when a pointer is signed. */
+        uint64_t pauth_top[2][2];
+        uint32_t pauth_sign[2];
         uintptr_t guesses[X64_GUESSES]; /* addends that loads found last (x64/mem.c) */
     } x64;
     struct a64_cpu *code_next;    /* guarded by the code cache's lock */

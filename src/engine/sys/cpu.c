@@ -3,6 +3,7 @@
 #include "engine/a64/mode.h"
 #include "engine/mmu/mmu.h"
 #include "engine/sys/debug.h"
+#include "engine/sys/pauth.h"
 #include "engine/sys/state.h"
 #include "engine/x64/x64.h"
 
@@ -116,6 +117,7 @@ void cpu_update_mode(struct a64_cpu *cpu)
     for (unsigned el = 0; el < 4; el++) {
         cpu->modes[el].pstate = UINT32_MAX;
     }
+    pauth_update(cpu);
     pstate_changed(cpu);
 }
 

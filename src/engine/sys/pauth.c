@@ -20,19 +20,19 @@ static unsigned api(const struct a64_cpu *cpu)
     return cpu_id_field(cpu, SR_ID_AA64ISAR1_EL1, 8);
 }
 
-/* [ComputePACIMPDEF()]. The constants are odd and have no structure: digits of the golden ratio and of the square root of two. */
+/* [ComputePACIMPDEF()]. x64/pauth.c has the same in emitted code. */
 static uint64_t compute_pac(uint64_t data, uint64_t modifier, uint64_t key_lo, uint64_t key_hi)
 {
     uint64_t x = data ^ key_lo, y = modifier ^ key_hi;
 
-    for (unsigned round = 0; round < 3; round++) {
-        x = (x ^ x >> 32) * 0x9e3779b97f4a7c15ull + y;
-        y = (y ^ y >> 29) * 0xb504f333f9de6485ull + (x << 17 | x >> 47);
+    for (unsigned round = 0; round < PAUTH_ROUNDS; round++) {
+        x = (x ^ x >> 32) * PAUTH_MIX1 + y;
+        y = (y ^ y >> 29) * PAUTH_MIX2 + (x << 17 | x >> 47);
     }
     return x ^ y ^ (x ^ y) >> 31;
 }
 
-static const uint16_t key_registers[] = {SR_APIAKEYLO_EL1, SR_APIBKEYLO_EL1, SR_APDAKEYLO_EL1,
+const uint16_t pauth_key_registers[4] = {SR_APIAKEYLO_EL1, SR_APIBKEYLO_EL1, SR_APDAKEYLO_EL1,
                                          SR_APDBKEYLO_EL1};
 _Static_assert(SR_APIAKEYHI_EL1 == SR_APIAKEYLO_EL1 + 1 && SR_APGAKEYHI_EL1 == SR_APGAKEYLO_EL1 + 1,
                "Hi follows Lo");
@@ -40,7 +40,7 @@ _Static_assert(SR_APIAKEYHI_EL1 == SR_APIAKEYLO_EL1 + 1 && SR_APGAKEYHI_EL1 == S
 static uint64_t pac_of(const struct a64_cpu *cpu, uint64_t pointer, uint64_t modifier,
                        enum pauth_key key)
 {
-    const uint64_t *const k = &cpu->sys[key_registers[key]];
+    const uint64_t *const k = &cpu->sys[pauth_key_registers[key]];
 
     return compute_pac(pointer, modifier, k[0], k[1]);
 }
@@ -85,8 +85,8 @@ static uint64_t extended(uint64_t pointer, uint64_t mask, bool upper)
     return upper ? pointer | mask : pointer & ~mask;
 }
 
-/* Which half of the address space a pointer that is to be signed belongs to. */
-static bool select_upper(const struct a64_cpu *cpu, uint64_t pointer, bool data)
+/* The bit that says which half of the address space a pointer that is to be signed belongs to. */
+static unsigned sign_bit(const struct a64_cpu *cpu, uint64_t pointer, bool data)
 {
     bool by_bit55;
 
@@ -98,7 +98,24 @@ static bool select_upper(const struct a64_cpu *cpu, uint64_t pointer, bool data)
     } else {
         by_bit55 = cpu_tbi(cpu, pointer, !data);
     }
-    return (pointer >> (by_bit55 ? 55 : 63) & 1) != 0;
+    return by_bit55 ? 55 : 63;
+}
+
+bool pauth_is_plain(const struct a64_cpu *cpu)
+{
+    return api(cpu) >= API_PAUTH2 && !cpu_has_el2(cpu);
+}
+
+void pauth_update(struct a64_cpu *cpu)
+{
+    for (unsigned data = 0; data < 2; data++) {
+        cpu->x64.pauth_sign[data] = sign_bit(cpu, 0, data != 0);
+        for (unsigned upper = 0; upper < 2; upper++) {
+            const bool tbi = cpu_tbi(cpu, upper != 0 ? BIT64(55) : 0, data == 0);
+            cpu->x64.pauth_top[data][upper] = pac_mask(bottom_bit(cpu, upper != 0), tbi) |
+                                              BIT64(55);
+        }
+    }
 }
 
 /* --- The operations ---------------------------------------------------------------------------------------------------------- */
@@ -108,7 +125,7 @@ static uint64_t add_pac(const struct a64_cpu *cpu, uint64_t pointer, uint64_t mo
 {
     const bool data = is_data(key);
     const bool tbi = cpu_tbi(cpu, pointer, !data);
-    const bool upper = select_upper(cpu, pointer, data);
+    const bool upper = (pointer >> sign_bit(cpu, pointer, data) & 1) != 0;
     const unsigned bottom = bottom_bit(cpu, upper);
     const uint64_t mask = pac_mask(bottom, tbi);
     const uint64_t sign = upper ? BIT64(55) : 0;

@@ -99,7 +99,7 @@ static bool map_twice(struct x64_cache *cache)
 static void make_thunks(struct x64_cache *cache)
 {
     struct x64_asm a = {
-        .start = cache->rw, .p = cache->rw, .end = cache->rw + 4096, .legacy = cache->level == 2};
+        .start = cache->rw, .p = cache->rw, .end = cache->rw + 8192, .legacy = cache->level == 2};
     struct x64_thunk_offsets at;
 
     x64_emit_thunks(&a, &at);
@@ -118,6 +118,9 @@ static void make_thunks(struct x64_cache *cache)
     cache->thunks.slow_access = cache->rx + at.slow_access;
     for (unsigned how = 0; how < 4; how++) {
         cache->thunks.refill[how] = cache->rx + at.refill[how];
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        cache->thunks.pauth[i / 4][i % 4] = cache->rx + at.pauth[i / 4][i % 4];
     }
     cache->fixed = (x64_here(&a) + 63u) & ~63u;
     cache->used = cache->fixed;

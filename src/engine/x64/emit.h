@@ -353,6 +353,11 @@ void x64_stub_atomic(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_vop(struct x64_emit *e, const struct x64_stub *stub);
 void x64_call_function(struct x64_emit *e, const struct ir_node *n); /* of a VOP, in a stub */
 
+/* --- pauth.c */
+bool x64_is_pauth(const struct x64_emit *e, const struct ir_node *n);  /* emitted, not called */
+bool x64_is_helper(const struct x64_emit *e, const struct ir_node *n); /* any other */
+void x64_emit_pauth(struct x64_emit *e, ir_ref node);
+
 /* --- vec.c */
 void x64_emit_vec(struct x64_emit *e, ir_ref node);
 

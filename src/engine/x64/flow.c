@@ -634,7 +634,11 @@ void x64_emit_flow(struct x64_emit *e, ir_ref node)
         jump_indirect(e, node, n);
         break;
     case IR_HELPER:
-        call_helper(e, node, n);
+        if (x64_is_pauth(e, n)) {
+            x64_emit_pauth(e, node);
+        } else {
+            call_helper(e, node, n);
+        }
         break;
     default:
         break;

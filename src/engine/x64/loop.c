@@ -75,7 +75,7 @@ void x64_find_loop(struct x64_emit *e)
         }
     }
     for (unsigned i = 1; i < e->back_edge; i++) {
-        if (e->nodes[i].op == IR_HELPER) {
+        if (x64_is_helper(e, &e->nodes[i])) {
             e->back_edge = 0;
         }
     }

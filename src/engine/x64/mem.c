@@ -431,7 +431,7 @@ static void call_slow(struct x64_emit *e, ir_ref node, int base, int32_t disp)
     const struct ir_node *const n = &e->nodes[node];
     const struct x64_access access = {
         .pc = e->block->pc + 4ull * n->insn,
-        .iss = n->op == IR_LOAD || n->op == IR_STORE ? n->imm : 0,
+        .iss = n->op == IR_LOAD || n->op == IR_STORE || n->op == IR_HELPER ? n->imm : 0,
         .op = n->op,
         .size = n->type,
         .flags = n->flags,

@@ -272,7 +272,7 @@ static void use_operands(struct x64_emit *e, unsigned i)
 }
 
 /* May see guest registers, or show them to the guest: leaves the block, or may fault. */
-static bool is_observer(const struct ir_node *n)
+static bool is_observer(const struct x64_emit *e, const struct ir_node *n)
 {
     switch (n->op) {
     case IR_LOAD:
@@ -285,8 +285,9 @@ static bool is_observer(const struct ir_node *n)
     case IR_JUMP:
     case IR_BRANCH_IF:
     case IR_JUMP_IND:
-    case IR_HELPER:
         return true;
+    case IR_HELPER:
+        return n->d != HELPER_pac || !x64_is_pauth(e, n);
     default:
         return false;
     }
@@ -357,12 +358,12 @@ static void forward(struct x64_emit *e)
         const struct ir_node *const n = &e->nodes[i];
         struct x64_val *const v = &e->val[i];
         e->group_of[i] = 0;
-        if (n->op == IR_HELPER) {
+        if (x64_is_helper(e, n)) {
             first_open = e->n_groups;
         }
         const bool checked = groups && (n->op == IR_LOAD || n->op == IR_STORE) &&
                              joins_group(e, i, first_open);
-        if (is_observer(n) && !checked) {
+        if (is_observer(e, n) && !checked) {
             observer = i;
         }
         e->observer[i] = (uint16_t)observer;
@@ -426,11 +427,11 @@ void x64_plan(struct x64_emit *e)
             until_flags = i;
             continue;
         case IR_HELPER:
-            for (unsigned r = 0; r < 32; r++) {
+            for (unsigned r = 0; r < 32 && x64_is_helper(e, n); r++) {
                 until_x[r] = i + 1;
                 until_v[r] = i + 1;
+                until_flags = i + 1;
             }
-            until_flags = i + 1;
             break;
         default:
             if (x64_is_dead(e, i) || e->alias[i] != 0) {

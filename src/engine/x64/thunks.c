@@ -141,6 +141,10 @@ static int slow_access(struct a64_cpu *cpu, struct frame_view *frame,
         return IR_NEXT;
     }
     cpu->pc = access->pc;
+    if (access->op == IR_HELPER) { /* an authentication that has failed */
+        return (int)ir_helpers[access->align].fn(cpu, &result->d[0], va, frame->args[0].d[0],
+                                                 access->iss);
+    }
     cpu->x64.stats->access[access->op]++;
     if (access->op == IR_LOAD || access->op == IR_STORE) {
         count_slow(cpu, va, 1u << size, access);
@@ -302,6 +306,7 @@ void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
 
     emit_go_on(a, out);
     emit_refill(a, out);
+    x64_emit_pauth_thunks(a, out->pauth);
 
     out->slow_access = x64_here(a);
     const int32_t frame = 8; /* RSP is below the frame by the return address */

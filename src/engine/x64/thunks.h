@@ -73,14 +73,17 @@ struct x64_thunks {
     /* Call here, by MMU_REFILL_*, with the entry's offset in RAX and the tag wanted in RCX. All registers are kept. NE: the entry has
      * that tag now. */
     const void *refill[4];
+    /* Call here, by AddPAC() or Auth() and key: see x64/pauth.c. */
+    const void *pauth[2][4];
 };
 
 /* Emits them into a (at the address where they will stay: position independent but for rel32 inside). Offsets in out. */
 struct x64_asm;
 struct x64_thunk_offsets {
     uint32_t enter, leave_go[X64_LEAVE_GO_COUNT], leave_go_edx, leave_eax, leave_indirect, go_on,
-        go_on_eax, slow_access, refill[4];
+        go_on_eax, slow_access, refill[4], pauth[2][4];
 };
+void x64_emit_pauth_thunks(struct x64_asm *a, uint32_t at[2][4]);
 void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out);
 
 #endif

@@ -11,6 +11,7 @@
  */
 #include "engine/fp/fp.h"
 #include "engine/fp/fp_vops.h"
+#include "engine/sys/pauth.h"
 #include "engine/x64/vop.h"
 
 #define INT CLASS_INT
@@ -1040,6 +1041,7 @@ void x64_fp_constants(struct a64_cpu *cpu)
         [X64_K_2P63_S] = {.d = {0x5f000000, 0}},
         [X64_K_2P32_D] = {.d = {0x41f0000000000000ull, 0}},
         [X64_K_2P63_D] = {.d = {0x43e0000000000000ull, 0}},
+        [X64_K_PAUTH] = {.d = {PAUTH_MIX1, PAUTH_MIX2}},
     };
 
     for (unsigned i = 0; i < X64_K_COUNT; i++) {

@@ -13,6 +13,7 @@
 #include "engine/a64/translator.h"
 #include "engine/code.h"
 #include "engine/mmu/mmu.h"
+#include "engine/sys/state.h"
 #include "engine/x64/cache.h"
 #include "engine/x64/emit.h"
 #include "gic/gic.h"
@@ -532,6 +533,72 @@ static void test_spilling(void)
     run_both(&p, "spilling");
 }
 
+/* Each key signs and authenticates, for both halves of the address space, with codes at different places. The last word fails. */
+static uint64_t pauth_tcr, pauth_pointer;
+
+static void load_pauth(uint8_t *ram)
+{
+    static const uint32_t code[] = {
+        0xdac10020, /* pacia x0, x1 */
+        0xaa0003ea, /* mov x10, x0 */
+        0xdac11020, /* autia x0, x1 */
+        0xdac10462, /* pacib x2, x3 */
+        0xaa0203eb, /* mov x11, x2 */
+        0xdac11462, /* autib x2, x3 */
+        0xdac108a4, /* pacda x4, x5 */
+        0xaa0403ec, /* mov x12, x4 */
+        0xdac118a4, /* autda x4, x5 */
+        0xdac10ce6, /* pacdb x6, x7 */
+        0xaa0603ed, /* mov x13, x6 */
+        0xdac11ce6, /* autdb x6, x7 */
+        0xdac123e8, /* paciza x8 */
+        0xaa0803ee, /* mov x14, x8 */
+        0xdac133e8, /* autiza x8 */
+        0xdac11029, /* autia x9, x1 */
+    };
+
+    memcpy(ram + START, code, sizeof(code));
+}
+
+static void set_pauth(struct a64_cpu *cpu)
+{
+    cpu->sys[SR_SCTLR_EL1] |= SCTLR_ENIA | SCTLR_ENIB | SCTLR_ENDA | SCTLR_ENDB;
+    cpu->sys[SR_TCR_EL1] = pauth_tcr;
+    for (unsigned i = 0; i < 10; i++) {
+        cpu->sys[SR_APIAKEYLO_EL1 + i] = 0x0123456789abcdef * (2 * i + 1);
+    }
+    for (unsigned i = 0; i < 10; i++) {
+        cpu->x[i] = i % 2 == 0 ? pauth_pointer + i : i * 0x1111111111111111;
+    }
+    cpu->x[9] = pauth_pointer ^ 1ull << 54;
+}
+
+static void test_pauth(void)
+{
+    static const uint64_t tcr[] = {16 | 16 << 16,
+                                   25 | 28 << 16,
+                                   16 | 25 << 16 | 1ull << 37,
+                                   20 | 16 << 16 | 1ull << 38 | 1ull << 52,
+                                   25 | 25 << 16 | 3ull << 37,
+                                   25 | 25 << 16 | 3ull << 37 | 3ull << 51};
+    static const uint64_t pointers[] = {0x0000000012345678, 0xffffffff87654320, 0xab00000012345678,
+                                        0xab80000012345678, 0x0123456789abcdef};
+    const struct program p = {.load = load_pauth, .set = set_pauth};
+
+    for (unsigned i = 0; i < sizeof(tcr) / sizeof(tcr[0]); i++) {
+        for (unsigned j = 0; j < sizeof(pointers) / sizeof(pointers[0]); j++) {
+            pauth_tcr = tcr[i];
+            pauth_pointer = pointers[j];
+            const struct outcome got = run_both(&p, "pointer authentication");
+            EXPECT(strstr(text, "helper pac") == NULL && strstr(text, "helper aut") == NULL, "%s",
+                   text);
+            EXPECT(got.x[10] != pauth_pointer, "TCR %u, pointer %u: is signed", i, j);
+            EXPECT(j > 1 || (got.x[0] == pauth_pointer && got.x[8] == pauth_pointer + 8),
+                   "TCR %u, pointer %u: comes back", i, j);
+        }
+    }
+}
+
 /* --- One block by hand ----------------------------------------------------------------------------------------------------------- */
 
 static struct a64_cpu hand_cpu;
@@ -820,6 +887,7 @@ int main(void)
     test_full_of_copies();
     test_vectors();
     test_spilling();
+    test_pauth();
     test_copies();
     return failures != 0;
 }
