@@ -282,6 +282,8 @@ int x64_use(struct x64_emit *e, enum x64_class cls,
 int x64_def(struct x64_emit *e, enum x64_class cls, ir_ref node);
 /* A register for the node's result that starts with ref's value: ref's own where this was its last use. */
 int x64_def_from(struct x64_emit *e, enum x64_class cls, ir_ref node, ir_ref ref);
+/* ... that may be the one of an operand, when nobody needs that any more: for code that writes it last of all. */
+int x64_def_over(struct x64_emit *e, enum x64_class cls, ir_ref node);
 int x64_temp(struct x64_emit *e, enum x64_class cls);
 void x64_bind(struct x64_emit *e, enum x64_class cls, ir_ref node,
               int reg);                     /* a temporary becomes the node's value */

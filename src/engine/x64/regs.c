@@ -174,6 +174,23 @@ int x64_def(struct x64_emit *e, enum x64_class cls, ir_ref node)
     return reg;
 }
 
+int x64_def_over(struct x64_emit *e, enum x64_class cls, ir_ref node)
+{
+    const struct ir_node *const n = &e->nodes[node];
+    const ir_ref operands[2] = {x64_resolve(e, n->a), x64_resolve(e, n->b)};
+
+    for (unsigned i = 0; i < 2; i++) {
+        const struct x64_val *const v = &e->val[operands[i]];
+        const int reg = v->reg;
+        if (operands[i] != IR_REF_NONE && v->cls == cls && reg != NOREG && v->last <= e->now) {
+            drop(e, operands[i]);
+            x64_bind(e, cls, node, reg);
+            return reg;
+        }
+    }
+    return x64_def(e, cls, node);
+}
+
 void x64_take(struct x64_emit *e, int gpr)
 {
     const ir_ref ref = e->held[CLASS_INT][gpr];

@@ -218,7 +218,7 @@ static void binary(struct x64_emit *e, ir_ref node, uint32_t op, ir_ref a, ir_re
 {
     const int ra = x64_use(e, VEC, a), rb = x64_use(e, VEC, b);
 
-    x64_v(&e->a, op, x64_def(e, VEC, node), ra, rb);
+    x64_v(&e->a, op, x64_def_over(e, VEC, node), ra, rb);
 }
 
 static void all_ones(struct x64_emit *e, int reg)

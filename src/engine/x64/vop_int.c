@@ -53,7 +53,8 @@ bool x64_vop_two(struct x64_emit *e, ir_ref node, const struct ir_node *n, by_la
     if (ops[lane_of(n)] == NONE) {
         return false;
     }
-    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);
+    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b);
+    const int rd = x64_def_over(e, VEC, node);
 
     x64_v(&e->a, ops[lane_of(n)], rd, ra, rb);
     x64_finish(e, n, rd);
@@ -546,7 +547,7 @@ static bool extend(struct x64_emit *e, ir_ref node, const struct ir_node *n, boo
     if (lane_of(n) == 3) {
         return false;
     }
-    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
+    const int ra = x64_use(e, VEC, n->a), rd = x64_def_over(e, VEC, node);
     x64_widen(e, n, rd, ra, is_signed);
     return true;
 }
