@@ -203,7 +203,7 @@ void vm_vcpu_run(struct vcpu *vcpu)
     cpu_update_mode(cpu);
     x64_drop_contexts(cpu, -1, true,
                       X64_BOTH_HALVES); /* code is compared with memory again in each run */
-    const uint32_t client_mxcsr = fp_flags_enter();
+    const uint32_t client_mxcsr = fp_flags_enter(cpu);
     vm_enter_guest(vcpu);
     cpu->in_guest = true;
     /* What the client changed between the runs is looked at once, by the first poll. */

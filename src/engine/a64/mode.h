@@ -22,7 +22,8 @@
 #define MODE_ALIGNED \
     (1u << 15) /* alignment is checked: SCTLR_ELx.A, or stage 1 off (Device memory) */
 #define MODE_FPCR \
-    (1u << 16) /* FPCR is not 0: floating point is left to functions that look at it */
+    (1u           \
+     << 16) /* FPCR has more than FP_FLAGS_FAST: floating point is left to functions that look at it */
 #define MODE_EACH_CHECK \
     (1u << 17) /* of a block alone, not of a state: each access is checked by itself (x64/mem.c) */
 #define MODE_SMP \

@@ -1,18 +1,29 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The host's cumulative floating-point flags while a guest runs: emitted code computes with the host's instructions, which collect
- * in MXCSR what A64 collects in FPSR. The client's MXCSR is put aside for the run.
+ * The host's floating-point control while a guest runs: emitted code computes with the host's instructions, which round as MXCSR says
+ * and collect in it what A64 collects in FPSR. The client's MXCSR is put aside for the run.
  */
 #ifndef ENGINE_FP_FP_FLAGS_H
 #define ENGINE_FP_FP_FLAGS_H
 
 #include "engine/cpu.h"
+#include "engine/fp/fp.h"
+
+/* The bits of FPCR with which emitted code may compute: RMode stands in MXCSR, and results that are NaNs are made in C. */
+#define FP_FLAGS_FAST (FPCR_RMODE | FPCR_DN)
 
 #if defined(__x86_64__)
 
 #include <emmintrin.h>
 
-#define FP_FLAGS_MXCSR 0x1f80u /* round to nearest, nothing trapped, no flag */
+/* Nothing trapped, no flag, rounding as FPCR says while emitted code uses it: to nearest, up, down, to zero. */
+static inline uint32_t fp_flags_mxcsr(const struct a64_cpu *cpu)
+{
+    static const uint16_t rounding[4] = {0x0000, 0x4000, 0x2000, 0x6000};
+    const bool fast = (cpu->fpcr & ~FP_FLAGS_FAST) == 0;
+
+    return 0x1f80u | (fast ? rounding[cpu->fpcr >> FPCR_RMODE_SHIFT & 3u] : 0);
+}
 
 /* What the host has collected goes to FPSR. */
 static inline void fp_flags_take(struct a64_cpu *cpu)
@@ -22,16 +33,25 @@ static inline void fp_flags_take(struct a64_cpu *cpu)
     if ((mxcsr & 0x3f) != 0) {
         /* IE, DE, ZE, OE, UE, PE to IOC, -, DZC, OFC, UFC, IXC */
         cpu->fpsr |= (mxcsr & 1) | (mxcsr >> 1 & 0x1e);
-        _mm_setcsr(FP_FLAGS_MXCSR);
+        _mm_setcsr(mxcsr & ~0x3fu);
     }
 }
 
-static inline uint32_t fp_flags_enter(void)
+/* FPCR has been written. */
+static inline void fp_flags_control(struct a64_cpu *cpu)
 {
-    const uint32_t client = _mm_getcsr();
+    if (cpu->in_guest) {
+        fp_flags_take(cpu);
+        _mm_setcsr(fp_flags_mxcsr(cpu));
+    }
+}
 
-    if (client != FP_FLAGS_MXCSR) {
-        _mm_setcsr(FP_FLAGS_MXCSR);
+static inline uint32_t fp_flags_enter(const struct a64_cpu *cpu)
+{
+    const uint32_t client = _mm_getcsr(), guest = fp_flags_mxcsr(cpu);
+
+    if (client != guest) {
+        _mm_setcsr(guest);
     }
     return client;
 }
@@ -39,7 +59,7 @@ static inline uint32_t fp_flags_enter(void)
 static inline void fp_flags_leave(struct a64_cpu *cpu, uint32_t client)
 {
     fp_flags_take(cpu);
-    if (client != FP_FLAGS_MXCSR) {
+    if (client != fp_flags_mxcsr(cpu)) {
         _mm_setcsr(client);
     }
 }
@@ -51,8 +71,14 @@ static inline void fp_flags_take(struct a64_cpu *cpu)
     (void)cpu;
 }
 
-static inline uint32_t fp_flags_enter(void)
+static inline void fp_flags_control(struct a64_cpu *cpu)
 {
+    (void)cpu;
+}
+
+static inline uint32_t fp_flags_enter(const struct a64_cpu *cpu)
+{
+    (void)cpu;
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* PSTATE, the banked stack pointers, reset, and what follows from the state: mode key and translation contexts. */
 #include "engine/a64/mode.h"
+#include "engine/fp/fp_flags.h"
 #include "engine/mmu/mmu.h"
 #include "engine/sys/debug.h"
 #include "engine/sys/pauth.h"
@@ -85,7 +86,7 @@ static uint32_t mode_of(const struct a64_cpu *cpu)
     if ((sctlr & SCTLR_A) != 0 || ((sctlr & SCTLR_M) == 0 && (hcr & HCR_DC) == 0)) {
         mode |= MODE_ALIGNED;
     }
-    if (cpu->fpcr != 0) {
+    if ((cpu->fpcr & ~FP_FLAGS_FAST) != 0) {
         mode |= MODE_FPCR;
     }
     if (cpu->smp) {

@@ -405,6 +405,7 @@ WRITE(fpcr)
     mask |= cpu_id_field(cpu, SR_ID_AA64PFR0_EL1, 16) == 1 ? 1u << 19 : 0;
     mask |= cpu_id_field(cpu, SR_ID_AA64MMFR1_EL1, 44) != 0 ? 7u : 0;
     cpu->fpcr = (uint32_t)value & mask;
+    fp_flags_control(cpu);
     cpu_update_mode(cpu);
     return IR_END;
 }

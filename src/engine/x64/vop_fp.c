@@ -2,9 +2,9 @@
 /*
  * Floating point of single and double precision with the host's instructions.
  *
- * Only while FPCR is 0 (MODE_FPCR is clear): round to nearest, no flushing, which is how MXCSR stands while a guest runs. MXCSR also
- * collects the cumulative flags; fp_take_host_flags() moves them to FPSR. Where the architectures differ, the result is looked at,
- * and the function in C does the operation again from its operands (a stub), which adds the flags that are missing:
+ * Only while FPCR has no bits but RMode, which MXCSR has as well, and DN (MODE_FPCR is clear): no flushing. MXCSR also collects the
+ * cumulative flags; fp_flags_take() moves them to FPSR. Where the architectures differ, the result is looked at, and the function in C
+ * does the operation again from its operands (a stub), which adds the flags that are missing:
  *   - a NaN: which one, its sign, and signs of default NaNs;
  *   - the least normal number, from products and narrowings: A64 finds out before rounding that a result is tiny, the host after it.
  * Operations whose flags would be wrong before anyone can look (MAX of a quiet NaN, conversions out of range) look first.
@@ -34,14 +34,14 @@ static bool is_half_vector(const struct ir_node *n)
     return !is_scalar(n) && IR_VIMM_Q(n->imm) == 0;
 }
 
-static bool is_fpcr_zero(const struct x64_emit *e)
+static bool is_fpcr_plain(const struct x64_emit *e)
 {
     return (e->block->mode & MODE_FPCR) == 0;
 }
 
 bool x64_fp_is_fast(const struct x64_emit *e, const struct ir_node *n)
 {
-    return is_fpcr_zero(e) && IR_VIMM_LANE(n->imm) >= 2;
+    return is_fpcr_plain(e) && IR_VIMM_LANE(n->imm) >= 2;
 }
 
 bool x64_is_fcmp(const struct x64_emit *e, const struct ir_node *n)
@@ -342,6 +342,12 @@ ir_ref x64_fp_memory_operand(const struct x64_emit *e, ir_ref node)
 
 /* --- Arithmetic ------------------------------------------------------------------------------------------------------------------ */
 
+/* Rounding down, 0 - 0 is -0, also in the lanes that a vector of 64 bits does not have. */
+static void zero_difference(struct x64_emit *e, int rd)
+{
+    x64_v(&e->a, X64_VMOVQ_LOAD, rd, NOREG, rd);
+}
+
 static bool arithmetic(struct x64_emit *e, ir_ref node, const struct ir_node *n, unsigned byte,
                        bool tiny)
 {
@@ -379,6 +385,9 @@ static bool arithmetic(struct x64_emit *e, ir_ref node, const struct ir_node *n,
         x64_v_literal(e, VPOR, rb, rb, (v128){.d = {0, 0x3f8000003f800000}});
     }
     x64_v(&e->a, form(n, byte), rd, ra, rb);
+    if (is_half_vector(n) && byte == B_SUB) {
+        zero_difference(e, rd);
+    }
     if (is_scalar(n) && ra != X0 && !clean) {
         x64_keep_low(e, rd, rd, IR_VIMM_LANE(n->imm));
     }
@@ -447,6 +456,9 @@ bool x64_vop_fmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     } else {
         x64_v(a, is_half_vector(n) ? X64_VMOVQ_LOAD : X64_VMOVDQA_RR, rd, NOREG, rc);
         x64_vw(a, is_double(n), op231, rd, ra, rb);
+        if (is_half_vector(n) && kind != 0) {
+            zero_difference(e, rd);
+        }
         if (is_scalar(n) && !is_clean(e, n->c, lane)) {
             x64_keep_low(e, rd, rd, lane);
         }
@@ -687,7 +699,7 @@ bool x64_vop_fccmp(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 /* --- Conversions ----------------------------------------------------------------------------------------------------------------- */
 
 #define VCVTPH2PS X64_OP(PP_66, MAP_0F38, 0x13)
-#define VCVTPS2PH X64_OP(PP_66, MAP_0F3A, 0x1d) /* to rm; rounds to nearest with 0 */
+#define VCVTPS2PH X64_OP(PP_66, MAP_0F3A, 0x1d) /* to rm; rounds as MXCSR says with 4 */
 #define VUNPCKLPD X64_OP(PP_66, MAP_0F, 0x14)
 #define VPINSRQ   X64_OP(PP_66, MAP_0F3A, 0x22)
 #define VPEXTRQ   X64_OP(PP_66, MAP_0F3A, 0x16)
@@ -698,7 +710,7 @@ static void single_to_half(struct x64_emit *e, int rd, int ra, struct x64_stub *
     struct x64_asm *const a = &e->a;
 
     x64_keep_low(e, X0, ra, 2);
-    x64_vi(a, VCVTPS2PH, X0, NOREG, rd, 0);
+    x64_vi(a, VCVTPS2PH, X0, NOREG, rd, 4);
     x64_v(a, X64_OP(PP_NONE, MAP_0F, B_UCOMI), X0, NOREG, X0);
     also_from(e, stub, CC_P);
     x64_v(a, X64_VMOVD_STORE, rd, NOREG, RAX);
@@ -725,7 +737,7 @@ bool x64_vop_fcvt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     const unsigned source = FP_VSOURCE_OF(n->imm), result = IR_VIMM_LANE(n->imm);
 
-    if (!is_fpcr_zero(e) || !is_scalar(n) || FP_VROUND_OF(n->imm) != FP_FROM_FPCR ||
+    if (!is_fpcr_plain(e) || !is_scalar(n) || FP_VROUND_OF(n->imm) != FP_FROM_FPCR ||
         (result == 1 && source == 3) || (e->level < 3 && (result == 1 || source == 1))) {
         return false;
     }
@@ -749,7 +761,7 @@ bool x64_vop_fcvt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 /* The lower half of a, or its upper one, in lanes of twice the size. */
 bool x64_vop_fcvtl(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
-    if (!is_fpcr_zero(e) || (e->level < 3 && !is_double(n))) {
+    if (!is_fpcr_plain(e) || (e->level < 3 && !is_double(n))) {
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
