@@ -123,12 +123,30 @@ enum ir_next helper_esb(struct a64_cpu *cpu, uint64_t *result, uint64_t a, uint6
     return IR_END;
 }
 
+#if defined(__x86_64__)
+#define PAUSE() __builtin_ia32_pause()
+#else
+#define PAUSE() ((void)0)
+#endif
+
+#define DSB_LOOKS 32 /* each a PAUSE after the one before: some microseconds */
+
 /* DSB */
 enum ir_next helper_barrier(struct a64_cpu *cpu, uint64_t *result, uint64_t a, uint64_t b,
                             uint32_t imm)
 {
     (void)result, (void)a, (void)b, (void)imm;
     atomic_thread_fence(memory_order_seq_cst);
-    /* IR_GO with PC unchanged: once more, after the run loop has served this vCPU's own requests. */
-    return mmu_broadcast_done(cpu) ? IR_NEXT : IR_GO;
+    for (unsigned i = 0; i < DSB_LOOKS; i++) {
+        if (mmu_broadcast_done(cpu)) {
+            return IR_NEXT;
+        }
+        if (atomic_load_explicit(&cpu->requests, memory_order_relaxed) != 0) {
+            return IR_GO; /* with PC unchanged: once more, after the run loop has served them */
+        }
+        PAUSE();
+    }
+    /* A peer that takes that long is not running: it may want this processor. */
+    sched_yield();
+    return IR_GO;
 }
