@@ -40,6 +40,7 @@ struct code_page {
     uintptr_t page;            /* host address >> 12 */
     struct ir_block *blocks;   /* that are no copies */
     _Atomic uint64_t verified; /* run epoch in which the blocks were last compared with memory */
+    uint64_t watched; /* by id: vCPUs that have no fast stores to the page since it has blocks */
     struct code_page *next;
 };
 
@@ -406,15 +407,26 @@ static struct code_page *get_page(struct code_cache *cache, const uint8_t *hva, 
     return *slot;
 }
 
-/* Caller holds the lock. False: out of memory. */
-static bool insert(struct code_cache *cache, struct ir_block *block, uint64_t epoch)
+/*
+ * Caller holds the lock. False: out of memory. *watch: stores of this vCPU to the page are to go through code_invalidate() from now
+ * on, which they do until the page has no block any more.
+ */
+static bool insert(struct code_cache *cache, const struct a64_cpu *cpu, struct ir_block *block,
+                   bool *watch)
 {
     struct ir_block *const donor = block->donor;
-    struct code_page *const page = get_page(cache, block->hva, epoch);
+    struct code_page *const page = get_page(cache, block->hva, cpu->run_epoch);
+    const uint64_t self = 1ull << cpu->vcpu->id;
 
+    *watch = false;
     if (page == NULL) {
         return false;
     }
+    if (page->blocks == NULL) {
+        page->watched = 0;
+    }
+    *watch = (page->watched & self) == 0;
+    page->watched |= self;
     struct ir_block **const chain = donor != NULL ? &donor->copies : &page->blocks;
     block->page = page;
     block->page_next = *chain;
@@ -428,8 +440,9 @@ static bool insert(struct code_cache *cache, struct ir_block *block, uint64_t ep
     block->next = *bucket;
     *bucket = block;
     cache->bytes += size_of(block);
-    /* Another vCPU may have compared the page for a later run than this one's, between reading the words and now. */
-    if (!translator_is_in_memory(block)) {
+    /* Between reading the words and now another vCPU may have compared the page for a later run than this one's, or invalidated. A
+     * donor that is still valid has seen either. */
+    if (donor == NULL && !translator_is_in_memory(block)) {
         const uintptr_t start = (uintptr_t)block->hva;
         retire_range(cache, start, start + 4u * block->n_insns - 1);
     }
@@ -509,18 +522,6 @@ static bool is_cold(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode)
     return true;
 }
 
-/*
- * From here on stores of this vCPU to the page of a new block go through code_invalidate(). One that came between reading the words
- * and this point is found by comparing again.
- */
-static void watch_stores(struct a64_cpu *cpu, const struct ir_block *block)
-{
-    mmu_drop_write(cpu, block->hva);
-    if (!translator_is_in_memory(block)) {
-        code_invalidate(cpu->code, block->hva, 4u * block->n_insns);
-    }
-}
-
 static struct ir_block *make_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
                                    bool guarded)
 {
@@ -542,13 +543,13 @@ static struct ir_block *make_block(struct a64_cpu *cpu, const uint8_t *hva, uint
         }
     }
     cache->stats.interpreted += block->code == NULL;
-    bool made = true;
+    bool made = true, watch = false;
     if (block->code != NULL) {
         translator_drop_nodes(block);
     } else {
         made = translator_keep_nodes(block);
     }
-    if (!made || !insert(cache, block, cpu->run_epoch)) {
+    if (!made || !insert(cache, cpu, block, &watch)) {
         x64_free_code(block);
         if (!made) {
             translator_drop_nodes(block);
@@ -557,8 +558,8 @@ static struct ir_block *make_block(struct a64_cpu *cpu, const uint8_t *hva, uint
         block = NULL;
     }
     pthread_mutex_unlock(&cache->lock);
-    if (block != NULL) {
-        watch_stores(cpu, block);
+    if (watch) {
+        mmu_drop_write(cpu, hva);
     }
     return block;
 }
@@ -584,10 +585,10 @@ static struct ir_block *copy_block(struct a64_cpu *cpu, struct ir_block *donor)
         .donor = donor,
         .words = donor->words,
     };
-    bool full = false;
+    bool full = false, watch = false;
     pthread_mutex_lock(&cache->lock);
     if (!donor->valid || !x64_copy(cache->x64, cpu, donor, block, &full) ||
-        !insert(cache, block, cpu->run_epoch)) {
+        !insert(cache, cpu, block, &watch)) {
         x64_free_code(block);
         free(block);
         block = NULL;
@@ -596,8 +597,8 @@ static struct ir_block *copy_block(struct a64_cpu *cpu, struct ir_block *donor)
         cache->copies_full = true;
     }
     pthread_mutex_unlock(&cache->lock);
-    if (block != NULL) {
-        watch_stores(cpu, block);
+    if (watch) {
+        mmu_drop_write(cpu, donor->hva);
     }
     return block;
 }
