@@ -313,7 +313,7 @@ static bool joins_group(struct x64_emit *e, unsigned i, unsigned first_open)
         return false;
     }
     x64_split_address(e, n->a, &base, &disp);
-    if (base == IR_REF_NONE || e->nodes[base].op == IR_CONST) {
+    if (base == IR_REF_NONE) {
         return false;
     }
     const int32_t end = disp + (1 << n->type);
