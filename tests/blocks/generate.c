@@ -239,9 +239,29 @@ static void unit_walk(struct maker *m)
         put_walking_access(m, pointer, index);
     }
     start_unit(m);
-    put(m, 0xd100079c);                 /* sub x28, x28, #1 */
-    put(m, 0x92401b9c);                 /* and x28, x28, #0x7f */
-    put_to(m, 0xb500001c, FIX_19, top); /* cbnz x28 */
+    switch (below(m->r, 4)) {
+    case 0:
+        put(m, 0x92401b9c);                 /* and x28, x28, #0x7f */
+        put(m, 0xf100079c);                 /* subs x28, x28, #1 */
+        put_to(m, 0x5400000c, FIX_19, top); /* b.gt */
+        return;
+    case 1:
+        put(m, 0x51000400 | LOOP_REG << 5 | LOOP_REG);    /* sub w28, w28, #1 */
+        put(m, 0x12001b9c);                               /* and w28, w28, #0x7f */
+        put(m, 0x6b00001f | index << 16 | LOOP_REG << 5); /* cmp w28, index */
+        put_to(m, 0x54000008, FIX_19, top);               /* b.hi */
+        return;
+    case 2:
+        put(m, 0xd100079c);                 /* sub x28, x28, #1 */
+        put(m, 0x92401b9c);                 /* and x28, x28, #0x7f */
+        put(m, 0xf100039f);                 /* cmp x28, #0 */
+        put_to(m, 0x54000001, FIX_19, top); /* b.ne */
+        return;
+    default:
+        put(m, 0xd100079c);                 /* sub x28, x28, #1 */
+        put(m, 0x92401b9c);                 /* and x28, x28, #0x7f */
+        put_to(m, 0xb500001c, FIX_19, top); /* cbnz x28 */
+    }
 }
 
 static void unit_call(struct maker *m)

@@ -27,7 +27,7 @@
 #define X64_CPU_BIAS   128
 #define X64_MAX_GROUPS TR_MAX_INSNS
 #define X64_MAX_NODES  (TR_MAX_NODES + 1)
-#define X64_MAX_REFS   (X64_MAX_NODES + X64_MAX_GROUPS)
+#define X64_MAX_REFS   (X64_MAX_NODES + X64_MAX_GROUPS + 1)
 
 enum x64_class { CLASS_INT, CLASS_VEC };
 
@@ -91,6 +91,7 @@ struct x64_stub {
     bool flags_dirty;
     ir_ref flags;
     struct x64_where flags_at[2]; /* the lazy flags' operands; [0]: the packed flags */
+    struct x64_where round_at;    /* of the flags of the round before: whether there was one */
 };
 
 #define X64_MAX_FP_RUN 8
@@ -145,6 +146,19 @@ struct x64_carried { /* a guest register that a loop keeps in a host register */
     int8_t reg;   /* at the head */
     bool written; /* by the block */
     ir_ref node;  /* its IR_GET */
+};
+
+/*
+ * What NZCV are at the head of a loop, in all rounds but the first: those of two operands that are there. `marker` stands for whether
+ * it is another round.
+ */
+struct x64_round {
+    bool is_on;
+    ir_ref flags;  /* IR_FLAGS_ADD, _SUB or _LOGIC */
+    ir_ref a, b;   /* as the head has them: IR_GETs that are carried, or constants */
+    int32_t added; /* to a */
+    ir_ref marker;
+    int8_t reg; /* of the marker at the head */
 };
 
 /* An access, or a group, of a loop that goes through memory upwards. Its page's limit and addend are in the frame. */
@@ -219,6 +233,7 @@ struct x64_emit {
     unsigned n_sites;
     struct x64_site sites[X64_MAX_SITES];
     uint32_t head;
+    struct x64_round round;
     bool flags_dead; /* NZCV is written before anyone can see it, from the head on */
     unsigned n_literals;
     struct x64_literal literals[X64_MAX_LITERALS];
@@ -268,6 +283,8 @@ bool x64_imm32(const struct x64_emit *e, ir_ref ref, unsigned sf, int32_t *value
 
 /* --- plan.c */
 void x64_plan(struct x64_emit *e);
+/* The value, and what it is of if it is lazy, is needed until then. */
+void x64_touch(struct x64_emit *e, ir_ref ref, unsigned when);
 /* address = base + disp, where base lives as long as the access needs it */
 void x64_split_address(const struct x64_emit *e, ir_ref address, ir_ref *base, int32_t *disp);
 /* ADD of a value shifted left by 1 to 3: *index and *scale */
@@ -313,6 +330,12 @@ void x64_forget_memory(struct x64_emit *e); /* a helper may have written guest r
 void x64_load_value(struct x64_emit *e, enum x64_class cls, int reg,
                     ir_ref ref); /* copies, wherever it is */
 
+void x64_plan_round(struct x64_emit *e, unsigned until); /* the first node that writes NZCV */
+/* NZCV, where nothing of this round has written them */
+static inline bool x64_are_of_round(const struct x64_emit *e, ir_ref flags)
+{
+    return e->round.is_on && flags == e->round.marker;
+}
 /* Accesses that are always looked at one by one */
 #define X64_NOT_PLAIN \
     (IR_MEM_ACQUIRE | IR_MEM_RELEASE | IR_MEM_UNPRIV | IR_MEM_ATOMIC | IR_MEM_ALIGNED)

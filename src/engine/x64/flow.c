@@ -165,6 +165,45 @@ static void store_lazy_flags(struct x64_emit *e, const struct x64_stub *stub)
     x64_store_imm(&e->a, 0, CPU_FIELD(x64.flags_kind), (int32_t)X64_FLAGS(n->op, n->type));
 }
 
+/* FLAGS_ADD, FLAGS_SUB or FLAGS_LOGIC, of the operand in RAX and that at fb. */
+static void pack_of(struct x64_emit *e, const struct ir_node *n, const struct x64_where *fb)
+{
+    struct x64_asm *const a = &e->a;
+    const enum x64_alu op = n->op == IR_FLAGS_SUB ? ALU_CMP : ALU_ADD;
+    int32_t imm;
+
+    if (n->op == IR_FLAGS_LOGIC) {
+        x64_test_rr(a, n->type, RAX, RAX);
+    } else if (fb->reg != NOREG) {
+        x64_alu_rr(a, n->type, op, RAX, fb->reg);
+    } else if (fb->slot < 0 && fb->guest < 0 && x64_imm32(e, fb->value, n->type, &imm)) {
+        x64_alu_ri(a, n->type, op, RAX, imm);
+    } else {
+        load_where(e, RCX, fb);
+        x64_alu_rr(a, n->type, op, RAX, RCX);
+    }
+    x64_pack_flags(e, n->op == IR_FLAGS_SUB);
+    x64_store(a, 0, RAX, CPU_FIELD(nzcv));
+}
+
+/* In the first round, what is stored is right. */
+static void store_flags_of_round(struct x64_emit *e, const struct x64_stub *stub)
+{
+    struct x64_asm *const a = &e->a;
+    const struct ir_node *const n = &e->nodes[e->round.flags];
+
+    load_where(e, RAX, &stub->round_at);
+    x64_test_rr(a, 0, RAX, RAX);
+    const uint32_t first = x64_jcc(a, CC_E);
+    load_where(e, RAX, &stub->flags_at[0]);
+    if (e->round.added != 0) {
+        x64_alu_ri(a, n->type, ALU_ADD, RAX, e->round.added);
+    }
+    pack_of(e, n, &stub->flags_at[1]);
+    x64_store_imm(a, 0, CPU_FIELD(x64.flags_kind), 0);
+    x64_patch_here(a, first);
+}
+
 static void store_packed_flags(struct x64_emit *e, const struct x64_stub *stub)
 {
     struct x64_asm *const a = &e->a;
@@ -186,26 +225,7 @@ static void store_packed_flags(struct x64_emit *e, const struct x64_stub *stub)
         return;
     }
     load_where(e, RAX, fa);
-    switch (n->op) {
-    case IR_FLAGS_LOGIC:
-        x64_test_rr(a, n->type, RAX, RAX);
-        break;
-    default: {
-        const enum x64_alu op = n->op == IR_FLAGS_SUB ? ALU_CMP : ALU_ADD;
-        int32_t imm;
-        if (fb->reg != NOREG) {
-            x64_alu_rr(a, n->type, op, RAX, fb->reg);
-        } else if (fb->slot < 0 && fb->guest < 0 && x64_imm32(e, fb->value, n->type, &imm)) {
-            x64_alu_ri(a, n->type, op, RAX, imm);
-        } else {
-            load_where(e, RCX, fb);
-            x64_alu_rr(a, n->type, op, RAX, RCX);
-        }
-        break;
-    }
-    }
-    x64_pack_flags(e, n->op == IR_FLAGS_SUB);
-    x64_store(a, 0, RAX, CPU_FIELD(nzcv));
+    pack_of(e, n, fb);
 }
 
 static void store_flags(struct x64_emit *e, const struct x64_stub *stub, enum x64_flags_form form)
@@ -213,6 +233,10 @@ static void store_flags(struct x64_emit *e, const struct x64_stub *stub, enum x6
     const struct x64_where *const fa = &stub->flags_at[0];
     const bool computed = fa->value == stub->flags || stub->flags == IR_REF_NONE;
 
+    if (x64_are_of_round(e, stub->flags)) {
+        store_flags_of_round(e, stub);
+        return;
+    }
     if (form == FLAGS_LAZY && !computed && e->nodes[stub->flags].op != IR_VOP) {
         store_lazy_flags(e, stub);
     } else {
@@ -264,7 +288,7 @@ void x64_stub_stores(struct x64_emit *e, const struct x64_stub *stub, enum x64_f
 
 void x64_stub_stores_but_carried(struct x64_emit *e, const struct x64_stub *stub)
 {
-    if (stub->flags_dirty && !e->flags_dead) {
+    if (stub->flags_dirty && !e->flags_dead && !e->round.is_on) {
         store_flags(e, stub, FLAGS_LAZY);
     }
     for (unsigned i = 0; i < stub->n_saved; i++) {

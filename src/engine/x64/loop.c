@@ -58,12 +58,122 @@ static void carry(struct x64_emit *e, enum x64_class cls, ir_ref node, unsigned 
         .cls = (uint8_t)cls, .guest = (uint8_t)r, .node = node, .written = written, .reg = NOREG};
 }
 
+/* --- Flags of the round before ---------------------------------------------------------------------------------------------------- */
+
+/* The carried register whose value at the end of a round that is; NULL: none. */
+static const struct x64_carried *carrier_of(const struct x64_emit *e, ir_ref value)
+{
+    for (unsigned i = 0; i < e->n_carried; i++) {
+        const struct x64_carried *const c = &e->carried[i];
+        ir_ref last = c->node;
+        for (unsigned n = 1; n < e->back_edge; n++) {
+            if (e->nodes[n].op == IR_PUT_X && e->nodes[n].imm == c->guest) {
+                last = x64_resolve(e, e->nodes[n].a);
+            }
+        }
+        if (c->cls == INT && last == value) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+/* What the head has of an operand; false: nothing. */
+static bool at_head(const struct x64_emit *e, ir_ref operand, ir_ref *ref)
+{
+    const ir_ref r = x64_resolve(e, operand);
+    const struct x64_carried *const c = carrier_of(e, r);
+
+    *ref = r == IR_REF_NONE || e->nodes[r].op == IR_CONST ? r : c != NULL ? c->node : IR_REF_NONE;
+    return *ref != IR_REF_NONE || r == IR_REF_NONE;
+}
+
+/* SUBS leaves its difference, not what it has subtracted from. */
+static bool of_difference(const struct x64_emit *e, const struct ir_node *flags, ir_ref *ref,
+                          int32_t *added)
+{
+    if (flags->op != IR_FLAGS_SUB || !x64_imm32(e, flags->b, 1, added)) {
+        return false;
+    }
+    for (unsigned i = 1; i < e->back_edge; i++) {
+        const struct ir_node *const n = &e->nodes[i];
+        int32_t other;
+        if (n->op == IR_SUB && n->type == flags->type && e->alias[i] == 0 &&
+            x64_resolve(e, n->a) == x64_resolve(e, flags->a) && x64_imm32(e, n->b, 1, &other) &&
+            other == *added && at_head(e, (ir_ref)i, ref)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * A back edge would store what NZCV are of, in each round, for nobody: the comparison that ends a round is done in each. When its
+ * operands are carried, the flags are known at the head as well, and only who leaves before they are written anew stores them.
+ */
+static void find_round(struct x64_emit *e, unsigned n_back_edges)
+{
+    ir_ref flags = IR_REF_NONE;
+
+    e->round.is_on = false;
+    for (unsigned i = 1; i < e->back_edge; i++) {
+        if (e->nodes[i].op == IR_GET_NZCV) {
+            return;
+        }
+        if (e->nodes[i].op == IR_PUT_NZCV) {
+            flags = x64_resolve(e, e->nodes[i].a);
+        }
+    }
+    const struct ir_node *const n = &e->nodes[flags];
+    if (n_back_edges != 1 || e->flags_dead ||
+        (n->op != IR_FLAGS_ADD && n->op != IR_FLAGS_SUB && n->op != IR_FLAGS_LOGIC)) {
+        return;
+    }
+    e->round = (struct x64_round){.flags = flags,
+                                  .marker = (ir_ref)(e->n_nodes + X64_MAX_GROUPS),
+                                  .b = IR_REF_NONE,
+                                  .reg = NOREG};
+    if (!at_head(e, n->a, &e->round.a) && !of_difference(e, n, &e->round.a, &e->round.added)) {
+        return;
+    }
+    if (n->op != IR_FLAGS_LOGIC && !at_head(e, n->b, &e->round.b)) {
+        return;
+    }
+    e->alias[e->round.marker] = 0;
+    e->val[e->round.marker] = (struct x64_val){
+        .reg = NOREG, .slot = -1, .guest = -1, .cls = CLASS_INT};
+    e->round.is_on = true;
+}
+
+void x64_plan_round(struct x64_emit *e, unsigned until)
+{
+    if (e->round.is_on) {
+        x64_touch(e, e->round.a, e->observer[until - 1]);
+        x64_touch(e, e->round.b, e->observer[until - 1]);
+        x64_touch(e, e->round.marker, e->observer[until - 1]);
+    }
+}
+
+static void mark_round(struct x64_emit *e)
+{
+    if (!e->round.is_on) {
+        return;
+    }
+    e->round.reg = (int8_t)x64_def(e, INT, e->round.marker);
+    x64_mov_ri(&e->a, e->round.reg, 0);
+    e->flags = e->round.marker;
+    e->dirty_flags = true;
+}
+
+/* --- Finding it --------------------------------------------------------------------------------------------------------------- */
+
 void x64_find_loop(struct x64_emit *e)
 {
-    unsigned first_observer = 0, first_flags = 0;
+    unsigned first_observer = 0, first_flags = 0, n_back_edges = 0;
 
     e->n_carried = 0;
     e->back_edge = 0;
+    e->round.is_on = false;
     e->flags_dead = false;
     if ((e->block->mode & MODE_EACH_CHECK) != 0) {
         return; /* one round, and back to the block that checks groups */
@@ -72,6 +182,7 @@ void x64_find_loop(struct x64_emit *e)
         const struct ir_node *const n = &e->nodes[i];
         if (is_back_edge(e, n)) {
             e->back_edge = i;
+            n_back_edges++;
         }
     }
     for (unsigned i = 1; i < e->back_edge; i++) {
@@ -96,6 +207,7 @@ void x64_find_loop(struct x64_emit *e)
     }
     e->flags_dead = first_flags != 0 && e->nodes[first_flags].op == IR_PUT_NZCV &&
                     first_flags < first_observer;
+    find_round(e, n_back_edges);
 }
 
 /* --- Accesses in order ----------------------------------------------------------------------------------------------------------- */
@@ -300,6 +412,7 @@ void x64_emit_head(struct x64_emit *e)
             e->val[c->node].guest = (int8_t)c->guest;
         }
     }
+    mark_round(e);
     e->locked[INT] = 0;
     e->locked[VEC] = 0;
     fill_sites(e);
@@ -433,6 +546,9 @@ void x64_emit_back_edge(struct x64_emit *e, ir_ref node)
     poll->jump = x64_jcc(a, CC_NE);
     x64_stub_stores_but_carried(e, poll);
     restore_carried(e);
+    if (e->round.is_on) {
+        x64_mov_ri(a, e->round.reg, 1);
+    }
     x64_jmp_to(a, e->head);
     if (on != 0) {
         x64_patch_here(a, on);

@@ -176,7 +176,7 @@ static bool is_zero_extended(const struct ir_node *n)
     }
 }
 
-static void touch(struct x64_emit *e, ir_ref ref, unsigned when)
+void x64_touch(struct x64_emit *e, ir_ref ref, unsigned when)
 {
     const ir_ref r = x64_resolve(e, ref);
     struct x64_val *const v = &e->val[r];
@@ -193,8 +193,8 @@ static void touch(struct x64_emit *e, ir_ref ref, unsigned when)
     if (v->lazy) {
         const struct ir_node *const n = &e->nodes[r];
         if (n->op != IR_CONST) {
-            touch(e, n->a, when);
-            touch(e, n->b, when);
+            x64_touch(e, n->a, when);
+            x64_touch(e, n->b, when);
         }
     }
 }
@@ -202,7 +202,7 @@ static void touch(struct x64_emit *e, ir_ref ref, unsigned when)
 static void use(struct x64_emit *e, ir_ref ref, unsigned when)
 {
     e->val[x64_resolve(e, ref)].n_uses++;
-    touch(e, ref, when);
+    x64_touch(e, ref, when);
 }
 
 static void use_address(struct x64_emit *e, ir_ref ref, unsigned when)
@@ -214,7 +214,7 @@ static void use_address(struct x64_emit *e, ir_ref ref, unsigned when)
     x64_split_address(e, ref, &base, &disp);
     use(e, base, when);
     if (group != NULL) {
-        touch(e, group->value, when);
+        x64_touch(e, group->value, when);
     }
 }
 
@@ -415,15 +415,15 @@ void x64_plan(struct x64_emit *e)
         const struct ir_node *const n = &e->nodes[i];
         switch (n->op) {
         case IR_PUT_X:
-            touch(e, n->a, e->observer[until_x[n->imm] - 1]);
+            x64_touch(e, n->a, e->observer[until_x[n->imm] - 1]);
             until_x[n->imm] = i;
             continue;
         case IR_PUT_V:
-            touch(e, n->a, e->observer[until_v[n->imm] - 1]);
+            x64_touch(e, n->a, e->observer[until_v[n->imm] - 1]);
             until_v[n->imm] = i;
             continue;
         case IR_PUT_NZCV:
-            touch(e, n->a, e->observer[until_flags - 1]);
+            x64_touch(e, n->a, e->observer[until_flags - 1]);
             until_flags = i;
             continue;
         case IR_HELPER:
@@ -446,11 +446,12 @@ void x64_plan(struct x64_emit *e)
             x64_fp_keep(e, (ir_ref)i);
         }
     }
+    x64_plan_round(e, until_flags);
     drop_unused_carried(e);
     for (unsigned i = 0; i < e->n_carried; i++) {
         const struct x64_carried *const c = &e->carried[i];
         const unsigned until = (c->cls == CLASS_INT ? until_x : until_v)[c->guest];
         /* Dirty from the head on; or there until the last round ends, which saves loading it again. */
-        touch(e, c->node, c->written ? e->observer[until - 1] : e->back_edge);
+        x64_touch(e, c->node, c->written ? e->observer[until - 1] : e->back_edge);
     }
 }

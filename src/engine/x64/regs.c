@@ -335,7 +335,7 @@ static void release(struct x64_emit *e, ir_ref ref)
     if (e->val[r].last <= e->now) {
         drop(e, r);
     }
-    switch (e->nodes[r].op) { /* the operands of what is lazy, or was */
+    switch (x64_op_of(e, r)) { /* the operands of what is lazy, or was */
     case IR_FLAGS_ADD:
     case IR_FLAGS_SUB:
     case IR_VOP: /* a comparison */
@@ -468,7 +468,7 @@ struct x64_where x64_where_is(const struct x64_emit *e, ir_ref ref)
     const ir_ref r = x64_resolve(e, ref);
     const struct x64_val *const v = &e->val[r];
 
-    if (r == IR_REF_NONE || (e->nodes[r].op == IR_CONST && v->reg == NOREG)) {
+    if (r == IR_REF_NONE || (x64_op_of(e, r) == IR_CONST && v->reg == NOREG)) {
         return (struct x64_where){.reg = NOREG, .guest = -1, .slot = -1, .value = r};
     }
     assert(v->reg != NOREG || v->slot >= 0 || v->guest >= 0);
@@ -494,6 +494,12 @@ void x64_snapshot(struct x64_emit *e, struct x64_stub *stub)
     stub->flags_dirty = e->dirty_flags;
     stub->flags = e->flags;
     if (!e->dirty_flags) {
+        return;
+    }
+    if (x64_are_of_round(e, e->flags)) {
+        stub->flags_at[0] = x64_where_is(e, e->round.a);
+        stub->flags_at[1] = x64_where_is(e, e->round.b);
+        stub->round_at = x64_where_is(e, e->round.marker);
         return;
     }
     switch (e->nodes[e->flags].op) {
