@@ -13,8 +13,8 @@
  * A program has another virtual address in each process that runs it. The first translation of a place in memory is the donor: at
  * other addresses its code is copied, with what depends on the address changed. Copies stay and go with their donor.
  *
- * Each block keeps a copy of its guest words. The blocks of a page are compared with guest memory once per run epoch, so that what the
- * client wrote to guest memory takes effect at the next run without any call.
+ * Each page keeps a copy of the guest words that its blocks were made of. They are compared with guest memory once per run epoch, so
+ * that what the client wrote to guest memory takes effect at the next run without any call.
  */
 #include "engine/code.h"
 
@@ -35,6 +35,8 @@
 #define WARM_UP           4
 #define COUNTS            (1u << 16)
 
+#define PAGE_WORDS 1024u
+
 /* Pages stay in the table without blocks, until all blocks are freed. */
 struct code_page {
     uintptr_t page;            /* host address >> 12 */
@@ -42,6 +44,8 @@ struct code_page {
     _Atomic uint64_t verified; /* run epoch in which the blocks were last compared with memory */
     uint64_t watched; /* by id: vCPUs that have no fast stores to the page since it has blocks */
     struct code_page *next;
+    uint64_t covered[PAGE_WORDS / 64]; /* words that a block was made of */
+    uint32_t words[PAGE_WORDS];        /* what those were; the others may be anything */
 };
 
 struct code_cache {
@@ -106,9 +110,7 @@ void code_leave(struct code_cache *cache, struct a64_cpu *cpu)
 
 static size_t size_of(const struct ir_block *block)
 {
-    const size_t words = block->donor == NULL ? block->n_insns * sizeof(block->words[0]) : 0;
-
-    return sizeof(*block) + words + block->n_nodes * sizeof(block->nodes[0]);
+    return sizeof(*block) + block->n_nodes * sizeof(block->nodes[0]);
 }
 
 static uint32_t mix(uint64_t v)
@@ -220,6 +222,7 @@ static void free_all(struct code_cache *cache)
             cache->pages[i] = page->next;
             free_chain(cache, page->blocks);
             free(page);
+            cache->bytes -= sizeof(*page);
         }
     }
     memset(cache->buckets, 0, sizeof(cache->buckets));
@@ -353,24 +356,71 @@ static bool is_block(const struct ir_block *b, const struct a64_cpu *cpu, const 
            atomic_load_explicit(&b->valid, memory_order_acquire);
 }
 
+/* As many instructions at once as a vector holds, wherever they lie. */
+typedef uint64_t four_words __attribute__((vector_size(16), aligned(4), may_alias));
+
 /*
- * Compares the blocks of a page with memory, all at once: emitted code goes from one to another of the same page without asking.
+ * The covered words that differ from memory, of 64 from `first` on. Other vCPUs of the guest may be writing there, as in
+ * translator_is_in_memory().
+ */
+__attribute__((no_sanitize_thread)) static uint64_t changed_words(struct code_page *page,
+                                                                  unsigned first)
+{
+    const uint32_t *const now = (const uint32_t *)(page->page << 12);
+    four_words any = {0, 0};
+    uint64_t changed = 0;
+
+    for (unsigned i = first; i < first + 64; i += 4) {
+        any |= *(const four_words *)&page->words[i] ^ *(const four_words *)&now[i];
+    }
+    for (unsigned i = 0; i < 64 && (any[0] | any[1]) != 0; i++) {
+        const uint32_t word = __atomic_load_n(&now[first + i], __ATOMIC_RELAXED);
+        changed |= (uint64_t)(page->words[first + i] != word) << i;
+        page->words[first + i] = word;
+    }
+    return changed & page->covered[first / 64];
+}
+
+static void retire_word(struct code_cache *cache, const struct code_page *page, unsigned word)
+{
+    const uintptr_t at = (page->page << 12) + 4 * word;
+
+    retire_range(cache, at, at + 3);
+}
+
+/*
+ * Compares a page's code with memory, all at once: emitted code goes from one block to another of the same page without asking.
  * Caller holds the lock.
  */
 static void verify_page(struct code_cache *cache, struct code_page *page, uint64_t epoch)
 {
-    struct ir_block **link = &page->blocks;
-
-    while (*link != NULL) {
-        struct ir_block *const block = *link;
-        if (translator_is_in_memory(block)) {
-            link = &block->page_next;
-        } else {
-            *link = block->page_next;
-            retire_with_copies(cache, block);
+    for (unsigned first = 0; first < PAGE_WORDS; first += 64) {
+        uint64_t changed = page->covered[first / 64] != 0 ? changed_words(page, first) : 0;
+        for (; changed != 0; changed &= changed - 1) {
+            retire_word(cache, page, first + (unsigned)__builtin_ctzll(changed));
         }
     }
     atomic_store_explicit(&page->verified, epoch, memory_order_relaxed);
+}
+
+/* A new block's words become the page's. What was made of others there is not what memory holds any more. */
+static void cover(struct code_cache *cache, struct code_page *page, struct ir_block *block)
+{
+    const unsigned first = (unsigned)((uintptr_t)block->hva & 0xfff) / 4;
+
+    if (page->blocks == NULL) {
+        memset(page->covered, 0, sizeof(page->covered));
+    }
+    for (unsigned i = 0; i < block->n_insns; i++) {
+        const unsigned word = first + i;
+        if ((page->covered[word / 64] >> word % 64 & 1) != 0 &&
+            page->words[word] != block->words[i]) {
+            retire_word(cache, page, word);
+        }
+        page->words[word] = block->words[i];
+        page->covered[word / 64] |= 1ull << word % 64;
+    }
+    block->words = &page->words[first];
 }
 
 /* False: the block is not what memory holds any more. The page has been compared since the present run began, or is now. */
@@ -399,6 +449,7 @@ static struct code_page *get_page(struct code_cache *cache, const uint8_t *hva, 
             page->page = (uintptr_t)hva >> 12;
             page->verified = epoch;
             *slot = page;
+            cache->bytes += sizeof(*page);
             const unsigned bit = code_filter_bit(page->page);
             atomic_fetch_or_explicit(&cache->may_have_code[bit / 64], 1ull << bit % 64,
                                      memory_order_relaxed);
@@ -427,6 +478,9 @@ static bool insert(struct code_cache *cache, const struct a64_cpu *cpu, struct i
     }
     *watch = (page->watched & self) == 0;
     page->watched |= self;
+    if (donor == NULL) {
+        cover(cache, page, block);
+    }
     struct ir_block **const chain = donor != NULL ? &donor->copies : &page->blocks;
     block->page = page;
     block->page_next = *chain;

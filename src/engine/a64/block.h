@@ -32,7 +32,8 @@ struct ir_block {
     const void *code;      /* emitted code; NULL: interpret the nodes */
     struct x64_code *x64;  /* what the emitter keeps about it */
     struct ir_node *nodes; /* n_nodes; NULL with code */
-    const uint32_t *words; /* copy of the guest code: behind the block, or the donor's */
+    const uint32_t
+        *words; /* copy of the guest code: the maker's scratch, and in the cache the page's */
 };
 
 #endif

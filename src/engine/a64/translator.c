@@ -97,14 +97,11 @@ struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, 
                                        bool guarded, unsigned max_insns)
 {
     const struct ir_block *const made = fill_block(cpu, hva, mode, guarded, max_insns, false);
-    const size_t words_bytes = made->n_insns * sizeof(made->words[0]);
-    struct ir_block *const block = malloc(sizeof(*block) + words_bytes);
+    struct ir_block *const block = malloc(sizeof(*block));
 
-    if (block == NULL) {
-        return NULL;
+    if (block != NULL) {
+        *block = *made;
     }
-    *block = *made;
-    block->words = memcpy(block + 1, made->words, words_bytes);
     return block;
 }
 

@@ -16,8 +16,8 @@ struct translator {
 
 /*
  * Translates the code at cpu->pc, which lies at hva, under that mode. The block ends at the latest at the end of the 4 KiB
- * page, and after max_insns instructions. NULL: out of memory. The caller owns the block; its nodes are the vCPU's scratch until
- * translator_keep_nodes().
+ * page, and after max_insns instructions. NULL: out of memory. The caller owns the block; its words are the vCPU's scratch, and its
+ * nodes are until translator_keep_nodes().
  */
 struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
                                        bool guarded, unsigned max_insns);
