@@ -48,6 +48,21 @@ static bool takes_member(const struct x64_emit *e, const struct run *run, ir_ref
     return false;
 }
 
+/* A NaN of one precision may be any number of the other, for which the operation raises flags. */
+static bool takes_another_precision(const struct x64_emit *e, const struct run *run,
+                                    const struct ir_node *n)
+{
+    const ir_ref operands[3] = {x64_resolve(e, n->a), x64_resolve(e, n->b), x64_resolve(e, n->c)};
+
+    for (unsigned i = 0; i < 3; i++) {
+        if (operands[i] != IR_REF_NONE && takes_member(e, run, operands[i]) &&
+            IR_VIMM_LANE(e->nodes[operands[i]].imm) != IR_VIMM_LANE(n->imm)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* May lie within a run. */
 static bool is_neutral(const struct x64_emit *e, const struct run *run, const struct ir_node *n)
 {
@@ -94,6 +109,9 @@ void x64_plan_fp_runs(struct x64_emit *e)
             continue;
         }
         if (x64_fp_can_wait(e, &e->nodes[i], &tiny)) {
+            if (takes_another_precision(e, &run, &e->nodes[i])) {
+                end_run(e, &run, i);
+            }
             run.members[run.n++] = (ir_ref)i;
             if (run.n == X64_MAX_FP_RUN) {
                 end_run(e, &run, i + 1);

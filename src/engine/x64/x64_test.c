@@ -599,6 +599,33 @@ static void test_pauth(void)
     }
 }
 
+/* Infinity less infinity, a NaN of single precision that is negative on the host alone, is then the upper half of a double: less the
+ * greatest double, which overflows for the wrong sign only. */
+static void load_precisions(uint8_t *ram)
+{
+    static const uint32_t code[] = {
+        0x4e22d425, /* fadd v5.4s, v1.4s, v2.4s */
+        0x1e6428a3, /* fadd d3, d5, d4 */
+        HVC(1),
+    };
+
+    memcpy(ram + START, code, sizeof(code));
+}
+
+static void set_precisions(struct a64_cpu *cpu)
+{
+    cpu->v[1] = (v128){.d = {0x7f80000000000000, 0}};
+    cpu->v[2] = (v128){.d = {0xff80000000000000, 0}};
+    cpu->v[4] = (v128){.d = {0xffefffffffffffff, 0}};
+}
+
+static void test_precisions(void)
+{
+    const struct program p = {.load = load_precisions, .set = set_precisions};
+
+    run_both(&p, "precisions");
+}
+
 /* --- One block by hand ----------------------------------------------------------------------------------------------------------- */
 
 static struct a64_cpu hand_cpu;
@@ -887,6 +914,7 @@ int main(void)
     test_full_of_copies();
     test_vectors();
     test_spilling();
+    test_precisions();
     test_pauth();
     test_copies();
     return failures != 0;
