@@ -24,6 +24,9 @@ bool x64_emit_vop(struct x64_emit *e, ir_ref node)
     if (e->level >= 4 && x64_vop_512[n->d] != NULL && x64_vop_512[n->d](e, node, n)) {
         return true;
     }
+    if (IR_VIMM_LANE(n->imm) == 1 && x64_vop_half[n->d] != NULL) {
+        return x64_vop_half[n->d](e, node, n);
+    }
     x64_vop_fn *const fns[] = {table[n->d], x64_vop_int[n->d], x64_vop_saturate[n->d],
                                x64_vop_permute[n->d]};
 

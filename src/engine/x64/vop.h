@@ -14,9 +14,10 @@
 
 typedef bool x64_vop_fn(struct x64_emit *e, ir_ref node, const struct ir_node *n);
 
-extern x64_vop_fn *const x64_vop_512[VOP_COUNT], *const x64_vop_int[VOP_COUNT],
-                                                     *const x64_vop_saturate[VOP_COUNT],
-                                                         *const x64_vop_permute[VOP_COUNT];
+extern x64_vop_fn *const x64_vop_512[VOP_COUNT], *const x64_vop_half[VOP_COUNT],
+                                                     *const x64_vop_int[VOP_COUNT],
+                                                         *const x64_vop_saturate[VOP_COUNT],
+                                                             *const x64_vop_permute[VOP_COUNT];
 
 bool x64_emit_vop(struct x64_emit *e, ir_ref node);
 

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Half precision with the host's single precision: operands are widened, which is exact, and results narrowed. vop_fp.c says for what
+ * results are looked at.
+ *
+ * Rounding twice gives what rounding once does: single precision has two bits more than twice those of a half, and in the directed
+ * modes the second step goes on where the first stopped. Only the sum of a fused operation may be so near the middle between two halves
+ * that single precision makes it the middle itself, or lie among the denormals, whose middles are elsewhere: those are made in C.
+ */
+#include "engine/fp/fp.h"
+#include "engine/fp/fp_vops.h"
+#include "engine/x64/vop_int.h"
+
+#define NP(byte)  X64_OP(PP_NONE, MAP_0F, byte)
+#define SS(byte)  X64_OP(PP_F3, MAP_0F, byte)
+#define CVTPH2PS  OP38(0x13)
+#define CVTPS2PH  OP3A(0x1d) /* to rm */
+#define BY_MXCSR  4
+#define VPMOVMSKB OP66(0xd7)
+#define FROM_W    OP38(0x79) /* VPBROADCASTW */
+
+enum { UNORDERED = 3, EQUAL = 0, GREATER_EQUAL = 13, GREATER = 14 };
+
+static bool is_fast(const struct x64_emit *e, const struct ir_node *n)
+{
+    const uint32_t mode = FP_VMODE(n->imm);
+
+    return e->level >= 3 && (e->block->mode & MODE_FPCR) == 0 && lane_of(n) == 1 &&
+           (mode == FP_VMODE_PLAIN || mode == FP_VMODE_ELEM);
+}
+
+static unsigned parts(const struct ir_node *n)
+{
+    return is_scalar(n) || is_half(n) ? 1 : 2;
+}
+
+/* A part, four lanes or the lowest, of a vector of halves. Of a scalar: uses X1 and RAX. */
+static void widen(struct x64_emit *e, const struct ir_node *n, int to, int from, unsigned part)
+{
+    if (is_scalar(n)) {
+        x64_keep_low(e, to, from, 1);
+        from = to;
+    } else if (part != 0) {
+        x64_vi(&e->a, VPSHIFT_DQ, 3, to, from, 8);
+        from = to;
+    }
+    x64_v(&e->a, CVTPH2PS, to, NOREG, from);
+}
+
+/* In all lanes, the element that an indexed form multiplies by; NOREG: it is another form. */
+static int element(struct x64_emit *e, const struct ir_node *n, int rb)
+{
+    if (FP_VMODE(n->imm) != FP_VMODE_ELEM) {
+        return NOREG;
+    }
+    const int reg = x64_temp(e, VEC);
+    const unsigned index = FP_VELEM_INDEX(n->imm);
+    if (index != 0) {
+        x64_vi(&e->a, VPSHIFT_DQ, 3, reg, rb, 2 * index);
+        rb = reg;
+    }
+    x64_v(&e->a, FROM_W, reg, NOREG, rb);
+    x64_v(&e->a, CVTPH2PS, reg, NOREG, reg);
+    return reg;
+}
+
+/* X0 and the result: the operands of a part. */
+static int operands(struct x64_emit *e, const struct ir_node *n, int ra, int rb, int elem,
+                    unsigned part)
+{
+    widen(e, n, X0, ra, part);
+    if (elem != NOREG) {
+        return elem;
+    }
+    widen(e, n, X1, rb, part);
+    return X1;
+}
+
+/* The second part's result, narrowed, to above the first one's. */
+static void narrow(struct x64_emit *e, int rd, int from, unsigned part)
+{
+    if (part == 0) {
+        x64_vi(&e->a, CVTPS2PH, from, NOREG, rd, BY_MXCSR);
+    } else {
+        x64_vi(&e->a, CVTPS2PH, from, NOREG, from, BY_MXCSR);
+        x64_v(&e->a, VPUNPCKLQDQ, rd, rd, from);
+    }
+}
+
+static struct x64_stub *new_stub(struct x64_emit *e, ir_ref node, int ra, int rb, int rc, int rd)
+{
+    struct x64_stub *const stub = x64_new_stub(e, STUB_VOP, node);
+
+    stub->operands[0] = (int8_t)ra;
+    stub->operands[1] = (int8_t)rb;
+    stub->operands[2] = (int8_t)rc;
+    stub->reg = (int8_t)rd;
+    return stub;
+}
+
+/* To the stub for a NaN, the least normal number where that matters, and what other masks say; NOREG: none. */
+static void check(struct x64_emit *e, int rd, bool tiny, int masks, struct x64_stub *stub)
+{
+    struct x64_asm *const a = &e->a;
+
+    x64_v_literal(e, VPAND, X0, rd, all_words(0x7fff));
+    x64_v_literal(e, x64_op_gt[1], X1, X0, all_words(0x7c00));
+    if (tiny) {
+        x64_v_literal(e, x64_op_eq[1], X0, X0, all_words(0x0400));
+        x64_v(a, VPOR, X1, X1, X0);
+    }
+    if (masks != NOREG) {
+        x64_v(a, VPOR, X1, X1, masks);
+    }
+    x64_v(a, VPMOVMSKB, RAX, NOREG, X1);
+    x64_test_rr(a, 0, RAX, RAX);
+    stub->jump = x64_jcc(a, CC_NE);
+}
+
+/* --- Arithmetic ------------------------------------------------------------------------------------------------------------------ */
+
+static bool arithmetic(struct x64_emit *e, ir_ref node, const struct ir_node *n, unsigned byte,
+                       bool tiny)
+{
+    struct x64_asm *const a = &e->a;
+
+    if (!is_fast(e, n)) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = new_stub(e, node, ra, rb, NOREG, rd);
+    const int elem = element(e, n, rb);
+    for (unsigned part = 0; part < parts(n); part++) {
+        const int second = operands(e, n, ra, rb, elem, part);
+        x64_v(a, is_scalar(n) ? SS(byte) : NP(byte), X0, X0, second);
+        narrow(e, rd, X0, part);
+    }
+    check(e, rd, tiny, NOREG, stub);
+    if (n->d == VOP_fabd) {
+        x64_v_literal(e, VPAND, rd, rd, all_words(0x7fff));
+    } else if (n->d == VOP_fnmul) {
+        x64_v_literal(e, VPXOR, rd, rd, (v128){.d = {0x8000, 0}});
+    }
+    stub->resume = x64_here(a);
+    return true;
+}
+
+static bool vop_fadd(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return arithmetic(e, node, n, 0x58, false);
+}
+
+static bool vop_fsub(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return arithmetic(e, node, n, 0x5c, false);
+}
+
+static bool vop_fabd(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return arithmetic(e, node, n, 0x5c, false);
+}
+
+static bool vop_fmul(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return arithmetic(e, node, n, 0x59, true);
+}
+
+static bool vop_fnmul(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return arithmetic(e, node, n, 0x59, true);
+}
+
+static bool vop_fdiv(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return arithmetic(e, node, n, 0x5e, true);
+}
+
+/* Masks of sums whose second rounding is not sure, among those in `sum`: in `masks`, or added to them. Uses X0, X1 and temp. */
+static void doubtful(struct x64_emit *e, int sum, int masks, int temp, bool first)
+{
+    struct x64_asm *const a = &e->a;
+
+    x64_v_literal(e, VPAND, X0, sum, all_dwords(0x1fff));
+    x64_v_literal(e, x64_op_eq[2], X0, X0, all_dwords(0x1000));
+    /* From the least to 2^-14; 0 becomes the greatest number. */
+    x64_v_literal(e, VPAND, X1, sum, all_dwords(0x7fffffff));
+    x64_v_literal(e, x64_op_sub[2], X1, X1, all_dwords(1));
+    x64_v_literal(e, x64_op_umin[2], temp, X1, all_dwords(0x387fffff));
+    x64_v(a, x64_op_eq[2], temp, temp, X1);
+    if (first) {
+        x64_v(a, VPOR, masks, X0, temp);
+    } else {
+        x64_v(a, VPOR, X0, X0, temp);
+        x64_v(a, VPOR, masks, masks, X0);
+    }
+}
+
+static bool vop_fmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    const unsigned kind = ((n->imm & FP_VNEG_PRODUCT) != 0 ? 2u : 0) +
+                          ((n->imm & FP_VNEG_ADDEND) != 0 ? 1u : 0);
+
+    if (!is_fast(e, n)) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rc = x64_use(e, VEC, n->c);
+    const int rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = new_stub(e, node, ra, rb, rc, rd);
+    const int elem = element(e, n, rb), sum = x64_temp(e, VEC), masks = x64_temp(e, VEC),
+              temp = x64_temp(e, VEC);
+    for (unsigned part = 0; part < parts(n); part++) {
+        widen(e, n, sum, rc, part);
+        const int second = operands(e, n, ra, rb, elem, part);
+        /* VFMADD231, VFMSUB231, VFNMADD231, VFNMSUB231 */
+        x64_v(&e->a, OP38(0xb8u + 2 * kind + is_scalar(n)), sum, X0, second);
+        doubtful(e, sum, masks, temp, part == 0);
+        narrow(e, rd, sum, part);
+    }
+    check(e, rd, false, masks, stub);
+    stub->resume = x64_here(&e->a);
+    return true;
+}
+
+static bool vop_fsqrt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    if (!is_fast(e, n)) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = new_stub(e, node, ra, NOREG, NOREG, rd);
+    for (unsigned part = 0; part < parts(n); part++) {
+        widen(e, n, X0, ra, part);
+        x64_v(&e->a, NP(0x51), X0, NOREG, X0);
+        narrow(e, rd, X0, part);
+    }
+    check(e, rd, false, NOREG, stub);
+    stub->resume = x64_here(&e->a);
+    return true;
+}
+
+static bool vop_frint(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    /* ROUNDPS's immediate: nearest, up, down, to zero, by MXCSR; 8: Inexact is not signalled. */
+    static const uint8_t modes[8] = {0, 2, 1, 3, 0xff, 0xff, 0xff, 4};
+    const unsigned mode = modes[FP_VROUND_OF(n->imm)];
+
+    if (e->level < 3 || (e->block->mode & MODE_FPCR) != 0 || lane_of(n) != 1 || mode == 0xff) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = new_stub(e, node, ra, NOREG, NOREG, rd);
+    for (unsigned part = 0; part < parts(n); part++) {
+        widen(e, n, X0, ra, part);
+        x64_vi(&e->a, OP3A(0x08), X0, NOREG, X0, (n->imm & FP_VEXACT) != 0 ? mode : mode | 8);
+        narrow(e, rd, X0, part);
+    }
+    check(e, rd, false, NOREG, stub);
+    stub->resume = x64_here(&e->a);
+    return true;
+}
+
+/* --- No rounding ----------------------------------------------------------------------------------------------------------------- */
+
+/* The words of a form. */
+static v128 of_form(const struct ir_node *n, uint16_t word)
+{
+    const v128 all = all_words(word);
+
+    return is_scalar(n) ? (v128){.d = {word, 0}} : is_half(n) ? (v128){.d = {all.d[0], 0}} : all;
+}
+
+static bool vop_fabs(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    if ((e->block->mode & MODE_FPCR) != 0 || lane_of(n) != 1) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a);
+    x64_v_literal(e, VPAND, x64_def(e, VEC, node), ra, of_form(n, 0x7fff));
+    return true;
+}
+
+static bool vop_fneg(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    if ((e->block->mode & MODE_FPCR) != 0 || lane_of(n) != 1) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
+    x64_v_literal(e, VPXOR, rd, ra, all_words(0x8000));
+    x64_finish(e, n, rd);
+    return true;
+}
+
+/* The host's MAX and MIN give the second operand for zeros of either sign; NaNs are found before they could signal. */
+static bool max_min(struct x64_emit *e, ir_ref node, const struct ir_node *n, bool is_max)
+{
+    struct x64_asm *const a = &e->a;
+    const uint32_t op = NP(is_max ? 0x5f : 0x5d);
+
+    if (!is_fast(e, n)) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = new_stub(e, node, ra, rb, NOREG, rd);
+    const int temp = x64_temp(e, VEC);
+    for (unsigned part = 0; part < parts(n); part++) {
+        operands(e, n, ra, rb, NOREG, part);
+        x64_vi(a, NP(0xc2), temp, X0, X1, UNORDERED);
+        x64_v(a, NP(0x50), RAX, NOREG, temp); /* MOVMSK */
+        x64_test_rr(a, 0, RAX, RAX);
+        if (part == 0) {
+            stub->jump = x64_jcc(a, CC_NE);
+        } else {
+            stub->jump2 = x64_jcc(a, CC_NE);
+        }
+        x64_v(a, op, temp, X0, X1);
+        x64_v(a, op, X1, X1, X0);
+        x64_v(a, is_max ? VPAND : VPOR, X0, temp, X1);
+        narrow(e, rd, X0, part);
+    }
+    stub->resume = x64_here(a);
+    return true;
+}
+
+static bool vop_fmax(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return max_min(e, node, n, true);
+}
+
+static bool vop_fmin(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return max_min(e, node, n, false);
+}
+
+static bool compare(struct x64_emit *e, ir_ref node, const struct ir_node *n, unsigned predicate,
+                    bool absolute)
+{
+    struct x64_asm *const a = &e->a;
+
+    if (!is_fast(e, n)) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);
+    for (unsigned part = 0; part < parts(n); part++) {
+        operands(e, n, ra, rb, NOREG, part);
+        if (absolute) {
+            x64_v_literal(e, VPAND, X0, X0, all_dwords(0x7fffffff));
+            x64_v_literal(e, VPAND, X1, X1, all_dwords(0x7fffffff));
+        }
+        x64_vi(a, NP(0xc2), part == 0 ? rd : X0, X0, X1, predicate);
+    }
+    x64_v(a, OP66(0x6b), rd, rd, parts(n) == 2 ? X0 : rd); /* VPACKSSDW */
+    x64_finish(e, n, rd);
+    return true;
+}
+
+static bool vop_fcmeq(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return compare(e, node, n, EQUAL, false);
+}
+
+static bool vop_fcmge(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return compare(e, node, n, GREATER_EQUAL, false);
+}
+
+static bool vop_fcmgt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return compare(e, node, n, GREATER, false);
+}
+
+static bool vop_facge(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return compare(e, node, n, GREATER_EQUAL, true);
+}
+
+static bool vop_facgt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return compare(e, node, n, GREATER, true);
+}
+
+/* --------------------------------------------------------------------------------------------------------------------------------- */
+
+x64_vop_fn *const x64_vop_half[VOP_COUNT] = {
+#define ROW(name) [VOP_##name] = vop_##name
+    ROW(fadd),
+    ROW(fsub),
+    ROW(fabd),
+    ROW(fmul),
+    ROW(fnmul),
+    ROW(fdiv),
+    ROW(fmla),
+    ROW(fsqrt),
+    ROW(frint),
+    ROW(fabs),
+    ROW(fneg),
+    ROW(fcmeq),
+    ROW(fcmge),
+    ROW(fcmgt),
+    ROW(facge),
+    ROW(facgt),
+    ROW(fmax),
+    ROW(fmin),
+    [VOP_fmaxnm] = vop_fmax,
+    [VOP_fminnm] = vop_fmin,
+#undef ROW
+};
