@@ -18,12 +18,19 @@
 
 /* --- Memory ---------------------------------------------------------------------------------------------------------------------- */
 
-/* __builtin_cpu_supports("lzcnt") is unknown to clang 14. */
+/* __builtin_cpu_supports() does not know these in clang 14. */
 static bool has_lzcnt(void)
 {
     unsigned a, b, c = 0, d;
 
     return __get_cpuid(0x80000001, &a, &b, &c, &d) != 0 && (c & bit_LZCNT) != 0;
+}
+
+static bool has_f16c(void)
+{
+    unsigned a, b, c = 0, d;
+
+    return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
 }
 
 unsigned x64_host_level(void)
@@ -34,9 +41,8 @@ unsigned x64_host_level(void)
         return 0;
     }
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
-        !__builtin_cpu_supports("bmi") || !__builtin_cpu_supports("bmi2") ||
-        !__builtin_cpu_supports("f16c") || !has_lzcnt() || !__builtin_cpu_supports("aes") ||
-        !__builtin_cpu_supports("pclmul")) {
+        !__builtin_cpu_supports("bmi") || !__builtin_cpu_supports("bmi2") || !has_f16c() ||
+        !has_lzcnt() || !__builtin_cpu_supports("aes") || !__builtin_cpu_supports("pclmul")) {
         return 2;
     }
     if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
