@@ -48,6 +48,13 @@ struct code_page {
     uint32_t words[PAGE_WORDS];        /* what those were; the others may be anything */
 };
 
+/* Memory of copies, taken piece by piece and given back all at once. */
+struct chunk {
+    struct chunk *next;
+    size_t used;
+    _Alignas(64) uint8_t bytes[1 << 20];
+};
+
 struct code_cache {
     pthread_mutex_t lock;
     struct ir_block *buckets[BUCKETS];
@@ -56,9 +63,10 @@ struct code_cache {
     _Atomic uint64_t
         may_have_code[CODE_FILTER_BITS / 64]; /* by hash of the host page; written under the lock */
     struct ir_block *retired;
-    struct x64_cache *x64; /* emitted code; NULL: all blocks are interpreted */
-    bool eager;            /* there is no first time: everything is translated at once */
-    _Atomic bool full;     /* no memory is left for emitted code */
+    struct chunk *chunks, *chunk; /* all; the one that is not full, NULL: the first is free */
+    struct x64_cache *x64;        /* emitted code; NULL: all blocks are interpreted */
+    bool eager;                   /* there is no first time: everything is translated at once */
+    _Atomic bool full;            /* no memory is left for emitted code */
     _Atomic bool copies_full;
     struct a64_cpu *cpus; /* the VM's, by code_next */
     struct code_trace trace;
@@ -186,9 +194,35 @@ static void retire_with_copies(struct code_cache *cache, struct ir_block *block)
     }
 }
 
+/* Memory for a copy, until all of them are freed. Caller holds the lock. NULL: there is none. */
+static void *take(struct code_cache *cache, size_t size)
+{
+    const size_t rounded = (size + 63) & ~(size_t)63;
+    struct chunk *chunk = cache->chunk;
+
+    if (chunk == NULL || sizeof(chunk->bytes) - chunk->used < rounded) {
+        struct chunk **const next = chunk == NULL ? &cache->chunks : &chunk->next;
+        if (*next == NULL) {
+            *next = aligned_alloc(64, sizeof(**next));
+            if (*next == NULL) {
+                return NULL;
+            }
+            (*next)->next = NULL;
+        }
+        chunk = cache->chunk = *next;
+        chunk->used = 0;
+    }
+    void *const p = &chunk->bytes[chunk->used];
+    chunk->used += rounded;
+    return p;
+}
+
 static void free_block(struct code_cache *cache, struct ir_block *block)
 {
     cache->bytes -= size_of(block);
+    if (block->donor != NULL) {
+        return; /* lies in a chunk */
+    }
     x64_free_code(block);
     translator_free_block(block);
 }
@@ -233,6 +267,7 @@ static void free_all(struct code_cache *cache)
     if (cache->x64 != NULL) {
         x64_cache_empty(cache->x64);
     }
+    cache->chunk = NULL;
     cache->full = false;
     cache->copies_full = false;
 }
@@ -254,6 +289,7 @@ static void free_copies(struct code_cache *cache)
         }
     }
     x64_cache_empty_copies(cache->x64);
+    cache->chunk = NULL;
     cache->copies_full = false;
 }
 
@@ -298,6 +334,11 @@ void code_destroy(struct code_cache *cache)
         x64_stats_print(&cache->stats, &cache->trace);
     }
     free_all(cache);
+    while (cache->chunks != NULL) {
+        struct chunk *const chunk = cache->chunks;
+        cache->chunks = chunk->next;
+        free(chunk);
+    }
     x64_cache_destroy(cache->x64);
     pthread_mutex_destroy(&cache->lock);
     free(cache);
@@ -622,33 +663,32 @@ static struct ir_block *make_block(struct a64_cpu *cpu, const uint8_t *hva, uint
 static struct ir_block *copy_block(struct a64_cpu *cpu, struct ir_block *donor)
 {
     struct code_cache *const cache = cpu->code;
-    struct ir_block *block = malloc(sizeof(*block));
+    struct ir_block *block = NULL;
+    bool watch = false;
 
-    if (block == NULL) {
-        return NULL;
-    }
-    *block = (struct ir_block){
-        .pc = cpu->pc,
-        .mode = donor->mode,
-        .n_insns = donor->n_insns,
-        .hva = donor->hva,
-        .valid = true,
-        .guarded = donor->guarded,
-        .bti_ok = donor->bti_ok,
-        .loops = donor->loops,
-        .donor = donor,
-        .words = donor->words,
-    };
-    bool full = false, watch = false;
     pthread_mutex_lock(&cache->lock);
-    if (!donor->valid || !x64_copy(cache->x64, cpu, donor, block, &full) ||
-        !insert(cache, cpu, block, &watch)) {
-        x64_free_code(block);
-        free(block);
-        block = NULL;
+    if (donor->valid) {
+        block = take(cache, sizeof(*block) + x64_copy_bytes(donor));
     }
-    if (full) {
-        cache->copies_full = true;
+    if (block != NULL) {
+        *block = (struct ir_block){
+            .pc = cpu->pc,
+            .mode = donor->mode,
+            .n_insns = donor->n_insns,
+            .hva = donor->hva,
+            .valid = true,
+            .guarded = donor->guarded,
+            .bti_ok = donor->bti_ok,
+            .loops = donor->loops,
+            .donor = donor,
+            .words = donor->words,
+        };
+        if (!x64_copy(cache->x64, cpu, donor, block, block + 1)) {
+            cache->copies_full = true;
+            block = NULL;
+        } else if (!insert(cache, cpu, block, &watch)) {
+            block = NULL;
+        }
     }
     pthread_mutex_unlock(&cache->lock);
     if (watch) {

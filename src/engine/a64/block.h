@@ -21,17 +21,18 @@ struct ir_block {
     bool guarded;       /* its page has the GP attribute: part of the identity */
     uint8_t
         bti_ok; /* bit n: BTYPE n may land on the first instruction in a guarded page; bit 7: BTYPE 3 when SCTLR_ELx.BT is 0 */
-    struct ir_block *next;       /* chain of its hash bucket, or of the retired */
-    struct code_page *page;      /* of its host address */
+    bool loops; /* its code branches to itself, and is left by a poll only */
+    bool passing;           /* interpreted once and known to nobody: no store to it is noticed */
+    struct ir_block *next;  /* chain of its hash bucket, or of the retired */
+    struct code_page *page; /* of its host address */
+    const void *code;       /* emitted code; NULL: interpret the nodes */
+    struct x64_code *x64;   /* what the emitter keeps about it */
+    /* Up to here is what finding a block looks at. */
     struct ir_block *page_next;  /* chain of the page's blocks, or of copies */
     struct ir_block *copies;     /* of this block's code, for other virtual addresses */
     struct ir_block *donor;      /* it is a copy of this one */
     struct ir_block *donor_next; /* chain of blocks that have code to be copied */
-    bool loops;                  /* its code branches to itself, and is left by a poll only */
-    bool passing;          /* interpreted once and known to nobody: no store to it is noticed */
-    const void *code;      /* emitted code; NULL: interpret the nodes */
-    struct x64_code *x64;  /* what the emitter keeps about it */
-    struct ir_node *nodes; /* n_nodes; NULL with code */
+    struct ir_node *nodes;       /* n_nodes; NULL with code */
     const uint32_t
         *words; /* copy of the guest code: the maker's scratch, and in the cache the page's */
 };

@@ -331,19 +331,21 @@ static void fix(uint8_t *p, enum x64_fixup_kind kind, const struct ir_block *to,
     }
 }
 
+size_t x64_copy_bytes(const struct ir_block *from)
+{
+    return sizeof(struct x64_code) + from->x64->n_links * sizeof(struct x64_link);
+}
+
 bool x64_copy(struct x64_cache *cache, struct a64_cpu *cpu, const struct ir_block *from,
-              struct ir_block *to, bool *full)
+              struct ir_block *to, void *memory)
 {
     const struct x64_code *const old = from->x64;
     const uint8_t *const old_rx = old->entry;
     uint8_t *const rx = cache->rx + cache->copies_used, *const rw = cache->rw + cache->copies_used;
     const uint64_t moved = to->pc - from->pc;
+    struct x64_code *const code = memory;
 
-    *full = cache->size - cache->copies_used < old->size + 64u;
-    struct x64_code *const code = *full ? NULL
-                                        : malloc(sizeof(*code) +
-                                                 old->n_links * sizeof(code->links[0]));
-    if (code == NULL) {
+    if (cache->size - cache->copies_used < old->size + 64u) {
         return false;
     }
     *code = (struct x64_code){

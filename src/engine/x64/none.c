@@ -36,11 +36,16 @@ bool x64_can_copy(const struct ir_block *from)
     return false;
 }
 
-bool x64_copy(struct x64_cache *cache, struct a64_cpu *cpu, const struct ir_block *from,
-              struct ir_block *to, bool *full)
+size_t x64_copy_bytes(const struct ir_block *from)
 {
-    (void)cache, (void)cpu, (void)from, (void)to;
-    *full = false;
+    (void)from;
+    return 0;
+}
+
+bool x64_copy(struct x64_cache *cache, struct a64_cpu *cpu, const struct ir_block *from,
+              struct ir_block *to, void *memory)
+{
+    (void)cache, (void)cpu, (void)from, (void)to, (void)memory;
     return false;
 }
 

@@ -29,11 +29,12 @@ void x64_compile(struct x64_cache *cache, struct a64_cpu *cpu, struct ir_block *
 
 /*
  * Code for guest code that has code at another virtual address: `from`, a valid block of the same words, mode and place in memory.
- * False: it cannot be copied, or not now (`full`, no memory).
+ * memory: x64_copy_bytes() for what is kept about it, the caller's. False: there is no room.
  */
 bool x64_can_copy(const struct ir_block *from);
+size_t x64_copy_bytes(const struct ir_block *from);
 bool x64_copy(struct x64_cache *cache, struct a64_cpu *cpu, const struct ir_block *from,
-              struct ir_block *to, bool *full);
+              struct ir_block *to, void *memory);
 
 /* The block is retired: no other block jumps to it any more, nor it to others. */
 void x64_unlink(struct x64_cache *cache, struct ir_block *block);

@@ -850,7 +850,9 @@ static void test_copies(void)
             if (i == 1) {
                 if (blocks[0]->x64 != NULL && x64_can_copy(blocks[0])) {
                     n_copies++;
-                    EXPECT(x64_copy(cache, &vcpu->cpu, blocks[0], blocks[1], &full), "case %u", n);
+                    EXPECT(x64_copy(cache, &vcpu->cpu, blocks[0], blocks[1],
+                                    malloc(x64_copy_bytes(blocks[0]))),
+                           "case %u", n);
                 }
             } else {
                 x64_compile(cache, &vcpu->cpu, blocks[i], &full);
