@@ -568,7 +568,7 @@ static void set_pauth(struct a64_cpu *cpu)
         cpu->sys[SR_APIAKEYLO_EL1 + i] = 0x0123456789abcdef * (2 * i + 1);
     }
     for (unsigned i = 0; i < 10; i++) {
-        cpu->x[i] = i % 2 == 0 ? pauth_pointer + i : i * 0x1111111111111111;
+        cpu->x[i] = i % 2 == 0 ? pauth_pointer + i : i * 0x1111111111111111ull;
     }
     cpu->x[9] = pauth_pointer ^ 1ull << 54;
 }
