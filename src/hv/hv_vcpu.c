@@ -132,6 +132,7 @@ HV_EXPORT hv_return_t hv_vcpu_run(hv_vcpu_t vcpu)
     }
     if (v->fpcr.set) {
         cpu->fpcr = (uint32_t)v->fpcr.value & FPCR_BITS;
+        cpu_update_mode(cpu);
         v->fpcr.set = false;
     }
     if (v->fpsr.set) {
@@ -181,7 +182,7 @@ HV_EXPORT hv_return_t hv_vcpu_get_exec_time(hv_vcpu_t vcpu, uint64_t *time)
 {
     OWN_VCPU(vcpu);
     NOT_NULL(time);
-    *time = own->vcpu->exec_ticks;
+    *time = vm_vcpu_exec_ticks(own->vcpu);
     return HV_SUCCESS;
 }
 

@@ -22,6 +22,9 @@ void vm_leave_guest(struct vcpu *vcpu);
 void vm_gic_attach(struct vcpu *vcpu);
 void vm_gic_detach(struct vcpu *vcpu);
 
+/* When the VM is made. */
+void vm_start_stamps(struct vm *vm);
+
 /* The CLOCK_MONOTONIC time at which vm_counter() reaches a value. */
 struct timespec vm_counter_to_timespec(uint64_t counter);
 

@@ -4,6 +4,11 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <x86intrin.h>
+#endif
+
 #include "vm/internal.h"
 
 uint64_t vm_counter(void)
@@ -14,6 +19,59 @@ uint64_t vm_counter(void)
     /* ns * 24 / 1000, exact, without overflow for 24,000 years */
     return (uint64_t)now.tv_sec * VM_COUNTER_HZ + (uint64_t)now.tv_nsec * 24 / 1000;
 }
+
+/* --- Stamps ---------------------------------------------------------------------------------------------------------------------- */
+
+#if defined(__x86_64__)
+
+static bool tsc_has_one_rate(void)
+{
+    unsigned a, b, c, d = 0;
+
+    return __get_cpuid(0x80000007, &a, &b, &c, &d) != 0 && (d & 1u << 8) != 0;
+}
+
+uint64_t vm_stamp(const struct vm *vm)
+{
+    return vm->has_tsc ? __rdtsc() : vm_counter();
+}
+
+#else
+
+static bool tsc_has_one_rate(void)
+{
+    return false;
+}
+
+uint64_t vm_stamp(const struct vm *vm)
+{
+    (void)vm;
+    return vm_counter();
+}
+
+#endif
+
+void vm_start_stamps(struct vm *vm)
+{
+    vm->has_tsc = tsc_has_one_rate();
+    vm->first_stamp = vm_stamp(vm);
+    vm->first_tick = vm_counter();
+}
+
+/* By the rate since the VM's creation, which changes a little: time does not go back for that. */
+uint64_t vm_vcpu_exec_ticks(struct vcpu *vcpu)
+{
+    const struct vm *const vm = vcpu->vm;
+    const uint64_t stamps = vm_stamp(vm) - vm->first_stamp, ticks = vm_counter() - vm->first_tick;
+    const uint64_t now = stamps == 0
+                             ? 0
+                             : (uint64_t)((unsigned __int128)vcpu->exec_stamps * ticks / stamps);
+
+    vcpu->exec_ticks = now > vcpu->exec_ticks ? now : vcpu->exec_ticks;
+    return vcpu->exec_ticks;
+}
+
+/* --- The timer thread ------------------------------------------------------------------------------------------------------------ */
 
 struct timespec vm_counter_to_timespec(uint64_t counter)
 {

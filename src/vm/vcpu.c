@@ -115,11 +115,12 @@ void vm_vcpu_request_exit(struct vcpu *vcpu)
 
 /* --- Running ----------------------------------------------------------------------------------------------------------------- */
 
-static enum ir_next handle_requests(struct vcpu *vcpu)
+/* more: what is looked at beside what was requested. */
+static enum ir_next handle_requests(struct vcpu *vcpu, uint32_t more)
 {
     struct a64_cpu *const cpu = &vcpu->cpu;
     /* Sequentially consistent, as the mailbox's `seen` and `inside` are: mmu_broadcast_done() relies on their order. */
-    uint32_t requests = atomic_exchange(&cpu->requests, 0);
+    uint32_t requests = atomic_exchange(&cpu->requests, 0) | more;
 
     if ((requests & CPU_REQUEST_WAIT) != 0) {
         if (requests == CPU_REQUEST_WAIT) { /* any other ends it */
@@ -158,13 +159,16 @@ static bool wants_check(const struct a64_cpu *cpu)
 static void run_until_exit(struct vcpu *vcpu)
 {
     struct a64_cpu *const cpu = &vcpu->cpu;
-    enum ir_next next = IR_GO;
+
+    cpu->x64.from = NULL; /* of the run before */
+    /* What the client changed between the runs is looked at once. */
+    enum ir_next next = handle_requests(vcpu, CPU_REQUEST_TIMER | CPU_REQUEST_IRQ);
 
     while (next != IR_LEAVE) {
         if (__builtin_expect(atomic_load_explicit(&cpu->requests, memory_order_relaxed) != 0, 0)) {
             cpu->x64.from =
                 NULL; /* a stop may have freed it, an interrupt have taken the PC elsewhere */
-            next = handle_requests(vcpu);
+            next = handle_requests(vcpu, 0);
             if (next == IR_LEAVE) {
                 return;
             }
@@ -194,26 +198,26 @@ static void run_until_exit(struct vcpu *vcpu)
 void vm_vcpu_run(struct vcpu *vcpu)
 {
     struct a64_cpu *const cpu = &vcpu->cpu;
-    const uint64_t start = vm_counter();
+    const uint64_t start = vm_stamp(vcpu->vm);
 
-    atomic_store_explicit(&vcpu->started, true, memory_order_relaxed);
+    if (!atomic_load_explicit(&vcpu->started, memory_order_relaxed)) {
+        cpu_update_mode(cpu); /* later changes of registers say so themselves */
+        atomic_store_explicit(&vcpu->started, true, memory_order_relaxed);
+    }
     atomic_store_explicit(&vcpu->running, true, memory_order_relaxed);
     cpu->exit = (struct cpu_exit){0};
     cpu->run_epoch = atomic_fetch_add_explicit(&vcpu->vm->run_epoch, 1, memory_order_relaxed) + 1;
-    cpu_update_mode(cpu);
     x64_drop_contexts(cpu, -1, true,
                       X64_BOTH_HALVES); /* code is compared with memory again in each run */
     const uint32_t client_mxcsr = fp_flags_enter(cpu);
     vm_enter_guest(vcpu);
     cpu->in_guest = true;
-    /* What the client changed between the runs is looked at once, by the first poll. */
-    cpu_request(cpu, CPU_REQUEST_TIMER | CPU_REQUEST_IRQ);
     run_until_exit(vcpu);
     fp_flags_leave(cpu, client_mxcsr);
     cpu->in_guest = false;
     vm_leave_guest(vcpu);
     cpu->irq_pending = false;
     cpu->fiq_pending = false;
-    vcpu->exec_ticks += vm_counter() - start;
+    vcpu->exec_stamps += vm_stamp(vcpu->vm) - start;
     atomic_store_explicit(&vcpu->running, false, memory_order_release);
 }

@@ -46,6 +46,7 @@ enum vm_status vm_create(const struct vm_config *config, struct vm **result)
         free(vm);
         return VM_NO_MEMORY;
     }
+    vm_start_stamps(vm);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -178,7 +179,7 @@ void vm_vcpu_request(struct vcpu *vcpu, uint32_t bits)
 void vm_vcpu_wait(struct vcpu *vcpu, uint64_t deadline)
 {
     struct vm *const vm = vcpu->vm;
-    const uint64_t start = vm_counter();
+    const uint64_t start = vm_stamp(vm);
 
     vm_leave_guest(vcpu);
     pthread_mutex_lock(&vm->gate);
@@ -197,6 +198,6 @@ void vm_vcpu_wait(struct vcpu *vcpu, uint64_t deadline)
     }
     atomic_store(&vcpu->parked, false);
     pthread_mutex_unlock(&vm->gate);
-    vcpu->exec_ticks -= vm_counter() - start; /* the run will add all of its time */
+    vcpu->exec_stamps -= vm_stamp(vm) - start; /* the run will add all of its time */
     vm_enter_guest(vcpu);
 }

@@ -82,7 +82,8 @@ struct vcpu {
     _Atomic bool parked;
     pthread_cond_t wake;     /* of vm_vcpu_wait, with vm->gate */
     uint64_t timer_deadline; /* of vm_timer_set; guarded by the timer's lock */
-    uint64_t exec_ticks; /* cumulative guest execution time, in counter ticks; waiting is none */
+    uint64_t exec_stamps;    /* cumulative guest execution time, in vm_stamp(); waiting is none */
+    uint64_t exec_ticks;     /* what was last told of it */
 };
 
 /* What the engine asks of a GIC: its registers that system instructions reach, its frames, and the timers' interrupt lines. */
@@ -115,6 +116,8 @@ struct vm {
     _Atomic bool stopping;
     struct vcpu *stopper_inside; /* the stopper's own vCPU, to go back inside; guarded by stopper */
     struct vm_timer *timer;      /* the timer thread, made when first needed */
+    bool has_tsc;
+    uint64_t first_stamp, first_tick; /* of vm_stamp() and vm_counter() at one time */
     _Atomic uint64_t
         run_epoch; /* counts hv_vcpu_run calls: host writes to code take effect at the next run */
 };
@@ -163,6 +166,10 @@ bool vm_vcpu_has_run(const struct vcpu *vcpu);
 /* --- Time (vm/time.c) */
 uint64_t vm_counter(
     void); /* 24 MHz ticks: CLOCK_MONOTONIC ns * 24 / 1000; mach_absolute_time() of include/darwin is the same */
+/* A clock for the length of runs, which are as short as reading the counter: the host's TSC where that has one rate. */
+uint64_t vm_stamp(const struct vm *vm);
+/* The guest execution time in counter ticks. The vCPU's own thread. */
+uint64_t vm_vcpu_exec_ticks(struct vcpu *vcpu);
 /* CNTVCT_EL0 - with the vCPU's offset. */
 static inline uint64_t vm_cntvct(const struct a64_cpu *cpu)
 {

@@ -310,6 +310,33 @@ TEST(host_writes_to_code_take_effect_at_the_next_run)
     machine_stop(&m);
 }
 
+TEST(host_writes_between_code_that_runs_often_take_effect)
+{
+    struct machine m;
+    const uint32_t code[64] = {
+        [0] = MOV_X0_42,   [1] = 0x14000027, /* b 1f */
+        [40] = 0xd2800001, [41] = HVC0,      /* 1: mov x1, #0 */
+        [50] = 0xd2800002, [51] = HVC0,      /* mov x2, #0 */
+    };
+    machine_start(&m, code, 64);
+    for (uint32_t i = 0; i < 1000; i++) {
+        m.code[0] = 0xd2800000 | i / 100 << 5;
+        m.code[20] = i < 300 ? 0 : i / 3; /* data */
+        m.code[40] = 0xd2800001 | i / 70 << 5;
+        m.code[50] = 0xd2800002 | i / 8 << 5;
+        OK(hv_vcpu_set_reg(m.vcpu, HV_REG_PC, PAGE));
+        OK(hv_vcpu_run(m.vcpu));
+        EXPECT_EQ(reg(&m, HV_REG_X0), i / 100);
+        EXPECT_EQ(reg(&m, HV_REG_X1), i / 70);
+        if (i > 200) { /* code that comes late */
+            OK(hv_vcpu_set_reg(m.vcpu, HV_REG_PC, PAGE + 50 * sizeof(code[0])));
+            OK(hv_vcpu_run(m.vcpu));
+            EXPECT_EQ(reg(&m, HV_REG_X2), i / 8);
+        }
+    }
+    machine_stop(&m);
+}
+
 TEST(stores_to_the_code_ahead_take_effect_without_cache_maintenance)
 {
     struct machine m;
@@ -536,6 +563,7 @@ MAIN(T(vcpu_needs_a_vm_and_places_for_its_results), T(second_vcpu_on_a_thread_is
      T(mmio_store_and_load_carry_the_access_in_the_syndrome),
      T(write_to_a_read_only_page_is_a_permission_fault_and_can_be_retried),
      T(host_writes_to_code_take_effect_at_the_next_run),
+     T(host_writes_between_code_that_runs_often_take_effect),
      T(stores_to_the_code_ahead_take_effect_without_cache_maintenance),
      T(exit_request_is_sticky_and_once),
      T(sixty_four_vcpus_run_at_once_and_the_65th_has_no_resources),

@@ -205,6 +205,10 @@ void x64_remember(struct a64_cpu *cpu, struct ir_block *block, unsigned btype, b
     c->n_log += c->n_log <= LOG_LENGTH;
     set_none(jump, slot);
     __atomic_store_n(&jump->code, block->code, __ATOMIC_RELAXED);
+    if (!cpu->smp) { /* who retires blocks now has stopped this vCPU, or is this one */
+        __atomic_store_n(&jump->pc, block->pc, __ATOMIC_RELAXED);
+        return;
+    }
     __atomic_store_n(&jump->pc, block->pc, __ATOMIC_SEQ_CST);
     /* A vCPU that retires the block clears `valid` and then looks here. */
     if (!atomic_load(&block->valid)) {
