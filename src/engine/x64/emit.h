@@ -88,6 +88,7 @@ struct x64_stub {
     int32_t disp;
     uint16_t first_saved, n_saved;
     uint16_t first_redo, n_redos; /* operations that are made again before anything else */
+    bool rough;                   /* of STUB_FP_RUN: it may be for nothing */
     bool flags_dirty;
     ir_ref flags;
     struct x64_where flags_at[2]; /* the lazy flags' operands; [0]: the packed flags */
@@ -400,6 +401,9 @@ bool x64_fp_is_plain(const struct ir_node *n);
 /* The operand of a run's operation that can stay in memory, where it is 128 bits and nothing has to be made of it; 0: none. */
 ir_ref x64_fp_memory_operand(const struct x64_emit *e, ir_ref node);
 bool x64_fp_is_pairwise(const struct ir_node *n);
+void x64_fp_magnitude(struct x64_emit *e, bool is_double, int rd, int ra);
+/* Masks of magnitudes that are not above the least normal number; a NaN is. */
+void x64_fp_masks_of_least(struct x64_emit *e, bool is_double, int masks, int ra);
 /* Masks of what is not sure in ra, and in rb if it is a register; two that may be tiny have a lower half only. */
 void x64_fp_masks(struct x64_emit *e, bool is_double, bool tiny, int masks, int ra, int rb);
 

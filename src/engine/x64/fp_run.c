@@ -164,8 +164,102 @@ static void merge_masks(struct x64_emit *e, int reg)
     }
 }
 
+/* All 128 bits of the result are lanes, or the lower 64. */
+static bool is_full(const struct ir_node *n)
+{
+    return (n->imm & IR_VIMM_SCALAR) == 0 && IR_VIMM_Q(n->imm) != 0;
+}
+
+static bool is_half_full(const struct ir_node *n)
+{
+    return (n->imm & IR_VIMM_SCALAR) != 0 ? IR_VIMM_LANE(n->imm) == 3 : IR_VIMM_Q(n->imm) == 0;
+}
+
+static bool may_be_tiny(const struct x64_emit *e, const struct ir_node *n)
+{
+    bool tiny;
+
+    return x64_fp_can_wait(e, n, &tiny) && tiny;
+}
+
+/*
+ * Several that may be the least normal number: whether the least magnitude of all is as small is a shorter question. A 0 among them
+ * says yes for nothing, and the stub then asks the longer one. `done` has the results that have been asked about.
+ */
+struct least {
+    bool is_double;
+    bool done[X64_MAX_FP_RUN];
+    unsigned n; /* vectors that have been merged */
+    int first;  /* the only one; else they are in X0 */
+};
+
+static void merge_least(struct x64_emit *e, struct least *least, int ra, int rb)
+{
+    struct x64_asm *const a = &e->a;
+    const bool rough = e->level < 4; /* VRANGE takes magnitudes */
+    const int to = least->n == 0 ? X0 : X1;
+
+    if (rb != NOREG) {
+        x64_v(a, X64_OP(PP_66, MAP_0F, 0x14), to, ra, rb); /* VUNPCKLPD */
+        ra = to;
+    }
+    if (rough) {
+        x64_fp_magnitude(e, least->is_double, to, ra);
+        ra = to;
+    }
+    if (least->n++ == 0) {
+        least->first = ra;
+    } else if (rough) {
+        x64_v(a, X64_OP(PP_66, MAP_0F38, 0x39), X0, least->first, ra); /* VPMINSD */
+        least->first = X0;
+    } else {
+        x64_ei(a, least->is_double, X64_OP(PP_66, MAP_0F3A, 0x50), X0, least->first, ra, 10);
+        least->first = X0;
+    }
+    /* The first one stays where it is until the second has come. */
+    e->locked[VEC] = least->n == 1 && least->first != X0 ? 1u << least->first : 0;
+}
+
+/* Of the precision that the host can find the least of; nothing is done for fewer than two vectors. */
+static bool look_for_least(struct x64_emit *e, struct least *least)
+{
+    unsigned units = 0;
+    int half = -1;
+
+    for (unsigned i = 0; i < e->n_fp_waiting; i++) {
+        const struct ir_node *const n = &e->nodes[e->fp_waiting[i]];
+        if (may_be_tiny(e, n) && (IR_VIMM_LANE(n->imm) == 3) == least->is_double) {
+            units += is_full(n) ? 2 : is_half_full(n) ? 1 : 0;
+        }
+    }
+    if (units < 4 || e->level < (least->is_double ? 4u : 3u)) {
+        return false;
+    }
+    for (unsigned i = 0; i < e->n_fp_waiting; i++) {
+        const ir_ref ref = e->fp_waiting[i];
+        const struct ir_node *const n = &e->nodes[ref];
+        if (!may_be_tiny(e, n) || (IR_VIMM_LANE(n->imm) == 3) != least->is_double) {
+            continue;
+        }
+        if (is_full(n)) {
+            least->done[i] = true;
+            merge_least(e, least, x64_use(e, VEC, ref), NOREG);
+        } else if (is_half_full(n) && half < 0) {
+            half = (int)i;
+        } else if (is_half_full(n)) {
+            const int ra = x64_use(e, VEC, e->fp_waiting[half]);
+            least->done[half] = least->done[i] = true;
+            merge_least(e, least, ra, x64_use(e, VEC, ref));
+            half = -1;
+        }
+    }
+    x64_fp_masks_of_least(e, least->is_double, X0, least->first);
+    return true;
+}
+
 /* Looks at the results of one precision, in pairs. */
-static void look(struct x64_emit *e, bool is_double, bool tiny, bool *any)
+static void look(struct x64_emit *e, bool is_double, bool tiny, const struct least *least,
+                 bool *any)
 {
     ir_ref pair[2];
     unsigned n = 0;
@@ -173,14 +267,13 @@ static void look(struct x64_emit *e, bool is_double, bool tiny, bool *any)
     for (unsigned i = 0; i < e->n_fp_waiting; i++) {
         const ir_ref ref = e->fp_waiting[i];
         const struct ir_node *const node = &e->nodes[ref];
-        bool may_be_tiny;
-        x64_fp_can_wait(e, node, &may_be_tiny);
-        if ((IR_VIMM_LANE(node->imm) == 3) != is_double || may_be_tiny != tiny ||
+        /* What has been asked whether it is small may still be a NaN. */
+        const bool as_tiny = may_be_tiny(e, node) && !least->done[i];
+        if ((IR_VIMM_LANE(node->imm) == 3) != is_double || as_tiny != tiny ||
             (!tiny && is_passed_on(e, i))) {
             continue;
         }
-        const bool narrow = (node->imm & IR_VIMM_SCALAR) != 0 || IR_VIMM_Q(node->imm) == 0;
-        if (tiny && !narrow) { /* nothing to pair it with */
+        if (tiny && is_full(node)) { /* nothing to pair it with */
             const int masks = next_masks(any);
             x64_fp_masks(e, is_double, tiny, masks, x64_use(e, VEC, ref), NOREG);
             merge_masks(e, masks);
@@ -267,16 +360,24 @@ static void look_at_all(struct x64_emit *e)
     bool any = false;
 
     drop_looked(e);
-    look(e, false, true, &any);
-    look(e, true, true, &any);
-    look(e, false, false, &any);
-    look(e, true, false, &any);
+    struct least least = {.is_double = true};
+    any = look_for_least(e, &least);
+    if (!any) {
+        least.is_double = false;
+        any = look_for_least(e, &least);
+    }
+    const bool rough = any;
+    look(e, false, true, &least, &any);
+    look(e, true, true, &least, &any);
+    look(e, false, false, &least, &any);
+    look(e, true, false, &least, &any);
     x64_v(a, X64_OP(PP_NONE, MAP_0F, 0x50), RAX, NOREG,
           X0); /* VMOVMSKPS: a lane of any size has a sign in it */
     x64_test_rr(a, 0, RAX, RAX);
     struct x64_stub *const stub = x64_new_stub(e, STUB_FP_RUN, (ir_ref)e->now);
     stub->jump = x64_jcc(a, CC_NE);
     stub->resume = x64_here(a);
+    stub->rough = rough;
     memcpy(e->fp_looked, e->fp_waiting, sizeof(e->fp_looked));
     e->n_fp_looked = e->n_fp_waiting;
     e->n_fp_waiting = 0;
@@ -353,8 +454,30 @@ static void redo(struct x64_emit *e, const struct x64_redo *r)
     }
 }
 
+/* What x64_fp_masks() finds, of each result; back when it is nothing. */
+static void look_again(struct x64_emit *e, const struct x64_stub *stub)
+{
+    struct x64_asm *const a = &e->a;
+    bool any = false;
+
+    for (unsigned i = 0; i < stub->n_redos; i++) {
+        const struct x64_redo *const r = &e->redos[stub->first_redo + i];
+        const struct ir_node *const n = &e->nodes[r->node];
+        const int masks = next_masks(&any);
+        x64_fp_masks(e, IR_VIMM_LANE(n->imm) == 3, may_be_tiny(e, n), masks,
+                     x64_load_where_vector(e, masks, &r->result), NOREG);
+        merge_masks(e, masks);
+    }
+    x64_v(a, X64_OP(PP_NONE, MAP_0F, 0x50), RAX, NOREG, X0); /* VMOVMSKPS */
+    x64_test_rr(a, 0, RAX, RAX);
+    x64_jcc_to(a, CC_E, stub->resume);
+}
+
 void x64_stub_redo(struct x64_emit *e, const struct x64_stub *stub)
 {
+    if (stub->kind == STUB_FP_RUN && stub->rough) {
+        look_again(e, stub);
+    }
     for (unsigned i = 0; i < stub->n_redos; i++) {
         redo(e, &e->redos[stub->first_redo + i]);
     }

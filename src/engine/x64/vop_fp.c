@@ -85,7 +85,14 @@ enum {
     B_UCOMI = 0x2e,
     B_MOVMSK = 0x50
 };
-enum { CMP_EQ_OQ = 0, CMP_UNORD_Q = 3, CMP_EQ_UQ = 8, CMP_GE_OS = 13, CMP_GT_OS = 14 };
+enum {
+    CMP_EQ_OQ = 0,
+    CMP_UNORD_Q = 3,
+    CMP_EQ_UQ = 8,
+    CMP_GE_OS = 13,
+    CMP_GT_OS = 14,
+    CMP_LE_OQ = 18
+};
 
 static struct x64_mem constant(unsigned which)
 {
@@ -171,6 +178,18 @@ static void check_masks(struct x64_emit *e, const struct ir_node *n, int rm, str
     x64_v(&e->a, packed(n, B_MOVMSK), RAX, NOREG, rm);
     x64_test_rr(&e->a, 0, RAX, RAX);
     also_from(e, stub, CC_NE);
+}
+
+void x64_fp_magnitude(struct x64_emit *e, bool is_double, int rd, int ra)
+{
+    x64_vm(&e->a, X64_OP(is_double ? (uint32_t)PP_66 : (uint32_t)PP_NONE, MAP_0F, B_AND), rd, ra,
+           constant(is_double ? X64_K_ABS_D : X64_K_ABS_S));
+}
+
+void x64_fp_masks_of_least(struct x64_emit *e, bool is_double, int masks, int ra)
+{
+    x64_vmi(&e->a, X64_OP(is_double ? (uint32_t)PP_66 : (uint32_t)PP_NONE, MAP_0F, B_CMP), masks,
+            ra, constant(is_double ? X64_K_TINY_D : X64_K_TINY_S), CMP_LE_OQ);
 }
 
 void x64_fp_masks(struct x64_emit *e, bool is_double, bool tiny, int masks, int ra, int rb)
