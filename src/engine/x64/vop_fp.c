@@ -403,12 +403,13 @@ static bool arithmetic(struct x64_emit *e, ir_ref node, const struct ir_node *n,
     if (byte == B_DIV && is_half_vector(n)) { /* by 1 where there are no lanes */
         x64_v_literal(e, VPOR, rb, rb, (v128){.d = {0, 0x3f8000003f800000}});
     }
+    if (is_scalar(n) && ra != X0 && !clean) { /* earlier than the result is there */
+        x64_keep_low(e, X0, ra, lane);
+        ra = X0;
+    }
     x64_v(&e->a, form(n, byte), rd, ra, rb);
     if (is_half_vector(n) && byte == B_SUB) {
         zero_difference(e, rd);
-    }
-    if (is_scalar(n) && ra != X0 && !clean) {
-        x64_keep_low(e, rd, rd, IR_VIMM_LANE(n->imm));
     }
     check_result(e, n, rd, tiny, stub);
     if (n->d == VOP_fabd) {
@@ -473,13 +474,14 @@ bool x64_vop_fmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         x64_v(a, X64_VMOVDQA_RR, rd, NOREG, ra);
         x64_vw(a, is_double(n), op213, rd, rb, rc);
     } else {
-        x64_v(a, is_half_vector(n) ? X64_VMOVQ_LOAD : X64_VMOVDQA_RR, rd, NOREG, rc);
+        if (is_scalar(n) && !is_clean(e, n->c, lane)) {
+            x64_keep_low(e, rd, rc, lane);
+        } else {
+            x64_v(a, is_half_vector(n) ? X64_VMOVQ_LOAD : X64_VMOVDQA_RR, rd, NOREG, rc);
+        }
         x64_vw(a, is_double(n), op231, rd, ra, rb);
         if (is_half_vector(n) && kind != 0) {
             zero_difference(e, rd);
-        }
-        if (is_scalar(n) && !is_clean(e, n->c, lane)) {
-            x64_keep_low(e, rd, rd, lane);
         }
     }
     check_result(e, n, rd, true, stub);
