@@ -617,12 +617,11 @@ uint8_t *vm_lookup(struct vm *vm, uint64_t ipa, unsigned *permissions, int *leve
     return (uint8_t *)(p.host + (page - p.start));
 }
 
-bool vm_lookup_range(struct vm *vm, uint64_t ipa, struct vm_range *range)
+bool vm_lookup_range(struct vm *vm, uint64_t ipa, struct vm_range *range, int *level)
 {
     struct piece p;
-    int level;
 
-    if (!find(vm, ipa & ~((1ull << PAGE_LOG2) - 1), &p, &level)) {
+    if (!find(vm, ipa & ~((1ull << PAGE_LOG2) - 1), &p, level)) {
         return false;
     }
     *range = (struct vm_range){

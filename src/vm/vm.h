@@ -135,13 +135,13 @@ enum vm_status vm_protect(struct vm *vm, uint64_t ipa, uint64_t size,
 /* One 4 KiB page of the map, for the MMU: host address of the page, or NULL (not mapped; *level = level of the translation fault).
  * Safe against vm_unmap: a vCPU inside the guest keeps the map from changing until its next poll. */
 uint8_t *vm_lookup(struct vm *vm, uint64_t ipa, unsigned *permissions, int *level);
-/* The same for as much around ipa as lies together, under the same rules. False: it is not mapped. */
+/* The same for as much around ipa as lies together, under the same rules. False: it is not mapped, *level. */
 struct vm_range {
     uint64_t start, end; /* IPAs; end is behind it */
     uint8_t *host;       /* of start */
     unsigned permissions;
 };
-bool vm_lookup_range(struct vm *vm, uint64_t ipa, struct vm_range *range);
+bool vm_lookup_range(struct vm *vm, uint64_t ipa, struct vm_range *range, int *level);
 
 /* --- vCPUs (vm/vcpu.c) */
 enum vm_status vm_vcpu_create(struct vm *vm, struct vcpu **vcpu);

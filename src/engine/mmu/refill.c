@@ -237,6 +237,18 @@ INLINE struct kind kind_of(const struct mmu_walk_known *w, const struct mmu_leaf
                          .size_log2 = w->shift};
 }
 
+/* A Translation fault of stage 1, or of the VM's map (stage 3). */
+static bool fails(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned access, int level,
+                  unsigned stage, uint64_t ipa)
+{
+    struct mmu_request request = {.va = va, .access = (uint8_t)access};
+
+    mmu_set_request_context(&request, index);
+    mmu_fail(cpu, &request, FAULT_TRANSLATION, level, stage);
+    cpu->fault.ipa = ipa;
+    return true;
+}
+
 bool mmu_refill(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned access, bool misaligned,
                 bool *fault)
 {
@@ -252,20 +264,20 @@ bool mmu_refill(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned acces
         return false;
     }
     if (!mmu_bit(leaf, DESC_VALID)) {
-        struct mmu_request request = {.va = va, .access = (uint8_t)access};
-        mmu_set_request_context(&request, index);
-        *fault = !mmu_fail(cpu, &request, FAULT_TRANSLATION, w->level, 1);
+        *fault = fails(cpu, index, va, access, w->level, 1, 0);
         return true;
     }
     const struct mmu_leaf_known *const known = known_leaf(w, leaf);
-    if (known == NULL || (misaligned && (known->flags & TLB_DEVICE) != 0)) {
+    if (known == NULL || (misaligned && (known->flags & TLB_DEVICE) != 0) ||
+        (access & ~known->allowed) != 0) {
         return false;
     }
     const uint64_t pa = address_of(w, leaf, va);
     struct vm_range *const range = range_slot(cpu, pa);
-    if (!is_in(range, pa) && !vm_lookup_range(cpu->vm, pa, range)) {
-        *range = (struct vm_range){0};
-        return false;
+    int level;
+    if (!is_in(range, pa) && !vm_lookup_range(cpu->vm, pa, range, &level)) {
+        *fault = fails(cpu, index, va, access, level, 3, pa); /* a device of the client's */
+        return true;
     }
     const struct kind kind = kind_of(w, known, range);
     if ((access & ~kind.allowed) != 0) {
