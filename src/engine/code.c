@@ -259,6 +259,12 @@ static void free_all(struct code_cache *cache)
             cache->bytes -= sizeof(*page);
         }
     }
+}
+
+/* ... and the cache is as new. */
+static void empty(struct code_cache *cache)
+{
+    free_all(cache);
     memset(cache->buckets, 0, sizeof(cache->buckets));
     memset(cache->donors, 0, sizeof(cache->donors));
     for (unsigned i = 0; i < CODE_FILTER_BITS / 64; i++) {
@@ -560,7 +566,7 @@ static void make_room(struct a64_cpu *cpu)
     }
     if (cache->full || cache->bytes > CACHE_LIMIT_BYTES) {
         cache->stats.emptied++;
-        free_all(cache);
+        empty(cache);
     }
     atomic_fetch_add(&cache->generation, 1);
     pthread_mutex_unlock(&cache->lock);
