@@ -195,7 +195,10 @@ static void put_walking_access(struct maker *m, unsigned pointer, unsigned index
     const uint32_t registers = pointer << 5 | below(m->r, FIRST_INDEX);
     const uint32_t offset = (below(m->r, 96) - 16) & 0x1ff;
 
-    switch (below(m->r, 6)) {
+    switch (below(m->r, 7)) {
+    case 6: /* DC ZVA */
+        put(m, 0xd50b7420 | pointer);
+        break;
     case 0:
     case 1: /* LDUR, STUR */
         put(m, 0x38000000 | size | load | vector | offset << 12 | registers);

@@ -177,6 +177,9 @@ void a64_system_register_cpsr(struct tr *t, uint32_t w)
     tr_end(t);
 }
 
+#define ID_DC_ZVA 0x5ba1u /* S1_3_C7_C4_1 */
+#define LOG2_ZVA  6       /* DCZID_EL0.BS of all profiles, in bytes */
+
 void a64_system_sysops(struct tr *t, uint32_t w)
 {
     const unsigned rt = A64_FIELD(w, 4, 0);
@@ -186,6 +189,8 @@ void a64_system_sysops(struct tr *t, uint32_t w)
             t, rt,
             tr_helper_keeps_regs(t, HELPER_sysl, IR_REF_NONE, tr_const(t, rt), register_id(w)));
         tr_end(t);
+    } else if (register_id(w) == ID_DC_ZVA && (t->mode & MODE_ZVA) != 0) {
+        tr_node(t, IR_ZERO, LOG2_ZVA, 0, tr_get_x(t, rt), IR_REF_NONE, IR_REF_NONE, 0, 0);
     } else {
         tr_helper(t, HELPER_sys, tr_get_x(t, rt), tr_const(t, rt), register_id(w));
         tr_end(t);

@@ -87,9 +87,10 @@ enum ir_next interp_run(struct a64_cpu *cpu, const struct ir_block *block)
         ANY(GET_NZCV), ANY(PUT_NZCV), ANY(PUT_BTYPE), ANY(GET_FIELD), ANY(PUT_FIELD), ANY(VFROM64),
         ANY(VPACK),    ANY(VLANE),    ANY(VLANES),    ANY(VINSERT),   ANY(VZEXT),     ANY(VAND),
         ANY(VOR),      ANY(VXOR),     ANY(VBIC),      ANY(VORN),      ANY(VNOT),      ANY(VBSL),
-        ANY(VDUP),     ANY(VOP),      ANY(IOP),       ANY(LOAD),      ANY(STORE),     ANY(LDX),
-        ANY(STX),      ANY(ATOMIC),   ANY(CAS),       ANY(FENCE),     ANY(CLREX),     ANY(PREFETCH),
-        ANY(CHECK_SP), ANY(JUMP),     ANY(BRANCH_IF), ANY(JUMP_IND),  ANY(HELPER),    ANY(SELECT),
+        ANY(VDUP),     ANY(VOP),      ANY(IOP),       ANY(LOAD),      ANY(STORE),     ANY(ZERO),
+        ANY(LDX),      ANY(STX),      ANY(ATOMIC),    ANY(CAS),       ANY(FENCE),     ANY(CLREX),
+        ANY(PREFETCH), ANY(CHECK_SP), ANY(JUMP),      ANY(BRANCH_IF), ANY(JUMP_IND),  ANY(HELPER),
+        ANY(SELECT),
     };
     v128 *const values = cpu->translator->values;
     const struct ir_node *n = block->nodes;
@@ -239,6 +240,11 @@ do_LOAD:
     NEXT;
 do_STORE:
     if (__builtin_expect(!mmu_store(cpu, A, n->type, n->flags, n->d, &values[n->b]), 0)) {
+        goto fault;
+    }
+    NEXT_UNLESS_INVALIDATED;
+do_ZERO:
+    if (!mmu_zero(cpu, A, 1u << n->type)) {
         goto fault;
     }
     NEXT_UNLESS_INVALIDATED;

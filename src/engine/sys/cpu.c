@@ -92,6 +92,10 @@ static uint32_t mode_of(const struct a64_cpu *cpu)
     if (cpu->smp) {
         mode |= MODE_SMP;
     }
+    if ((el != 0 || (sctlr & SCTLR_DZE) != 0) &&
+        (el == 2 || cpu_in_host(cpu, el) || (hcr & HCR_TDZ) == 0)) {
+        mode |= MODE_ZVA;
+    }
     return mode;
 }
 

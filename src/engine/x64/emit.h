@@ -51,6 +51,7 @@ enum x64_stub_kind {
     STUB_STORE,
     STUB_GROUP,
     STUB_GUESS,
+    STUB_ZERO,
     STUB_PAGE,
     STUB_SITE,
     STUB_FLAGS,
@@ -373,6 +374,7 @@ void x64_stub_mem(struct x64_emit *e, struct x64_stub *stub);
 void x64_fill_site(struct x64_emit *e, unsigned site, int base); /* at the loop's head */
 void x64_stub_site(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_page(struct x64_emit *e, const struct x64_stub *stub);
+void x64_stub_zero(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_guess(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_flags(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_atomic(struct x64_emit *e, const struct x64_stub *stub);

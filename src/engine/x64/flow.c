@@ -545,6 +545,9 @@ void x64_emit_stubs(struct x64_emit *e)
         case STUB_SITE:
             x64_stub_site(e, stub);
             break;
+        case STUB_ZERO:
+            x64_stub_zero(e, stub);
+            break;
         case STUB_GUESS:
             x64_stub_guess(e, stub);
             break;

@@ -24,6 +24,7 @@
 
 #include "engine/mmu/tlb.h"
 #include "engine/x64/emit.h"
+#include "engine/x64/vop.h"
 
 #define INT CLASS_INT
 #define VEC CLASS_VEC
@@ -523,6 +524,38 @@ void x64_stub_vop(struct x64_emit *e, const struct x64_stub *stub)
     x64_jmp_to(&e->a, stub->resume);
 }
 
+/* DC ZVA. */
+static void emit_zero(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+    const struct x64_place p = {
+        .base = x64_use(e, INT, n->a), .table = R14, .addend = RAX, .is_store = true};
+    struct x64_stub *const stub = x64_new_stub(e, STUB_ZERO, node);
+    const int32_t size = 1 << n->type;
+
+    stub->base = (int8_t)p.base;
+    if ((e->block->mode & MODE_ALIGNED) != 0) { /* to Device memory it faults */
+        stub->jump = x64_jmp(a);
+        stub->resume = x64_here(a);
+        return;
+    }
+    x64_check_place(e, &p, stub);
+    x64_alu_rr(a, 1, ALU_ADD, RAX, p.base);
+    x64_alu_ri(a, 1, ALU_AND, RAX, -size);
+    x64_v(a, X64_OP(PP_66, MAP_0F, 0xef), XMM_SCRATCH0, XMM_SCRATCH0, XMM_SCRATCH0); /* VPXOR */
+    for (int32_t at = 0; at < size; at += 16) {
+        x64_vm(a, X64_VMOVDQU_STORE, XMM_SCRATCH0, NOREG, x64_at(RAX, at));
+    }
+    stub->resume = x64_here(a);
+}
+
+void x64_stub_zero(struct x64_emit *e, const struct x64_stub *stub)
+{
+    x64_stub_stores(e, stub, FLAGS_PACKED);
+    call_slow(e, stub->node, stub->base, 0);
+    x64_jmp_to(&e->a, stub->resume);
+}
+
 void x64_stub_atomic(struct x64_emit *e, const struct x64_stub *stub)
 {
     x64_stub_stores(e, stub, FLAGS_PACKED);
@@ -579,6 +612,9 @@ void x64_emit_mem(struct x64_emit *e, ir_ref node)
         break;
     case IR_STORE:
         emit_store(e, node, n);
+        break;
+    case IR_ZERO:
+        emit_zero(e, node, n);
         break;
     case IR_FENCE:
         /* Of the host's reorderings only that of a store with a later load is possible. */

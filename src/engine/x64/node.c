@@ -18,9 +18,10 @@ static emit_fn *const table[IR_OP_COUNT] = {
     [IR_VORN] = x64_emit_vec,       [IR_VNOT] = x64_emit_vec,       [IR_VBSL] = x64_emit_vec,
     [IR_VDUP] = x64_emit_vec,       [IR_VOP] = x64_emit_vec,        [IR_LOAD] = x64_emit_mem,
     [IR_STORE] = x64_emit_mem,      [IR_LDX] = x64_emit_mem,        [IR_STX] = x64_emit_mem,
-    [IR_ATOMIC] = x64_emit_mem,     [IR_CAS] = x64_emit_mem,        [IR_FENCE] = x64_emit_mem,
-    [IR_CLREX] = x64_emit_flow,     [IR_CHECK_SP] = x64_emit_flow,  [IR_JUMP] = x64_emit_flow,
-    [IR_BRANCH_IF] = x64_emit_flow, [IR_JUMP_IND] = x64_emit_flow,  [IR_HELPER] = x64_emit_flow,
+    [IR_ZERO] = x64_emit_mem,       [IR_ATOMIC] = x64_emit_mem,     [IR_CAS] = x64_emit_mem,
+    [IR_FENCE] = x64_emit_mem,      [IR_CLREX] = x64_emit_flow,     [IR_CHECK_SP] = x64_emit_flow,
+    [IR_JUMP] = x64_emit_flow,      [IR_BRANCH_IF] = x64_emit_flow, [IR_JUMP_IND] = x64_emit_flow,
+    [IR_HELPER] = x64_emit_flow,
 };
 
 static bool has_effect(const struct ir_node *n)

@@ -281,6 +281,7 @@ static bool is_observer(const struct x64_emit *e, const struct ir_node *n)
     case IR_STX:
     case IR_ATOMIC:
     case IR_CAS:
+    case IR_ZERO:
     case IR_CHECK_SP:
     case IR_JUMP:
     case IR_BRANCH_IF:

@@ -149,7 +149,9 @@ static int slow_access(struct a64_cpu *cpu, struct frame_view *frame,
     if (access->op == IR_LOAD || access->op == IR_STORE) {
         count_slow(cpu, va, 1u << size, access);
     }
-    if (access->op != IR_LOAD && access->op != IR_LDX && hits_block(cpu, va, 1u << size, access)) {
+    const uint64_t first = access->op == IR_ZERO ? va & -(1ull << size) : va;
+    if (access->op != IR_LOAD && access->op != IR_LDX &&
+        hits_block(cpu, first, 1u << size, access)) {
         return (int)interpret_one(cpu);
     }
     switch (access->op) {
@@ -163,6 +165,9 @@ static int slow_access(struct a64_cpu *cpu, struct frame_view *frame,
         break;
     case IR_STORE:
         ok = mmu_store(cpu, va, size, flags, access->align, &frame->args[0]);
+        break;
+    case IR_ZERO:
+        ok = mmu_zero(cpu, va, 1u << size);
         break;
     case IR_LDX:
         *result = (v128){.q = 0};
