@@ -399,6 +399,18 @@ static void drop_unused_carried(struct x64_emit *e)
     e->n_carried = n;
 }
 
+/* Of the value of a PUT_V: stubs store it, and the ends of the block. One that a loop carries is wanted in its register. */
+static void keep_vector(struct x64_emit *e, const struct ir_node *n, unsigned until)
+{
+    struct x64_val *const v = x64_val(e, n->a);
+
+    if (x64_is_carried(e, CLASS_VEC, n->imm) || v->cls != CLASS_VEC || v->lazy) {
+        x64_touch(e, n->a, until);
+    } else if (n->a != IR_REF_NONE && v->last < until) {
+        v->last = (uint16_t)until;
+    }
+}
+
 void x64_plan(struct x64_emit *e)
 {
     unsigned until_x[32], until_v[32],
@@ -420,7 +432,7 @@ void x64_plan(struct x64_emit *e)
             until_x[n->imm] = i;
             continue;
         case IR_PUT_V:
-            x64_touch(e, n->a, e->observer[until_v[n->imm] - 1]);
+            keep_vector(e, n, e->observer[until_v[n->imm] - 1]);
             until_v[n->imm] = i;
             continue;
         case IR_PUT_NZCV:

@@ -141,13 +141,27 @@ static int allocate(struct x64_emit *e, enum x64_class cls)
     return victim;
 }
 
+/* Nothing but its store is left to do with it. */
+static bool is_stored_sooner(const struct x64_emit *e, enum x64_class cls, ir_ref ref)
+{
+    if (e->val[ref].hot > e->now || x64_fp_waits(e, ref)) {
+        return false;
+    }
+    for (uint32_t dirty = e->dirty[cls]; dirty != 0; dirty &= dirty - 1) {
+        if (e->guest[cls][__builtin_ctz(dirty)] == ref) {
+            return true;
+        }
+    }
+    return false;
+}
+
 unsigned x64_free_registers(const struct x64_emit *e, enum x64_class cls)
 {
     unsigned n = 0;
 
     for (uint32_t set = allocatable(e, (enum x64_class)cls); set != 0; set &= set - 1) {
         const ir_ref ref = e->held[cls][__builtin_ctz(set)];
-        n += ref == 0 || e->val[ref].last < e->now;
+        n += ref == 0 || e->val[ref].last < e->now || is_stored_sooner(e, cls, ref);
     }
     return n;
 }
