@@ -946,14 +946,11 @@ static bool from_integer(struct x64_emit *e, ir_ref node, const struct ir_node *
     struct x64_asm *const a = &e->a;
     const bool is_unsigned = (n->imm & FP_VUNSIGNED) != 0, wide = FP_VINT_OF(n->imm) == 3;
     const bool in_vector = x64_val(e, n->a)->cls != CLASS_INT;
+    int vector = X1, ra = RAX;
 
-    if (is_unsigned && wide && e->level < 4) {
-        return false;
-    }
-    int ra;
     if (in_vector) {
-        x64_vw(a, wide, X64_VMOVD_STORE, x64_use(e, VEC, n->a), NOREG, RAX);
-        ra = RAX;
+        vector = x64_use(e, VEC, n->a);
+        x64_vw(a, wide, X64_VMOVD_STORE, vector, NOREG, RAX);
     } else {
         ra = x64_use(e, INT, n->a);
         if (is_unsigned && !wide) {
@@ -962,12 +959,22 @@ static bool from_integer(struct x64_emit *e, ir_ref node, const struct ir_node *
         }
     }
     const int rd = x64_def(e, VEC, node);
+    struct x64_stub *stub = NULL;
+    if (is_unsigned && wide && e->level < 4) { /* the lower half of the numbers as signed ones */
+        if (!in_vector) {
+            x64_vw(a, 1, X64_VMOVD_LOAD, X1, NOREG, ra);
+        }
+        stub = new_stub(e, node, vector, NOREG, NOREG, rd);
+        x64_test_rr(a, 1, ra, ra);
+        also_from(e, stub, CC_S);
+    }
     zero(e, X0);
-    if (is_unsigned && wide) {
+    if (is_unsigned && wide && e->level >= 4) {
         x64_e(a, 1, form(n, 0x7b), rd, X0, ra); /* VCVTUSI2SD */
     } else {
         x64_vw(a, wide || is_unsigned, form(n, 0x2a), rd, X0, ra); /* CVTSI2SD */
     }
+    resume_here(e, stub);
     return true;
 }
 
