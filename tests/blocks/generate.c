@@ -187,6 +187,16 @@ static void unit_loop(struct maker *m)
     }
 }
 
+/* The halves of an AES round, as compilers put them; now and then not on the same register. */
+static void unit_aes(struct maker *m)
+{
+    const uint32_t inverse = below(m->r, 2) << 12, vd = below(m->r, 8), vn = below(m->r, 8);
+    const uint32_t to = percent(m->r, 85) ? vd : below(m->r, 8);
+
+    put(m, 0x4e284800 | inverse | vn << 5 | vd);
+    put(m, 0x4e286800 | inverse | vd << 5 | to);
+}
+
 /* One access of a walk: with an offset, with a new base, or with an index. */
 static void put_walking_access(struct maker *m, unsigned pointer, unsigned index)
 {
@@ -481,6 +491,7 @@ static const struct {
     {6, unit_loop},      {5, unit_call},    {4, unit_exclusive}, {2, unit_copy},
     {4, unit_exception}, {2, unit_patch},   {2, unit_eret},      {1, unit_sctlr},
     {3, unit_literal},   {8, unit_run},     {9, unit_system},    {5, unit_walk},
+    {2, unit_aes},
 };
 #define N_UNITS (sizeof(units) / sizeof(units[0]))
 

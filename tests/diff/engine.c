@@ -138,6 +138,7 @@ static void run(const struct diff_case *c, const struct diff_state *start,
     cpu->fpsr = (uint32_t)start->fpsr;
     cpu->pc = start->pc;
     cpu->excl_valid = false;
+    cpu_update_mode(cpu); /* FPCR is part of it */
     vm_vcpu_run(vcpu);
 
     memcpy(result->state.x, cpu->x, sizeof(result->state.x));

@@ -33,6 +33,14 @@ static bool has_f16c(void)
     return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
 }
 
+/* No level has it. */
+static bool has_sha(void)
+{
+    unsigned a, b = 0, c, d;
+
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & bit_SHA) != 0;
+}
+
 unsigned x64_host_level(void)
 {
     __builtin_cpu_init();
@@ -148,6 +156,7 @@ struct x64_cache *x64_cache_create(size_t bytes, unsigned level, const struct co
     }
     cache->size = bytes != 0 ? bytes : X64_CODE_BYTES;
     cache->level = level != 0 ? level : host;
+    cache->has_sha = cache->level >= 3 && has_sha();
     cache->trace = *trace;
     if (!(cache->trace.code_made != NULL && map_anonymous_twice(cache)) && !map_twice(cache)) {
         free(cache);
@@ -253,6 +262,7 @@ void x64_compile(struct x64_cache *cache, struct a64_cpu *cpu, struct ir_block *
                             .end = e->buffer + sizeof(e->buffer),
                             .legacy = cache->level == 2};
     e->level = cache->level;
+    e->has_sha = cache->has_sha;
     e->cpu = cpu;
     e->thunks = &cache->thunks;
     e->trace = &cache->trace;

@@ -39,7 +39,8 @@ struct x64_jump {
 struct x64_cache {
     uint8_t *rx, *rw; /* the same memory, executable and writable */
     size_t size;
-    unsigned level;                   /* of the host (x64.h) that code is made for */
+    unsigned level; /* of the host (x64.h) that code is made for */
+    bool has_sha;
     size_t used, fixed, limit;        /* of what is emitted; fixed: the thunks at its start */
     size_t copies_used, copies_start; /* behind that: copies */
     struct x64_thunks thunks;

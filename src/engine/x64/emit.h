@@ -183,6 +183,7 @@ struct x64_literal { /* a constant behind the block's code */
 struct x64_emit {
     struct x64_asm a;
     unsigned level; /* of the host: 2 to 4 (x64.h) */
+    bool has_sha;   /* the host has SHA-NI */
     struct a64_cpu *cpu;
     const struct x64_thunks *thunks;
     const struct code_trace *trace;

@@ -2,6 +2,7 @@
 /* The backward pass: liveness, dead nodes, and which values are computed at their use. */
 #include "engine/fp/fp_vops.h"
 #include "engine/x64/emit.h"
+#include "engine/x64/vop.h"
 
 bool x64_const(const struct x64_emit *e, ir_ref ref, uint64_t *value)
 {
@@ -348,6 +349,31 @@ static bool joins_group(struct x64_emit *e, unsigned i, unsigned first_open)
     return false;
 }
 
+/* --- Halves of AES rounds -------------------------------------------------------------------------------------------------------- */
+
+bool x64_is_half_round(const struct x64_emit *e, ir_ref ref)
+{
+    const struct ir_node *const n = x64_node(e, ref);
+
+    return n->op == IR_VOP && (n->d == VOP_aese || n->d == VOP_aesd) &&
+           e->val[x64_resolve(e, ref)].lazy;
+}
+
+/* AESE Vd, Vn; AESMC Vd, Vd, next to each other: nobody sees what lies between them. */
+static bool ends_round(const struct x64_emit *e, unsigned i)
+{
+    const struct ir_node *const n = &e->nodes[i];
+
+    if (e->level < 3 || n->op != IR_VOP || (n->d != VOP_aesmc && n->d != VOP_aesimc) || i < 3 ||
+        i + 1 >= e->n_nodes) {
+        return false;
+    }
+    const struct ir_node *const first = n - 2, *const put = n - 1, *const last = n + 1;
+    return first->op == IR_VOP && first->d == (n->d == VOP_aesmc ? VOP_aese : VOP_aesd) &&
+           n->a == i - 2 && put->op == IR_PUT_V && put->a == i - 2 && last->op == IR_PUT_V &&
+           last->a == i && last->imm == put->imm;
+}
+
 static void forward(struct x64_emit *e)
 {
     const bool groups = (e->block->mode & (MODE_ALIGNED | MODE_EACH_CHECK)) == 0;
@@ -374,6 +400,9 @@ static void forward(struct x64_emit *e)
                               .guest = -1,
                               .cls = (uint8_t)class_of(e, n),
                               .lazy = is_lazy(e, n)};
+        if (ends_round(e, i)) {
+            e->val[i - 2].lazy = true;
+        }
         if (n->op == IR_ZEXT32 && is_zero_extended(x64_node(e, n->a))) {
             e->alias[i] = x64_resolve(e, n->a);
         }

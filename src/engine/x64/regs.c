@@ -6,6 +6,7 @@
  * be stored to at any time. So a snapshot's places stay valid while its stub stores.
  */
 #include "engine/x64/emit.h"
+#include "engine/x64/vop.h"
 
 #define BIT(n) (1u << (n))
 
@@ -431,7 +432,7 @@ void x64_put(struct x64_emit *e, enum x64_class cls, unsigned r, ir_ref value)
         return;
     }
     struct x64_val *const v = &e->val[ref];
-    if (v->last > e->now || ref == IR_REF_NONE) {
+    if ((v->last > e->now && !x64_is_half_round(e, ref)) || ref == IR_REF_NONE) {
         e->dirty[cls] |= BIT(r);
         /* In a register, a slot, or a constant, whatever class it was made in. */
         if (ref != IR_REF_NONE && (e->nodes[ref].op != IR_CONST || cls == CLASS_VEC) &&

@@ -28,7 +28,7 @@ bool x64_emit_vop(struct x64_emit *e, ir_ref node)
         return x64_vop_half[n->d](e, node, n);
     }
     x64_vop_fn *const fns[] = {table[n->d], x64_vop_int[n->d], x64_vop_saturate[n->d],
-                               x64_vop_permute[n->d]};
+                               x64_vop_permute[n->d], x64_vop_crypto[n->d]};
 
     for (unsigned i = 0; i < sizeof(fns) / sizeof(fns[0]); i++) {
         if (fns[i] != NULL) {

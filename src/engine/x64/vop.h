@@ -14,10 +14,13 @@
 
 typedef bool x64_vop_fn(struct x64_emit *e, ir_ref node, const struct ir_node *n);
 
-extern x64_vop_fn *const x64_vop_512[VOP_COUNT], *const x64_vop_half[VOP_COUNT],
-                                                     *const x64_vop_int[VOP_COUNT],
-                                                         *const x64_vop_saturate[VOP_COUNT],
-                                                             *const x64_vop_permute[VOP_COUNT];
+/* The tables of files with one form for each function; NULL: it is not theirs. */
+extern x64_vop_fn *const x64_vop_512[VOP_COUNT];
+extern x64_vop_fn *const x64_vop_half[VOP_COUNT];
+extern x64_vop_fn *const x64_vop_int[VOP_COUNT];
+extern x64_vop_fn *const x64_vop_saturate[VOP_COUNT];
+extern x64_vop_fn *const x64_vop_permute[VOP_COUNT];
+extern x64_vop_fn *const x64_vop_crypto[VOP_COUNT];
 
 bool x64_emit_vop(struct x64_emit *e, ir_ref node);
 
@@ -26,6 +29,9 @@ x64_vop_fn x64_vop_fadd, x64_vop_fsub, x64_vop_fmul, x64_vop_fdiv, x64_vop_fmla,
     x64_vop_fmax, x64_vop_fmin, x64_vop_fabs, x64_vop_fneg, x64_vop_fcmeq, x64_vop_fcmge,
     x64_vop_fcmgt, x64_vop_fcmp, x64_vop_fccmp, x64_vop_fcvt, x64_vop_fcvt_int, x64_vop_cvtf_int,
     x64_vop_fcvtl, x64_vop_fcvtn, x64_vop_frint;
+
+/* plan.c: AESE or AESD whose other half comes next and does both. */
+bool x64_is_half_round(const struct x64_emit *e, ir_ref ref);
 
 /* vec.c: `to` = the low (1 << size) bytes of `from`, the rest zero. */
 void x64_keep_low(struct x64_emit *e, int to, int from, unsigned size);

@@ -432,60 +432,12 @@ static bool vop_tbl(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     return true;
 }
 
-/* --- AES: the host's rounds are made of the same steps ---------------------------------------------------------------------------- */
-
-static bool aes_round(struct x64_emit *e, ir_ref node, const struct ir_node *n, uint32_t last)
-{
-    if (e->level < 3) {
-        return false;
-    }
-    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);
-    x64_v(&e->a, VPXOR, X0, ra, rb);
-    x64_v(&e->a, VPXOR, X1, X1, X1);
-    x64_v(&e->a, last, rd, X0, X1);
-    return true;
-}
-
-static bool vop_aese(struct x64_emit *e, ir_ref node, const struct ir_node *n)
-{
-    return aes_round(e, node, n, OP38(0xdd));
-}
-
-static bool vop_aesd(struct x64_emit *e, ir_ref node, const struct ir_node *n)
-{
-    return aes_round(e, node, n, OP38(0xdf));
-}
-
-/* What the inverse of a last round takes away, a whole round does again before MixColumns. */
-static bool vop_aesmc(struct x64_emit *e, ir_ref node, const struct ir_node *n)
-{
-    if (e->level < 3) {
-        return false;
-    }
-    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
-    x64_v(&e->a, VPXOR, X1, X1, X1);
-    x64_v(&e->a, OP38(0xdf), X0, ra, X1);
-    x64_v(&e->a, OP38(0xdc), rd, X0, X1);
-    return true;
-}
-
-static bool vop_aesimc(struct x64_emit *e, ir_ref node, const struct ir_node *n)
-{
-    if (e->level < 3) {
-        return false;
-    }
-    const int ra = x64_use(e, VEC, n->a);
-    x64_v(&e->a, OP38(0xdb), x64_def(e, VEC, node), NOREG, ra);
-    return true;
-}
-
 /* --------------------------------------------------------------------------------------------------------------------------------- */
 
 x64_vop_fn *const x64_vop_permute[VOP_COUNT] = {
 #define ROW(name) [VOP_##name] = vop_##name
-    ROW(addp),  ROW(smaxp), ROW(sminp), ROW(umaxp),  ROW(uminp),  ROW(addv), ROW(smaxv),
-    ROW(sminv), ROW(umaxv), ROW(uminv), ROW(saddlv), ROW(uaddlv), ROW(dup),  ROW(zip1),
-    ROW(zip2),  ROW(uzp1),  ROW(uzp2),  ROW(trn1),   ROW(trn2),   ROW(rev),  ROW(ext),
-    ROW(tbl),   ROW(aese),  ROW(aesd),  ROW(aesmc),  ROW(aesimc),
+    ROW(addp),  ROW(smaxp), ROW(sminp),  ROW(umaxp),  ROW(uminp), ROW(addv), ROW(smaxv), ROW(sminv),
+    ROW(umaxv), ROW(uminv), ROW(saddlv), ROW(uaddlv), ROW(dup),   ROW(zip1), ROW(zip2),  ROW(uzp1),
+    ROW(uzp2),  ROW(trn1),  ROW(trn2),   ROW(rev),    ROW(ext),   ROW(tbl),
 #undef ROW
 };
