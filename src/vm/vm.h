@@ -146,7 +146,8 @@ bool vm_lookup_range(struct vm *vm, uint64_t ipa, struct vm_range *range, int *l
 /* --- vCPUs (vm/vcpu.c) */
 enum vm_status vm_vcpu_create(struct vm *vm, struct vcpu **vcpu);
 void vm_vcpu_destroy(struct vcpu *vcpu);
-void vm_vcpu_run(struct vcpu *vcpu);          /* fills vcpu->cpu.exit */
+/* Fills vcpu->cpu.exit. Who has written FPCR or system registers since the first run has called cpu_update_mode(). */
+void vm_vcpu_run(struct vcpu *vcpu);
 void vm_vcpu_request_exit(struct vcpu *vcpu); /* any thread; the caller keeps the vCPU alive */
 
 /* Changes of memory or code: stop every running vCPU at a block boundary (or find it outside the guest), run between

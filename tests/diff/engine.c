@@ -135,6 +135,7 @@ static void run(const struct diff_case *c, const struct diff_state *start,
     cpu->nzcv = (uint32_t)start->nzcv;
     cpu->btype = 0;
     cpu->fpcr = (uint32_t)start->fpcr;
+    cpu_update_mode(cpu);
     cpu->fpsr = (uint32_t)start->fpsr;
     cpu->pc = start->pc;
     cpu->excl_valid = false;
