@@ -223,6 +223,48 @@ static void one_code_at_four_addresses(void)
     }
 }
 
+static void zero_block(uint64_t va)
+{
+    __asm__ volatile("dc zva, %0" ::"r"(va) : "memory");
+}
+
+static uint64_t sum_of_page(uint64_t va)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < 512; i++) {
+        sum = sum * 31 + load(va + 8 * i);
+    }
+    return sum;
+}
+
+/* DC ZVA: 64 bytes, from any address in them; faults; code; a page in a loop. */
+static void zeroing(void)
+{
+    const uint64_t page = VA + 0xb000;
+
+    print("DC ZVA\n");
+    set_page(11, (FRAME + 0xc000) | DESC_PAGE | DESC_MEMORY);
+    for (unsigned i = 0; i < 512; i++) {
+        store(page + 8 * i, 0x0101010101010101ull * i);
+    }
+    for (unsigned i = 0; i < 6; i++) {
+        zero_block(page + 0x140 * i + 0x3f * (i & 1));
+        print_hex(" page", sum_of_page(page));
+    }
+    zero_block(page + 0xfff);
+    print_hex(" page", sum_of_page(page));
+    set_page(11, (FRAME + 0xc000) | DESC_PAGE | DESC_MEMORY | DESC_RO);
+    zero_block(page + 0x7f);
+    zero_block(VA + 0x200123);
+    print_hex(" page", sum_of_page(page));
+    set_page(11, (FRAME + 0xc000) | DESC_PAGE | DESC_MEMORY);
+    for (unsigned i = 0; i < 4096; i += 64) {
+        zero_block(page + i);
+    }
+    print_hex(" page", sum_of_page(page));
+}
+
 static void asids(void)
 {
     const uint64_t table = READ_SYSREG(ttbr0_el1);
@@ -277,6 +319,7 @@ int guest_main(void)
     faults();
     execution();
     one_code_at_four_addresses();
+    zeroing();
     asids();
 
     WRITE_SYSREG(sctlr_el1, READ_SYSREG(sctlr_el1) & ~1ull);
