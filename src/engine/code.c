@@ -21,6 +21,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "engine/a64/translator.h"
 #include "engine/interp/interp.h"
@@ -81,17 +82,20 @@ struct code_cache {
 struct code_cache *code_create(bool interpreter, bool eager, size_t code_bytes, unsigned host_level,
                                const struct code_trace *trace)
 {
-    struct code_cache *const cache = calloc(1, sizeof(*cache));
+    /* Most of its tables are never touched: memory that is zero already, and not the heap's, which may have to be cleared. */
+    struct code_cache *const cache = mmap(NULL, sizeof(*cache), PROT_READ | PROT_WRITE,
+                                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    if (cache != NULL && pthread_mutex_init(&cache->lock, NULL) != 0) {
-        free(cache);
+    if (cache == MAP_FAILED) {
         return NULL;
     }
-    if (cache != NULL) {
-        cache->trace = *trace;
-        cache->eager = eager;
-        cache->x64 = interpreter ? NULL : x64_cache_create(code_bytes, host_level, trace);
+    if (pthread_mutex_init(&cache->lock, NULL) != 0) {
+        munmap(cache, sizeof(*cache));
+        return NULL;
     }
+    cache->trace = *trace;
+    cache->eager = eager;
+    cache->x64 = interpreter ? NULL : x64_cache_create(code_bytes, host_level, trace);
     return cache;
 }
 
@@ -347,7 +351,7 @@ void code_destroy(struct code_cache *cache)
     }
     x64_cache_destroy(cache->x64);
     pthread_mutex_destroy(&cache->lock);
-    free(cache);
+    munmap(cache, sizeof(*cache));
 }
 
 /* Asked for each page that becomes writable in a TLB: mostly there was never code, and no lock is needed to say so. */

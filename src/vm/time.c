@@ -24,11 +24,22 @@ uint64_t vm_counter(void)
 
 #if defined(__x86_64__)
 
-static bool tsc_has_one_rate(void)
+static bool one_rate;
+
+static void ask_host(void)
 {
     unsigned a, b, c, d = 0;
 
-    return __get_cpuid(0x80000007, &a, &b, &c, &d) != 0 && (d & 1u << 8) != 0;
+    one_rate = __get_cpuid(0x80000007, &a, &b, &c, &d) != 0 && (d & 1u << 8) != 0;
+}
+
+/* Asked once: in a virtual machine, CPUID is an exit to its host. */
+static bool tsc_has_one_rate(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, ask_host);
+    return one_rate;
 }
 
 uint64_t vm_stamp(const struct vm *vm)

@@ -8,6 +8,7 @@
 #include "engine/x64/cache.h"
 
 #include <cpuid.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -41,7 +42,7 @@ static bool has_sha(void)
     return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & bit_SHA) != 0;
 }
 
-unsigned x64_host_level(void)
+static unsigned find_level(void)
 {
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("sse4.2") || !__builtin_cpu_supports("ssse3") ||
@@ -59,6 +60,24 @@ unsigned x64_host_level(void)
         return 3;
     }
     return 4;
+}
+
+/* Asked once: in a virtual machine, CPUID is an exit to its host. */
+static unsigned host_level;
+static bool host_has_sha;
+
+static void ask_host(void)
+{
+    host_level = find_level();
+    host_has_sha = has_sha();
+}
+
+unsigned x64_host_level(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, ask_host);
+    return host_level;
 }
 
 /* perf looks a name up in its map for memory without a file alone. The second mapping is a copy of the first. */
@@ -156,7 +175,7 @@ struct x64_cache *x64_cache_create(size_t bytes, unsigned level, const struct co
     }
     cache->size = bytes != 0 ? bytes : X64_CODE_BYTES;
     cache->level = level != 0 ? level : host;
-    cache->has_sha = cache->level >= 3 && has_sha();
+    cache->has_sha = cache->level >= 3 && host_has_sha;
     cache->trace = *trace;
     if (!(cache->trace.code_made != NULL && map_anonymous_twice(cache)) && !map_twice(cache)) {
         free(cache);
