@@ -63,6 +63,7 @@ static void check(struct x64_emit *e, const struct ir_node *n, int base, bool is
                                 .table = R14,
                                 .addend = RAX,
                                 .size = n->type,
+                                .span = 1u << n->type,
                                 .flags = n->flags | IR_MEM_ATOMIC,
                                 .align = n->type,
                                 .is_store = is_store};

@@ -123,7 +123,7 @@ struct x64_exit { /* a jump to code of the same page that can be linked; or from
 struct x64_group {
     ir_ref base, value;
     int32_t min, max; /* displacements of the first byte, and of the one behind the last */
-    uint16_t leader, n;
+    uint16_t leader;
     bool is_store; /* one of them is */
 };
 
@@ -284,6 +284,10 @@ bool x64_const(const struct x64_emit *e, ir_ref ref, uint64_t *value);
 /* ... that fits a sign-extended (sf = 0: any) 32-bit immediate */
 bool x64_imm32(const struct x64_emit *e, ir_ref ref, unsigned sf, int32_t *value);
 
+/* Accesses that are always looked at one by one. */
+#define X64_NOT_PLAIN \
+    (IR_MEM_ACQUIRE | IR_MEM_RELEASE | IR_MEM_UNPRIV | IR_MEM_ATOMIC | IR_MEM_ALIGNED)
+
 /* --- plan.c */
 void x64_plan(struct x64_emit *e);
 /* The value, and what it is of if it is lazy, is needed until then. */
@@ -333,21 +337,17 @@ void x64_forget_memory(struct x64_emit *e); /* a helper may have written guest r
 void x64_load_value(struct x64_emit *e, enum x64_class cls, int reg,
                     ir_ref ref); /* copies, wherever it is */
 
+/* --- loop.c */
+void x64_find_loop(struct x64_emit *e); /* while planning, as the next two */
+void x64_find_sites(struct x64_emit *e);
 void x64_plan_round(struct x64_emit *e, unsigned until); /* the first node that writes NZCV */
 /* NZCV, where nothing of this round has written them */
 static inline bool x64_are_of_round(const struct x64_emit *e, ir_ref flags)
 {
     return e->round.is_on && flags == e->round.marker;
 }
-/* Accesses that are always looked at one by one */
-#define X64_NOT_PLAIN \
-    (IR_MEM_ACQUIRE | IR_MEM_RELEASE | IR_MEM_UNPRIV | IR_MEM_ATOMIC | IR_MEM_ALIGNED)
-
-/* --- loop.c */
-void x64_find_sites(struct x64_emit *e);
 /* The number of an access's site plus 1; 0: it is none */
 unsigned x64_site_of(const struct x64_emit *e, ir_ref node);
-void x64_find_loop(struct x64_emit *e);                         /* while planning */
 bool x64_is_carried_get(const struct x64_emit *e, ir_ref node); /* its value is there at the head */
 bool x64_is_carried(const struct x64_emit *e, enum x64_class cls, unsigned r);
 void x64_emit_head(struct x64_emit *e);
@@ -371,7 +371,7 @@ void x64_materialize(struct x64_emit *e, ir_ref ref, int reg); /* a lazy integer
 /* --- mem.c */
 void x64_emit_mem(struct x64_emit *e, ir_ref node);
 void x64_stub_refill(struct x64_emit *e, const struct x64_stub *stub);
-void x64_stub_mem(struct x64_emit *e, struct x64_stub *stub);
+void x64_stub_mem(struct x64_emit *e, const struct x64_stub *stub);
 void x64_fill_site(struct x64_emit *e, unsigned site, int base); /* at the loop's head */
 void x64_stub_site(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_page(struct x64_emit *e, const struct x64_stub *stub);

@@ -115,7 +115,9 @@ static void find_round(struct x64_emit *e, unsigned n_back_edges)
 {
     ir_ref flags = IR_REF_NONE;
 
-    e->round.is_on = false;
+    if (n_back_edges != 1 || e->flags_dead) {
+        return;
+    }
     for (unsigned i = 1; i < e->back_edge; i++) {
         if (e->nodes[i].op == IR_GET_NZCV) {
             return;
@@ -125,8 +127,7 @@ static void find_round(struct x64_emit *e, unsigned n_back_edges)
         }
     }
     const struct ir_node *const n = &e->nodes[flags];
-    if (n_back_edges != 1 || e->flags_dead ||
-        (n->op != IR_FLAGS_ADD && n->op != IR_FLAGS_SUB && n->op != IR_FLAGS_LOGIC)) {
+    if (n->op != IR_FLAGS_ADD && n->op != IR_FLAGS_SUB && n->op != IR_FLAGS_LOGIC) {
         return;
     }
     e->round = (struct x64_round){.flags = flags,
@@ -297,15 +298,18 @@ static bool add_terms(const struct x64_emit *e, ir_ref ref, unsigned scale, stru
         site->scale[site->n_terms++] = (uint8_t)scale;
         return true;
     }
+    if (scale != 0) {
+        return false;
+    }
     x64_split_address(e, r, &a, &disp);
     if (a != r) {
-        site->offset += scale == 0 ? disp : 0;
-        return scale == 0 && disp >= -MOST_DISP && disp <= MOST_DISP && add_terms(e, a, 0, site);
+        site->offset += disp;
+        return disp >= -MOST_DISP && disp <= MOST_DISP && add_terms(e, a, 0, site);
     }
-    if (scale == 0 && x64_scaled_operand(e, r, &a, &shift)) {
+    if (x64_scaled_operand(e, r, &a, &shift)) {
         return add_terms(e, a, shift, site);
     }
-    return scale == 0 && n->op == IR_ADD && n->type == IR_I64 && add_terms(e, n->a, 0, site) &&
+    return n->op == IR_ADD && n->type == IR_I64 && add_terms(e, n->a, 0, site) &&
            add_terms(e, n->b, 0, site);
 }
 
@@ -327,7 +331,7 @@ void x64_find_sites(struct x64_emit *e)
         uint64_t step;
         ir_ref base;
         int32_t disp;
-        if ((n->op != IR_LOAD && n->op != IR_STORE) || n->flags & X64_NOT_PLAIN ||
+        if ((n->op != IR_LOAD && n->op != IR_STORE) || (n->flags & X64_NOT_PLAIN) != 0 ||
             (group != NULL && group->leader != i)) {
             continue;
         }

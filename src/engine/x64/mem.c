@@ -35,7 +35,6 @@
 void x64_check_place(struct x64_emit *e, const struct x64_place *p, struct x64_stub *stub)
 {
     struct x64_asm *const a = &e->a;
-    const unsigned bytes = p->span != 0 ? p->span : 1u << p->size;
     const bool ordered = (p->flags &
                           (IR_MEM_ATOMIC | IR_MEM_ALIGNED | IR_MEM_ACQUIRE | IR_MEM_RELEASE)) != 0;
     const bool aligned = ordered || (e->block->mode & MODE_ALIGNED) != 0;
@@ -56,13 +55,13 @@ void x64_check_place(struct x64_emit *e, const struct x64_place *p, struct x64_s
         stub->jump2 = x64_jcc(a, CC_NE);
     }
     if (aligned && (ordered || p->align >= p->size)) {
-        mask &= ~(bytes - 1);
+        mask &= ~(p->span - 1);
     }
     x64_alu_ri(a, 0, ALU_AND, RAX, (int32_t)SLOT_MASK);
-    if (p->disp == 0 && bytes == 1) {
+    if (p->disp == 0 && p->span == 1) {
         x64_mov_rr(a, 1, RCX, p->base);
     } else {
-        x64_lea(a, 1, RCX, x64_at(p->base, p->disp + (int32_t)bytes - 1));
+        x64_lea(a, 1, RCX, x64_at(p->base, p->disp + (int32_t)p->span - 1));
     }
     x64_alu_ri(a, 1, ALU_OR, RCX, (int32_t)mask);
     x64_alu_rm(a, 1, ALU_CMP, RCX,
@@ -109,9 +108,9 @@ void x64_stub_refill(struct x64_emit *e, const struct x64_stub *stub)
 #define SITE_ADDEND(site) FRAME(FRAME_SITES + 16 * (int32_t)(site) + 8)
 #define END_PAGES         0x2000 /* no site has a page that near to either end of the address space */
 
-static struct x64_place place_of_site(const struct x64_emit *e, unsigned site, int base)
+/* What is to be checked for a load or store: it alone, or its group. */
+static struct x64_place place_of(const struct x64_emit *e, ir_ref node, int base)
 {
-    const ir_ref node = e->sites[site].node;
     const struct ir_node *const n = &e->nodes[node];
     const struct x64_group *const group = x64_group_of(e, node);
     struct x64_place p = {.base = base,
@@ -147,7 +146,7 @@ static void set_site(struct x64_emit *e, unsigned site, const struct x64_place *
 
 void x64_fill_site(struct x64_emit *e, unsigned site, int base)
 {
-    const struct x64_place p = place_of_site(e, site, base);
+    const struct x64_place p = place_of(e, e->sites[site].node, base);
     struct x64_stub *const stub = x64_new_stub(e, STUB_SITE, e->sites[site].node);
 
     stub->other = (uint16_t)site;
@@ -168,7 +167,7 @@ void x64_stub_page(struct x64_emit *e, const struct x64_stub *stub)
 {
     struct x64_asm *const a = &e->a;
     const unsigned site = x64_site_of(e, stub->node) - 1;
-    const struct x64_place p = place_of_site(e, site, stub->base);
+    const struct x64_place p = place_of(e, stub->node, stub->base);
 
     x64_check_place(e, &p, &e->stubs[stub->other]);
     set_site(e, site, &p);
@@ -200,77 +199,70 @@ static int table_of(struct x64_emit *e, unsigned flags)
     return table;
 }
 
-/*
- * The place of a load or store, with its base in a register. In a group that has been checked, the addend is there: true. Before what
- * may need a stub, the caller has to have all operands in registers.
- */
-static bool find_place(struct x64_emit *e, ir_ref node, struct x64_place *p)
+/* Where the host finds the byte of a load or store. */
+struct place {
+    int base, addend;
+    int32_t disp;
+};
+
+static struct x64_mem at(const struct place *p)
 {
-    const struct ir_node *const n = &e->nodes[node];
+    return x64_at_index(p->addend, p->base, 0, p->disp);
+}
+
+/*
+ * The base is in a register. In a group that has been checked, the addend is there: true. Before what may need a stub, the caller has to
+ * have all operands in registers.
+ */
+static bool find_place(struct x64_emit *e, ir_ref node, struct place *p)
+{
     const struct x64_group *const group = x64_group_of(e, node);
     ir_ref base;
 
-    *p = (struct x64_place){.size = n->type,
-                            .flags = n->flags,
-                            .align = n->d,
-                            .is_store = n->op == IR_STORE,
-                            .addend = RAX};
-    if (n->op == IR_LOAD && e->guesses) {
-        p->guess = node;
-        p->addend = RCX;
-    }
-    x64_split_address(e, n->a, &base, &p->disp);
+    x64_split_address(e, e->nodes[node].a, &base, &p->disp);
     p->base = x64_use(e, INT, base);
-    if (group != NULL && group->leader != node) {
-        p->addend = x64_use(e, INT, group->value);
-        return true;
+    if (group == NULL || group->leader == node) {
+        return false;
     }
-    p->table = table_of(e, n->flags);
-    return false;
+    p->addend = x64_use(e, INT, group->value);
+    return true;
 }
 
 /* Checks it, alone or with its group. */
-static struct x64_stub *check(struct x64_emit *e, ir_ref node, struct x64_place *p)
+static struct x64_stub *check(struct x64_emit *e, ir_ref node, struct place *p)
 {
     const struct x64_group *const group = x64_group_of(e, node);
     const unsigned site = x64_site_of(e, node);
-    struct x64_place place = *p;
+    struct x64_place checked = place_of(e, node, p->base);
+    struct x64_stub *page = NULL;
 
-    if (site != 0) {
-        if (group != NULL) {
-            p->addend = x64_def(e, INT, group->value);
-        }
-        struct x64_stub *const page = x64_new_stub(e, STUB_PAGE, node);
+    if (group != NULL) {
+        checked.addend = x64_def(e, INT, group->value);
+    } else if (site == 0 && e->guesses && e->nodes[node].op == IR_LOAD) {
+        checked.addend = RCX;
+    }
+    /* Registers are found before a stub notes what is where. */
+    checked.table = table_of(e, checked.flags);
+    p->addend = checked.addend;
+    if (site != 0) { /* its code leads to the access's stub, and has to be made before that */
+        page = x64_new_stub(e, STUB_PAGE, node);
         page->base = (int8_t)p->base;
         page->reg = (int8_t)p->addend;
         page->other = (uint16_t)e->n_stubs;
-        struct x64_stub *const stub = x64_new_stub(e,
-                                                   group != NULL ? STUB_GROUP
-                                                   : p->is_store ? STUB_STORE
-                                                                 : STUB_LOAD,
-                                                   node);
-        stub->base = (int8_t)p->base;
-        stub->disp = p->disp;
+    }
+    const enum x64_stub_kind alone = e->nodes[node].op == IR_STORE ? STUB_STORE : STUB_LOAD;
+    struct x64_stub *const stub = x64_new_stub(e, group != NULL ? STUB_GROUP : alone, node);
+    stub->base = (int8_t)p->base;
+    stub->disp = p->disp;
+    if (page != NULL) {
         x64_alu_rm(&e->a, 1, ALU_CMP, p->base, SITE_LIMIT(site - 1));
         page->jump = x64_jcc(&e->a, CC_AE);
         x64_load(&e->a, 1, p->addend, SITE_ADDEND(site - 1));
         page->resume = x64_here(&e->a);
         return stub;
     }
-    if (group == NULL) {
-        struct x64_stub *const stub = x64_new_stub(e, p->is_store ? STUB_STORE : STUB_LOAD, node);
-        stub->base = (int8_t)p->base;
-        stub->disp = p->disp;
-        x64_check_place(e, p, stub);
-        return stub;
-    }
-    p->addend = x64_def(e, INT, group->value);
-    struct x64_stub *const stub = x64_new_stub(e, STUB_GROUP, node);
-    place.addend = p->addend;
-    place.disp = group->min;
-    place.span = (unsigned)(group->max - group->min);
-    place.is_store = group->is_store;
-    x64_check_place(e, &place, stub);
+    checked.guess = e->guesses && e->nodes[node].op == IR_LOAD ? node : IR_REF_NONE;
+    x64_check_place(e, &checked, stub);
     return stub;
 }
 
@@ -305,7 +297,7 @@ static void move_in_vector(struct x64_emit *e, int rd, struct x64_mem m, unsigne
 static void emit_load(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     const enum x64_class cls = (enum x64_class)e->val[node].cls;
-    struct x64_place p;
+    struct place p;
     struct x64_stub *stub = NULL;
 
     const bool checked = find_place(e, node, &p);
@@ -314,7 +306,7 @@ static void emit_load(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         stub = check(e, node, &p);
         stub->reg = (int8_t)rd;
     }
-    const struct x64_mem m = x64_at_index(p.addend, p.base, 0, p.disp);
+    const struct x64_mem m = at(&p);
     if (cls == VEC) {
         move_in_vector(e, rd, m, n->type);
     } else {
@@ -335,7 +327,7 @@ static void barrier(struct x64_emit *e)
 static void emit_store(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     struct x64_asm *const a = &e->a;
-    struct x64_place p;
+    struct place p;
     struct x64_stub *stub = NULL;
     unsigned lane;
     int32_t imm;
@@ -358,7 +350,7 @@ static void emit_store(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         stub->value_is_vector = vector;
         stub->target = immediate ? (uint64_t)imm : 0;
     }
-    const struct x64_mem m = x64_at_index(p.addend, p.base, 0, p.disp);
+    const struct x64_mem m = at(&p);
     if (vector) {
         switch (n->type) {
         case 4:
@@ -454,7 +446,7 @@ static void take_result(struct x64_emit *e, enum x64_class cls, int reg)
     }
 }
 
-void x64_stub_mem(struct x64_emit *e, struct x64_stub *stub)
+void x64_stub_mem(struct x64_emit *e, const struct x64_stub *stub)
 {
     struct x64_asm *const a = &e->a;
 
@@ -529,7 +521,7 @@ static void emit_zero(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     struct x64_asm *const a = &e->a;
     const struct x64_place p = {
-        .base = x64_use(e, INT, n->a), .table = R14, .addend = RAX, .is_store = true};
+        .base = x64_use(e, INT, n->a), .table = R14, .addend = RAX, .span = 1, .is_store = true};
     struct x64_stub *const stub = x64_new_stub(e, STUB_ZERO, node);
     const int32_t size = 1 << n->type;
 

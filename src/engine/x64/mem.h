@@ -6,8 +6,8 @@
 #include "engine/x64/emit.h"
 
 /*
- * An access of 1 << size bytes at base + disp, or, with span != 0, several in that many bytes from there on; table: the register
- * that holds the TLB's entries; addend: that which gets the page's.
+ * One access of 1 << size bytes, or several, in `span` bytes from base + disp on; table: the register that holds the TLB's entries;
+ * addend: that which gets the page's.
  */
 struct x64_place {
     int base, table, addend;

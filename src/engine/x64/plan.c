@@ -327,7 +327,6 @@ static bool joins_group(struct x64_emit *e, unsigned i, unsigned first_open)
             group->min = min;
             group->max = max;
             group->is_store |= n->op == IR_STORE;
-            group->n++;
             e->group_of[i] = (uint8_t)g;
             e->group_of[group->leader] = (uint8_t)g;
             return true;
@@ -342,7 +341,6 @@ static bool joins_group(struct x64_emit *e, unsigned i, unsigned first_open)
                                                   .min = disp,
                                                   .max = end,
                                                   .leader = (uint16_t)i,
-                                                  .n = 1,
                                                   .is_store = n->op == IR_STORE};
     e->alias[value] = 0;
     e->val[value] = (struct x64_val){.reg = NOREG, .slot = -1, .guest = -1, .cls = CLASS_INT};
