@@ -358,15 +358,12 @@ void code_destroy(struct code_cache *cache)
 bool code_page_has_code(const struct code_cache *cache, const uint8_t *hva)
 {
     struct code_cache *const c = (struct code_cache *)cache;
-    const uintptr_t page = (uintptr_t)hva >> 12;
-    const unsigned bit = code_filter_bit(page);
 
-    if ((atomic_load_explicit(&c->may_have_code[bit / 64], memory_order_relaxed) >> bit % 64 & 1) ==
-        0) {
+    if (!code_page_may_have_code(c->may_have_code, hva)) {
         return false;
     }
     pthread_mutex_lock(&c->lock);
-    const struct code_page *const found = *page_slot(c, page);
+    const struct code_page *const found = *page_slot(c, (uintptr_t)hva >> 12);
     const bool has_code = found != NULL && found->blocks != NULL;
     pthread_mutex_unlock(&c->lock);
     return has_code;

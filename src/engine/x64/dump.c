@@ -71,20 +71,8 @@ static void saved(const struct x64_emit *e, const struct x64_saved *s)
 
 static void stub(const struct x64_emit *e, const struct x64_stub *s)
 {
-    static const char *const names[] = {
-        [STUB_EXIT] = "branch taken",        [STUB_POLL] = "request",
-        [STUB_INDIRECT] = "jump table miss", [STUB_LOAD] = "load in C",
-        [STUB_GROUP] = "each access alone",  [STUB_PAGE] = "another page",
-        [STUB_SITE] = "no page yet",         [STUB_ZERO] = "DC ZVA in C",
-        [STUB_GUESS] = "another addend",     [STUB_FLAGS] = "flags",
-        [STUB_STORE] = "store in C",         [STUB_SP] = "SP alignment",
-        [STUB_VOP] = "function in C",        [STUB_FP_RUN] = "functions in C",
-        [STUB_ATOMIC] = "atomic in C",
-    };
-
-    code_trace_print(e->trace, "  stub: %s, of %%%u, from %05x%s\n",
-                     s->kind < sizeof(names) / sizeof(names[0]) ? names[s->kind] : "stub", s->node,
-                     s->jump, s->flags_dirty ? ", stores NZCV" : "");
+    code_trace_print(e->trace, "  stub: %s, of %%%u, from %05x%s\n", x64_stub_kinds[s->kind].name,
+                     s->node, s->jump, s->flags_dirty ? ", stores NZCV" : "");
     for (unsigned i = 0; i < s->n_saved; i++) {
         saved(e, &e->saved[s->first_saved + i]);
     }

@@ -425,6 +425,12 @@ void x64_stub_redo(struct x64_emit *e, const struct x64_stub *stub);
 int x64_load_where_vector(struct x64_emit *e, int scratch, const struct x64_where *w);
 void x64_emit_flow(struct x64_emit *e, ir_ref node);
 void x64_emit_stubs(struct x64_emit *e);
+struct x64_stub_info { /* by enum x64_stub_kind */
+    const char *name;
+    void (*emit)(struct x64_emit *e, const struct x64_stub *stub);
+    bool shows; /* guest registers, to C or to other code: it has to be known where they are */
+};
+extern const struct x64_stub_info x64_stub_kinds[];
 void x64_stub_stores(struct x64_emit *e, const struct x64_stub *stub, enum x64_flags_form form);
 void x64_stub_stores_but_carried(struct x64_emit *e,
                                  const struct x64_stub *stub); /* for the back edge of a loop */

@@ -89,13 +89,10 @@ struct x64_stub *x64_new_stub(struct x64_emit *e, enum x64_stub_kind kind, ir_re
                               .insn = e->nodes[node].insn,
                               .reg = NOREG,
                               .value_reg = NOREG};
-    /* These leave nothing, so that guest registers need not be there. */
-    const bool leaves = kind != STUB_VOP && kind != STUB_GUESS && kind != STUB_FP_RUN &&
-                        kind != STUB_FLAGS && kind != STUB_PAGE && kind != STUB_SITE;
-    if (leaves) {
+    if (x64_stub_kinds[kind].shows) {
         x64_snapshot(e, stub);
     }
-    if ((leaves || kind == STUB_FP_RUN) && e->n_fp_waiting != 0) {
+    if ((x64_stub_kinds[kind].shows || kind == STUB_FP_RUN) && e->n_fp_waiting != 0) {
         x64_fp_remember(e, stub);
     }
     return stub;
@@ -262,18 +259,7 @@ static void store_guest(struct x64_emit *e, const struct x64_saved *s)
         x64_vm(a, X64_VMOVDQU_STORE, reg, NOREG, CPU_V(s->guest));
         return;
     }
-    if (w->reg != NOREG) {
-        x64_store(a, 1, w->reg, CPU_X(s->guest));
-        return;
-    }
-    uint64_t value;
-    if (w->slot < 0 && w->guest < 0 && x64_const(e, w->value, &value) &&
-        (int64_t)value == (int32_t)value) {
-        x64_store_imm(a, 1, CPU_X(s->guest), (int32_t)value);
-        return;
-    }
-    load_where(e, RAX, w);
-    x64_store(a, 1, RAX, CPU_X(s->guest));
+    store_where(e, w, CPU_X(s->guest));
 }
 
 void x64_stub_stores(struct x64_emit *e, const struct x64_stub *stub, enum x64_flags_form form)
@@ -508,6 +494,49 @@ static void stub_sp(struct x64_emit *e, const struct x64_stub *stub)
 
 /* --- All together ---------------------------------------------------------------------------------------------------------------- */
 
+static void stub_exit(struct x64_emit *e, const struct x64_stub *stub)
+{
+    x64_stub_stores(e, stub, FLAGS_LAZY);
+    leave_to(e, stub->target);
+}
+
+static void stub_poll(struct x64_emit *e, const struct x64_stub *stub)
+{
+    (void)stub;
+    x64_set_pc(e, e->block->pc);
+    jump_out(e, e->thunks->leave_go[X64_LEFT_POLL]);
+}
+
+static void stub_group(struct x64_emit *e, const struct x64_stub *stub)
+{
+    x64_stub_stores(e, stub, FLAGS_LAZY);
+    jump_near(e, e->block->pc + 4ull * stub->insn, MODE_EACH_CHECK);
+}
+
+/* What it is for has been done by x64_stub_redo(). */
+static void stub_fp_run(struct x64_emit *e, const struct x64_stub *stub)
+{
+    x64_jmp_to(&e->a, stub->resume);
+}
+
+const struct x64_stub_info x64_stub_kinds[] = {
+    [STUB_EXIT] = {"branch taken", stub_exit, true},
+    [STUB_POLL] = {"request", stub_poll, true},
+    [STUB_INDIRECT] = {"jump table miss", stub_indirect, true},
+    [STUB_LOAD] = {"load in C", x64_stub_mem, true},
+    [STUB_STORE] = {"store in C", x64_stub_mem, true},
+    [STUB_GROUP] = {"each access alone", stub_group, true},
+    [STUB_ZERO] = {"DC ZVA in C", x64_stub_zero, true},
+    [STUB_SP] = {"SP alignment", stub_sp, true},
+    [STUB_ATOMIC] = {"atomic in C", x64_stub_atomic, true},
+    [STUB_GUESS] = {"another addend", x64_stub_guess, false},
+    [STUB_PAGE] = {"another page", x64_stub_page, false},
+    [STUB_SITE] = {"no page yet", x64_stub_site, false},
+    [STUB_FLAGS] = {"flags", x64_stub_flags, false},
+    [STUB_VOP] = {"function in C", x64_stub_vop, false},
+    [STUB_FP_RUN] = {"functions in C", stub_fp_run, false},
+};
+
 void x64_emit_stubs(struct x64_emit *e)
 {
     for (unsigned i = 0; i < e->n_stubs && !e->failed; i++) {
@@ -519,54 +548,7 @@ void x64_emit_stubs(struct x64_emit *e)
         }
         x64_stub_refill(e, stub);
         x64_stub_redo(e, stub);
-        switch ((enum x64_stub_kind)stub->kind) {
-        case STUB_EXIT:
-            x64_stub_stores(e, stub, FLAGS_LAZY);
-            leave_to(e, stub->target);
-            break;
-        case STUB_POLL:
-            x64_set_pc(e, e->block->pc);
-            jump_out(e, e->thunks->leave_go[X64_LEFT_POLL]);
-            break;
-        case STUB_INDIRECT:
-            stub_indirect(e, stub);
-            break;
-        case STUB_GROUP:
-            x64_stub_stores(e, stub, FLAGS_LAZY);
-            jump_near(e, e->block->pc + 4ull * stub->insn, MODE_EACH_CHECK);
-            break;
-        case STUB_LOAD:
-        case STUB_STORE:
-            x64_stub_mem(e, stub);
-            break;
-        case STUB_PAGE:
-            x64_stub_page(e, stub);
-            break;
-        case STUB_SITE:
-            x64_stub_site(e, stub);
-            break;
-        case STUB_ZERO:
-            x64_stub_zero(e, stub);
-            break;
-        case STUB_GUESS:
-            x64_stub_guess(e, stub);
-            break;
-        case STUB_FLAGS:
-            x64_stub_flags(e, stub);
-            break;
-        case STUB_SP:
-            stub_sp(e, stub);
-            break;
-        case STUB_ATOMIC:
-            x64_stub_atomic(e, stub);
-            break;
-        case STUB_VOP:
-            x64_stub_vop(e, stub);
-            break;
-        case STUB_FP_RUN:
-            x64_jmp_to(&e->a, stub->resume);
-            break;
-        }
+        x64_stub_kinds[stub->kind].emit(e, stub);
     }
     e->stub_at[e->n_stubs] = x64_here(&e->a);
     helper_stubs(e);

@@ -37,3 +37,14 @@ bool x64_emit_vop(struct x64_emit *e, ir_ref node)
     }
     return false;
 }
+
+struct x64_stub *x64_vop_stub(struct x64_emit *e, ir_ref node, int ra, int rb, int rc, int rd)
+{
+    struct x64_stub *const stub = x64_new_stub(e, STUB_VOP, node);
+
+    stub->operands[0] = (int8_t)ra;
+    stub->operands[1] = (int8_t)rb;
+    stub->operands[2] = (int8_t)rc;
+    stub->reg = (int8_t)rd;
+    return stub;
+}

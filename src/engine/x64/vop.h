@@ -23,6 +23,8 @@ extern x64_vop_fn *const x64_vop_permute[VOP_COUNT];
 extern x64_vop_fn *const x64_vop_crypto[VOP_COUNT];
 
 bool x64_emit_vop(struct x64_emit *e, ir_ref node);
+/* The way to the function in C: the operands' registers, NOREG for none, and the result's. */
+struct x64_stub *x64_vop_stub(struct x64_emit *e, ir_ref node, int ra, int rb, int rc, int rd);
 
 /* vop_fp.c */
 x64_vop_fn x64_vop_fadd, x64_vop_fsub, x64_vop_fmul, x64_vop_fdiv, x64_vop_fmla, x64_vop_fsqrt,

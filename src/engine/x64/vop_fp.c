@@ -134,23 +134,12 @@ static bool is_clean(const struct x64_emit *e, ir_ref ref, unsigned lane)
 
 /* --- The way back to C ----------------------------------------------------------------------------------------------------------- */
 
-static struct x64_stub *new_stub(struct x64_emit *e, ir_ref node, int ra, int rb, int rc, int rd)
-{
-    struct x64_stub *const stub = x64_new_stub(e, STUB_VOP, node);
-
-    stub->operands[0] = (int8_t)ra;
-    stub->operands[1] = (int8_t)rb;
-    stub->operands[2] = (int8_t)rc;
-    stub->reg = (int8_t)rd;
-    return stub;
-}
-
 /* ... of an operation whose result may be looked at later: then NULL, and it waits. */
 static struct x64_stub *stub_or_wait(struct x64_emit *e, ir_ref node, int ra, int rb, int rc,
                                      int rd)
 {
     if (e->fp_until[node] == 0) {
-        return new_stub(e, node, ra, rb, rc, rd);
+        return x64_vop_stub(e, node, ra, rb, rc, rd);
     }
     x64_fp_wait(e, node);
     return NULL;
@@ -521,7 +510,7 @@ static bool max_min(struct x64_emit *e, ir_ref node, const struct ir_node *n, bo
     }
     int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b);
     const int rd = x64_def(e, VEC, node);
-    struct x64_stub *const stub = new_stub(e, node, ra, rb, NOREG, rd);
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, rb, NOREG, rd);
 
     prepare(e, n, &ra, &rb);
     if (is_scalar(n)) {
@@ -763,7 +752,7 @@ bool x64_vop_fcvt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
-    struct x64_stub *const stub = new_stub(e, node, ra, NOREG, NOREG, rd);
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, NOREG, NOREG, rd);
 
     if (result == 1) {
         single_to_half(e, rd, ra, stub);
@@ -786,7 +775,7 @@ bool x64_vop_fcvtl(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
-    struct x64_stub *const stub = new_stub(e, node, ra, NOREG, NOREG, rd);
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, NOREG, NOREG, rd);
     int from = ra;
 
     if ((n->imm & FP_VUPPER) != 0) {
@@ -811,7 +800,7 @@ bool x64_vop_fcvtn(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     }
     const int ra = x64_use(e, VEC, n->a), rb = upper ? x64_use(e, VEC, n->b) : NOREG;
     const int rd = x64_def(e, VEC, node);
-    struct x64_stub *const stub = new_stub(e, node, ra, rb, NOREG, rd);
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, rb, NOREG, rd);
     x64_v(a, X64_OP(PP_66, MAP_0F, 0x5a), rd, NOREG, ra);
     check_result(e, n, rd, true, stub);
     if (upper) {
@@ -837,7 +826,7 @@ static bool to_integer(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, cls, node), to = cls == INT ? rd : RAX;
-    struct x64_stub *const stub = new_stub(e, node, ra, NOREG, NOREG, rd);
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, NOREG, NOREG, rd);
     int from = ra;
 
     if (is_unsigned) { /* from 0 to below the least number that is out of range */
@@ -898,7 +887,7 @@ static bool to_integers(struct x64_emit *e, ir_ref node, const struct ir_node *n
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
-    struct x64_stub *const stub = new_stub(e, node, ra, NOREG, NOREG, rd);
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, NOREG, NOREG, rd);
     int from = ra;
 
     if (is_half_vector(n)) {
@@ -964,7 +953,7 @@ static bool from_integer(struct x64_emit *e, ir_ref node, const struct ir_node *
         if (!in_vector) {
             x64_vw(a, 1, X64_VMOVD_LOAD, X1, NOREG, ra);
         }
-        stub = new_stub(e, node, vector, NOREG, NOREG, rd);
+        stub = x64_vop_stub(e, node, vector, NOREG, NOREG, rd);
         x64_test_rr(a, 1, ra, ra);
         also_from(e, stub, CC_S);
     }
@@ -1051,7 +1040,7 @@ bool x64_vop_frint(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     }
     int ra = x64_use(e, VEC, n->a);
     const int rd = x64_def(e, VEC, node);
-    struct x64_stub *const stub = new_stub(e, node, ra, NOREG, NOREG, rd);
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, NOREG, NOREG, rd);
     if (is_scalar(n)) {
         zero(e, X0);
         x64_vi(a, X64_OP(PP_66, MAP_0F3A, is_double(n) ? 0x0b : 0x0a), rd, X0, ra, mode);

@@ -87,17 +87,6 @@ static void narrow(struct x64_emit *e, int rd, int from, unsigned part)
     }
 }
 
-static struct x64_stub *new_stub(struct x64_emit *e, ir_ref node, int ra, int rb, int rc, int rd)
-{
-    struct x64_stub *const stub = x64_new_stub(e, STUB_VOP, node);
-
-    stub->operands[0] = (int8_t)ra;
-    stub->operands[1] = (int8_t)rb;
-    stub->operands[2] = (int8_t)rc;
-    stub->reg = (int8_t)rd;
-    return stub;
-}
-
 /* To the stub for a NaN, the least normal number where that matters, and what other masks say; NOREG: none. */
 static void check(struct x64_emit *e, int rd, bool tiny, int masks, struct x64_stub *stub)
 {
@@ -128,7 +117,7 @@ static bool arithmetic(struct x64_emit *e, ir_ref node, const struct ir_node *n,
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);
-    struct x64_stub *const stub = new_stub(e, node, ra, rb, NOREG, rd);
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, rb, NOREG, rd);
     const int elem = element(e, n, rb);
     for (unsigned part = 0; part < parts(n); part++) {
         const int second = operands(e, n, ra, rb, elem, part);
@@ -205,7 +194,7 @@ static bool vop_fmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     }
     const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rc = x64_use(e, VEC, n->c);
     const int rd = x64_def(e, VEC, node);
-    struct x64_stub *const stub = new_stub(e, node, ra, rb, rc, rd);
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, rb, rc, rd);
     const int elem = element(e, n, rb), sum = x64_temp(e, VEC), masks = x64_temp(e, VEC),
               temp = x64_temp(e, VEC);
     for (unsigned part = 0; part < parts(n); part++) {
@@ -227,7 +216,7 @@ static bool vop_fsqrt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
-    struct x64_stub *const stub = new_stub(e, node, ra, NOREG, NOREG, rd);
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, NOREG, NOREG, rd);
     for (unsigned part = 0; part < parts(n); part++) {
         widen(e, n, X0, ra, part);
         x64_v(&e->a, NP(0x51), X0, NOREG, X0);
@@ -248,7 +237,7 @@ static bool vop_frint(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
-    struct x64_stub *const stub = new_stub(e, node, ra, NOREG, NOREG, rd);
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, NOREG, NOREG, rd);
     for (unsigned part = 0; part < parts(n); part++) {
         widen(e, n, X0, ra, part);
         x64_vi(&e->a, OP3A(0x08), X0, NOREG, X0, (n->imm & FP_VEXACT) != 0 ? mode : mode | 8);
@@ -300,7 +289,7 @@ static bool max_min(struct x64_emit *e, ir_ref node, const struct ir_node *n, bo
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);
-    struct x64_stub *const stub = new_stub(e, node, ra, rb, NOREG, rd);
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, rb, NOREG, rd);
     const int temp = x64_temp(e, VEC);
     for (unsigned part = 0; part < parts(n); part++) {
         operands(e, n, ra, rb, NOREG, part);

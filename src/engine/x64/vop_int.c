@@ -330,6 +330,14 @@ static bool vop_shsub(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     return half_difference(e, node, n, true);
 }
 
+/* X0, X1 = the lower and the upper half of each byte. */
+static void halves_of_bytes(struct x64_emit *e, int ra)
+{
+    x64_v_literal(e, VPAND, X0, ra, all_bytes(15));
+    x64_vi(&e->a, OP66(0x71), 2, X1, ra, 4);
+    x64_v_literal(e, VPAND, X1, X1, all_bytes(15));
+}
+
 /* Bits of each byte, by halves. */
 static bool vop_cnt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
@@ -337,9 +345,7 @@ static bool vop_cnt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     const v128 table = {.d = {0x0302020102010100ull, 0x0403030203020201ull}};
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
 
-    x64_v_literal(e, VPAND, X0, ra, all_bytes(15));
-    x64_vi(a, OP66(0x71), 2, X1, ra, 4);
-    x64_v_literal(e, VPAND, X1, X1, all_bytes(15));
+    halves_of_bytes(e, ra);
     x64_v_literal(e, X64_VMOVDQU_LOAD, rd, NOREG, table);
     x64_v(a, VPSHUFB, X0, rd, X0);
     x64_v(a, VPSHUFB, X1, rd, X1);
@@ -356,9 +362,7 @@ static bool vop_rbit(struct x64_emit *e, ir_ref node, const struct ir_node *n)
                high = {.d = {0x0e060a020c040800ull, 0x0f070b030d050901ull}};
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
 
-    x64_v_literal(e, VPAND, X0, ra, all_bytes(15));
-    x64_vi(a, OP66(0x71), 2, X1, ra, 4);
-    x64_v_literal(e, VPAND, X1, X1, all_bytes(15));
+    halves_of_bytes(e, ra);
     x64_v_literal(e, X64_VMOVDQU_LOAD, rd, NOREG, low);
     x64_v(a, VPSHUFB, X0, rd, X0);
     x64_v_literal(e, X64_VMOVDQU_LOAD, rd, NOREG, high);
