@@ -61,6 +61,14 @@ static void update_mmu_indices(struct a64_cpu *cpu)
     }
 }
 
+bool cpu_dc_zva_traps(const struct a64_cpu *cpu)
+{
+    const unsigned el = cpu_el(cpu);
+
+    return (el == 0 && (cpu_sctlr(cpu) & SCTLR_DZE) == 0) ||
+           (el < 2 && !cpu_in_host(cpu, el) && (cpu_hcr(cpu) & HCR_TDZ) != 0);
+}
+
 static uint32_t mode_of(const struct a64_cpu *cpu)
 {
     const unsigned el = cpu_el(cpu);
@@ -92,8 +100,7 @@ static uint32_t mode_of(const struct a64_cpu *cpu)
     if (cpu->smp) {
         mode |= MODE_SMP;
     }
-    if ((el != 0 || (sctlr & SCTLR_DZE) != 0) &&
-        (el == 2 || cpu_in_host(cpu, el) || (hcr & HCR_TDZ) == 0)) {
+    if (!cpu_dc_zva_traps(cpu)) {
         mode |= MODE_ZVA;
     }
     return mode;

@@ -139,6 +139,9 @@ static inline unsigned cpu_id_field(const struct a64_cpu *cpu, enum sysreg_stora
 /* The interrupt masks alone: kernels change them so often that the mode is not worked out again for them. */
 void cpu_set_daif(struct a64_cpu *cpu, uint32_t daif);
 
+/* DC ZVA is prohibited in the present state [DCZID_EL0.DZP]. */
+bool cpu_dc_zva_traps(const struct a64_cpu *cpu);
+
 /* The target of an indirect branch: a tag is replaced by the sign where TBI holds for instructions [AArch64.BranchAddr()]. */
 uint64_t cpu_branch_address(const struct a64_cpu *cpu, uint64_t va);
 

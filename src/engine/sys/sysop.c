@@ -9,7 +9,8 @@
 
 /* --- Caches ------------------------------------------------------------------------------------------------------------------ */
 
-/* By set and way, and prediction restriction: there is nothing that such an operation could change here. */
+/* By set and way, and prediction restriction: there is nothing that such an operation could change here. DC ZVA comes for its traps
+ * alone: where it is not trapped it is IR_ZERO (MODE_ZVA). */
 enum ir_next sysop_nothing(struct a64_cpu *cpu, const struct sysreg *reg, uint64_t value)
 {
     (void)cpu, (void)reg, (void)value;
@@ -25,18 +26,6 @@ enum ir_next sysop_dc(struct a64_cpu *cpu, const struct sysreg *reg, uint64_t va
         return exc_abort(cpu, 0);
     }
     return IR_NEXT;
-}
-
-enum ir_next sysop_dc_zva(struct a64_cpu *cpu, const struct sysreg *reg, uint64_t value)
-{
-    (void)reg;
-    /* DCZID_EL0.BS: log2 of the number of words, which nobody but the profile can change. */
-    const unsigned size = 4u << (cpu->vm->config.profile->id[SR_DCZID_EL0] & 7);
-
-    if (!mmu_zero(cpu, value, size)) {
-        return exc_abort(cpu, 0);
-    }
-    return IR_END; /* it may have been this block's page */
 }
 
 /* CTR_EL0.IminLine, of both profiles. */

@@ -194,11 +194,7 @@ WRITE(ccsidr)
 
 READ(dczid)
 {
-    const unsigned el = cpu_el(cpu);
-    const bool by_sctlr = el == 0 && (cpu_sctlr(cpu) & SCTLR_DZE) == 0;
-    const bool by_hcr = el < 2 && !cpu_in_host(cpu, el) && (cpu_hcr(cpu) & HCR_TDZ) != 0;
-
-    return (cpu->sys[reg->storage] & ~BIT64(4)) | (by_sctlr || by_hcr ? BIT64(4) : 0);
+    return (cpu->sys[reg->storage] & ~BIT64(4)) | (cpu_dc_zva_traps(cpu) ? BIT64(4) : 0);
 }
 
 /* --- Control */

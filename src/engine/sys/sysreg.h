@@ -69,6 +69,6 @@ uint32_t sysreg_iss(uint32_t id, uint64_t rt, bool is_read);
 /* TLBI: CRn 8 and 9. */
 enum ir_next sysop_tlbi(struct a64_cpu *cpu, uint32_t id, uint64_t value, uint64_t rt);
 
-sysreg_write_fn sysop_nothing, sysop_dc, sysop_dc_zva, sysop_ic_ivau, sysop_ic_iallu, sysop_at;
+sysreg_write_fn sysop_nothing, sysop_dc, sysop_ic_ivau, sysop_ic_iallu, sysop_at;
 
 #endif

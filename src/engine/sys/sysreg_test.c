@@ -426,10 +426,21 @@ static void caches(void)
     EXPECT_EQ(asked.invalidated, 64);
     EXPECT_EQ(sys(0, 7, 1, 0, 0), IR_END); /* IC IALLUIS */
     EXPECT_EQ(asked.invalidated, UINT32_MAX);
-    EXPECT_EQ(sys(3, 7, 4, 1, 0x1000), IR_END);   /* DC ZVA */
     EXPECT_EQ(sys(0, 7, 14, 2, 0x1000), IR_NEXT); /* DC CISW */
     EXPECT_EQ(sys(3, 7, 10, 3, 0), IR_GO);        /* DC CGVAC: no MTE */
     EXPECT_EQ(sys(3, 7, 7, 0, 0), IR_GO);
+    /* DC ZVA comes here where it traps alone: the mode says where it does not. */
+    EXPECT((cpu->mode_key & MODE_ZVA) != 0);
+    at_el(0);
+    cpu_update_mode(cpu);
+    EXPECT((cpu->mode_key & MODE_ZVA) == 0);
+    EXPECT_EQ(sys(3, 7, 4, 1, 0x1000), IR_GO);
+    EXPECT_EQ(cpu->sys[SR_ESR_EL1] >> 26, EC_SYSREG);
+    at_el(0);
+    cpu->sys[SR_SCTLR_EL1] |= SCTLR_DZE;
+    cpu_update_mode(cpu);
+    EXPECT((cpu->mode_key & MODE_ZVA) != 0);
+    at_el(1);
     /* Cache maintenance of an unmapped IPA: the client sees CM. */
     asked.memory_fails = true;
     asked.fault = (struct fault){
