@@ -21,11 +21,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "engine/a64/translator.h"
 #include "engine/interp/interp.h"
 #include "engine/mmu/mmu.h"
+#include "engine/pages.h"
 #include "engine/sys/exception.h"
 #include "engine/x64/x64.h"
 #include "vm/vm.h"
@@ -82,15 +82,14 @@ struct code_cache {
 struct code_cache *code_create(bool interpreter, bool eager, size_t code_bytes, unsigned host_level,
                                const struct code_trace *trace)
 {
-    /* Most of its tables are never touched: memory that is zero already, and not the heap's, which may have to be cleared. */
-    struct code_cache *const cache = mmap(NULL, sizeof(*cache), PROT_READ | PROT_WRITE,
-                                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    /* Not the heap's memory, which may have to be cleared. */
+    struct code_cache *const cache = pages_take(sizeof(*cache));
 
-    if (cache == MAP_FAILED) {
+    if (cache == NULL) {
         return NULL;
     }
     if (pthread_mutex_init(&cache->lock, NULL) != 0) {
-        munmap(cache, sizeof(*cache));
+        pages_give_back(cache, sizeof(*cache));
         return NULL;
     }
     cache->trace = *trace;
@@ -351,7 +350,7 @@ void code_destroy(struct code_cache *cache)
     }
     x64_cache_destroy(cache->x64);
     pthread_mutex_destroy(&cache->lock);
-    munmap(cache, sizeof(*cache));
+    pages_give_back(cache, sizeof(*cache));
 }
 
 /* Asked for each page that becomes writable in a TLB: mostly there was never code, and no lock is needed to say so. */

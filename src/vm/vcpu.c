@@ -1,30 +1,15 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* vCPU life and the run loop. */
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "engine/a64/translator.h"
 #include "engine/code.h"
 #include "engine/fp/fp_flags.h"
 #include "engine/mmu/mmu.h"
+#include "engine/pages.h"
 #include "engine/sys/exception.h"
 #include "engine/x64/x64.h"
 #include "vm/internal.h"
-
-/* Zeroed memory of which only what is touched becomes resident. */
-static void *lazy_alloc(size_t size)
-{
-    void *const p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return p == MAP_FAILED ? NULL : p;
-}
-
-static void lazy_free(void *p, size_t size)
-{
-    if (p != NULL) {
-        munmap(p, size);
-    }
-}
 
 #define JUMP_CACHE_BYTES (CPU_JUMP_CACHE_ENTRIES * sizeof(struct ir_block *))
 
@@ -34,8 +19,8 @@ static void free_vcpu(struct vcpu *vcpu)
         mmu_destroy(&vcpu->cpu);
     }
     x64_cpu_destroy(&vcpu->cpu);
-    lazy_free(vcpu->cpu.jump_cache, JUMP_CACHE_BYTES);
-    lazy_free(vcpu->cpu.translator, sizeof(struct translator));
+    pages_give_back(vcpu->cpu.jump_cache, JUMP_CACHE_BYTES);
+    pages_give_back(vcpu->cpu.translator, sizeof(struct translator));
     free(vcpu);
 }
 
@@ -51,8 +36,8 @@ enum vm_status vm_vcpu_create(struct vm *vm, struct vcpu **result)
     cpu->vcpu = vcpu;
     cpu->vm = vm;
     cpu->code = vm->code;
-    cpu->jump_cache = lazy_alloc(JUMP_CACHE_BYTES);
-    cpu->translator = lazy_alloc(sizeof(struct translator));
+    cpu->jump_cache = pages_take(JUMP_CACHE_BYTES);
+    cpu->translator = pages_take(sizeof(struct translator));
     if (cpu->jump_cache == NULL || cpu->translator == NULL || !x64_cpu_create(cpu) ||
         !mmu_create(cpu)) {
         free_vcpu(vcpu);

@@ -3,11 +3,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "engine/code.h"
 #include "engine/mmu/mailbox.h"
 #include "engine/mmu/tlb_sets.h"
+#include "engine/pages.h"
 #include "engine/x64/x64.h"
 #include "vm/memory.h"
 
@@ -65,13 +65,11 @@ bool mmu_create(struct a64_cpu *cpu)
     if (mmu == NULL) {
         return false;
     }
-    void *const tables = mmap(NULL, TABLES_BYTES, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (tables == MAP_FAILED) {
+    mmu->tables = pages_take(TABLES_BYTES);
+    if (mmu->tables == NULL) {
         free(mmu);
         return false;
     }
-    mmu->tables = tables;
     use_set(mmu, 0);
     for (unsigned index = MMU_E2; index < MMU_INDEX_COUNT; index++) {
         mmu->number[index] = (uint8_t)(TLB_SETS * TLB_OF_SET + index - MMU_E2);
@@ -91,7 +89,7 @@ void mmu_destroy(struct a64_cpu *cpu)
         return;
     }
     mmu_bus_leave(cpu->mmu->bus, cpu);
-    munmap(cpu->mmu->tables, TABLES_BYTES);
+    pages_give_back(cpu->mmu->tables, TABLES_BYTES);
     free(cpu->mmu);
     cpu->mmu = NULL;
 }

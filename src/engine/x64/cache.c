@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "engine/mmu/tlb.h"
+#include "engine/pages.h"
 #include "engine/x64/emit.h"
 
 /* --- Memory ---------------------------------------------------------------------------------------------------------------------- */
@@ -466,11 +467,7 @@ void x64_free_code(struct ir_block *block)
 
 bool x64_cpu_create(struct a64_cpu *cpu)
 {
-    /* Only what is used becomes resident. */
-    void *const emit = mmap(NULL, sizeof(struct x64_emit), PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    cpu->x64.emit = emit == MAP_FAILED ? NULL : emit;
+    cpu->x64.emit = pages_take(sizeof(struct x64_emit));
     cpu->x64.contexts = x64_contexts_create();
     cpu->x64.stats = calloc(1, sizeof(*cpu->x64.stats));
     if (cpu->x64.emit == NULL || cpu->x64.stats == NULL || cpu->x64.contexts == NULL) {
@@ -483,9 +480,7 @@ bool x64_cpu_create(struct a64_cpu *cpu)
 
 void x64_cpu_destroy(struct a64_cpu *cpu)
 {
-    if (cpu->x64.emit != NULL) {
-        munmap(cpu->x64.emit, sizeof(struct x64_emit));
-    }
+    pages_give_back(cpu->x64.emit, sizeof(struct x64_emit));
     x64_contexts_destroy(cpu->x64.contexts);
     free(cpu->x64.stats);
     cpu->x64.stats = NULL;

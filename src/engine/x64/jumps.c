@@ -9,9 +9,8 @@
  * cpu->x64.jumps and the TLB's entries follow the state at once, so that emitted code goes on after an exception or a return without
  * asking. A state without context has an empty table: code is found by C, which makes the context.
  */
-#include <sys/mman.h>
-
 #include "engine/mmu/mmu.h"
+#include "engine/pages.h"
 #include "engine/x64/cache.h"
 #include "engine/x64/emit.h"
 
@@ -47,13 +46,6 @@ static uint64_t no_pc(unsigned slot)
     return slot % X64_JUMP_ENTRIES == 0 ? 4 : 0;
 }
 
-static void *lazy_alloc(size_t size)
-{
-    void *const p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return p == MAP_FAILED ? NULL : p;
-}
-
 static void set_none(struct x64_jump *jump, unsigned slot)
 {
     __atomic_store_n(&jump->pc, no_pc(slot), __ATOMIC_RELAXED);
@@ -61,7 +53,7 @@ static void set_none(struct x64_jump *jump, unsigned slot)
 
 struct x64_contexts *x64_contexts_create(void)
 {
-    struct x64_contexts *const contexts = lazy_alloc(sizeof(struct x64_contexts));
+    struct x64_contexts *const contexts = pages_take(sizeof(struct x64_contexts));
 
     if (contexts != NULL) {
         for (unsigned i = 0; i < CONTEXTS; i++) {
@@ -77,9 +69,7 @@ struct x64_contexts *x64_contexts_create(void)
 
 void x64_contexts_destroy(struct x64_contexts *contexts)
 {
-    if (contexts != NULL) {
-        munmap(contexts, sizeof(*contexts));
-    }
+    pages_give_back(contexts, sizeof(*contexts));
 }
 
 /* With atomic stores: a vCPU that retires a block may be taking it out here at the same time. What `code` is matters no more. */
