@@ -40,7 +40,7 @@ class Tap:
         self.failed += complaint is not None
         print(f'{"ok" if complaint is None else "not ok"} {self.n} - {name}')
         if complaint is not None:
-            for line in [complaint, *details]:
+            for line in [*complaint.splitlines(), *details]:
                 print('# ' + line.rstrip('\r\n'))
         sys.stdout.flush()
 
