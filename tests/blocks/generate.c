@@ -316,7 +316,23 @@ static void unit_exclusive(struct maker *m)
     /* Beside the base register, so that the store is not CONSTRAINED UNPREDICTABLE most of the time. */
     const uint32_t rs = below(m->r, 6);
 
+    if (percent(m->r, 15)) { /* STLR */
+        put(m, 0x089ffc00 | size << 30 | rn << 5 | words_reg(&m->words));
+    }
     put(m, 0x08400000 | 0x1f0000 | common | below(m->r, 2) << 15 | rt);
+    if (!pair && percent(m->r, 40)) { /* read, modify, write, as builtins of compilers */
+        static const uint32_t changes[] = {0x0b000000 /* add */,      0x4b000000 /* sub */,
+                                           0x11000000 /* add #imm */, 0x51000000 /* sub #imm */,
+                                           0x2a000000 /* orr */,      0x4a000000 /* eor */};
+        const uint32_t change = changes[below(m->r, 6)];
+        const uint32_t other = (change & 0x1f000000) == 0x11000000 ? below(m->r, 4096) << 10
+                                                                   : words_reg(&m->words) << 16;
+        const uint32_t to = percent(m->r, 90) ? 6 : rt;
+        put(m, change | (size == 3 ? 1u << 31 : 0) | other | rt << 5 | to);
+        put(m, 0x08000000 | rs << 16 | common | below(m->r, 2) << 15 |
+                   (percent(m->r, 80) ? to : words_reg(&m->words)));
+        return;
+    }
     for (unsigned n = below(m->r, 3); n > 0; n--) {
         put(m, percent(m->r, 80) ? words_plain(&m->words) : words_any(&m->words));
     }

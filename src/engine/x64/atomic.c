@@ -5,17 +5,21 @@
  * with alignment checking or stage 1 off (MODE_ALIGNED) the functions in C do all of it.
  *
  * After the check RCX is the byte's host address, and RAX is free.
+ *
+ * A load-exclusive and the store-exclusive to the same register's address, with nothing between that the guest could leave by, or see,
+ * are a pair: checked once, for writing, by the first; the monitor stays in registers. When what is stored is a sum, or is known
+ * before, one instruction does both, and the store-exclusive succeeds. Where the check fails nothing has been done, and the block is
+ * left for one without pairs (MODE_EACH_CHECK).
  */
 #include "engine/x64/emit.h"
 #include "engine/x64/mem.h"
 
 #define INT CLASS_INT
 
-/* An instruction with a register and [RCX]; op is the byte form, the next opcode that of the other sizes. */
-static void on_memory(struct x64_emit *e, uint32_t op, unsigned size, int reg)
+/* An instruction with a register and memory; op is the byte form, the next opcode that of the other sizes. */
+static void on_memory_at(struct x64_emit *e, uint32_t op, unsigned size, int reg, struct x64_mem m)
 {
     struct x64_asm *const a = &e->a;
-    const struct x64_mem m = x64_at(RCX, 0);
 
     if (size == 1) {
         x64_byte(a, 0x66);
@@ -25,6 +29,11 @@ static void on_memory(struct x64_emit *e, uint32_t op, unsigned size, int reg)
     } else {
         x64_rm(a, size == 3, op + 1, reg, m);
     }
+}
+
+static void on_memory(struct x64_emit *e, uint32_t op, unsigned size, int reg)
+{
+    on_memory_at(e, op, size, reg, x64_at(RCX, 0));
 }
 
 static void locked(struct x64_emit *e, uint32_t op, unsigned size, int reg)
@@ -55,13 +64,21 @@ static void zero_extend(struct x64_emit *e, unsigned size, int to, int from)
     }
 }
 
-/* Checks a write (is_store) or read at the base register, and leaves its host address in RCX. */
-static void check(struct x64_emit *e, const struct ir_node *n, int base, bool is_store,
-                  struct x64_stub *stub)
+static bool is_inline(const struct x64_emit *e, const struct ir_node *n)
+{
+    const bool extreme = n->op == IR_ATOMIC && n->d >= IR_ATOMIC_SMAX && n->d <= IR_ATOMIC_UMIN;
+
+    return n->type <= 3 && !(extreme && n->type < 2) && (n->flags & IR_MEM_UNPRIV) == 0 &&
+           (e->block->mode & MODE_ALIGNED) == 0;
+}
+
+/* Checks a write (is_store) or read at the base register, and leaves its page's addend. */
+static void check_place(struct x64_emit *e, const struct ir_node *n, int base, int addend,
+                        bool is_store, struct x64_stub *stub)
 {
     const struct x64_place p = {.base = base,
                                 .table = R14,
-                                .addend = RAX,
+                                .addend = addend,
                                 .size = n->type,
                                 .span = 1u << n->type,
                                 .flags = n->flags | IR_MEM_ATOMIC,
@@ -69,6 +86,13 @@ static void check(struct x64_emit *e, const struct ir_node *n, int base, bool is
                                 .is_store = is_store};
 
     x64_check_place(e, &p, stub);
+}
+
+/* ... and its host address in RCX. */
+static void check(struct x64_emit *e, const struct ir_node *n, int base, bool is_store,
+                  struct x64_stub *stub)
+{
+    check_place(e, n, base, RAX, is_store, stub);
     x64_lea(&e->a, 1, RCX, x64_at_index(RAX, base, 0, 0));
 }
 
@@ -80,7 +104,17 @@ static struct x64_stub *new_stub(struct x64_emit *e, ir_ref node, int base, int 
     stub->operands[0] = (int8_t)b;
     stub->operands[1] = (int8_t)c;
     stub->reg = (int8_t)rd;
+    stub->barrier = e->owes_barrier == node;
     return stub;
+}
+
+static void load_zero_extended(struct x64_emit *e, unsigned size, int rd, struct x64_mem m)
+{
+    if (size < 2) {
+        x64_rm(&e->a, 0, X64_0F(size == 0 ? 0xb6 : 0xb7), rd, m);
+    } else {
+        x64_load(&e->a, size == 3, rd, m);
+    }
 }
 
 /* --- Read-modify-write ----------------------------------------------------------------------------------------------------------- */
@@ -123,15 +157,12 @@ static void compute(struct x64_emit *e, unsigned op, unsigned size, int new, int
     }
 }
 
-static bool read_modify_write(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+static void read_modify_write(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     struct x64_asm *const a = &e->a;
     const unsigned op = n->d, size = n->type;
     const bool unused = e->val[node].last <= e->now;
 
-    if (op >= IR_ATOMIC_SMAX && op <= IR_ATOMIC_UMIN && size < 2) {
-        return false;
-    }
     const int base = x64_use(e, INT, n->a), operand = x64_use(e, INT, n->b),
               rd = x64_def(e, INT, node);
     const bool loop = !(op == IR_ATOMIC_ADD || op == IR_ATOMIC_SWP || (unused && is_logic(op)));
@@ -153,13 +184,7 @@ static bool read_modify_write(struct x64_emit *e, ir_ref node, const struct ir_n
         }
         locked(e, plain_op[op], size, RAX);
     } else {
-        if (size == 0) {
-            x64_rm(a, 0, X64_0F(0xb6), RAX, x64_at(RCX, 0));
-        } else if (size == 1) {
-            x64_rm(a, 0, X64_0F(0xb7), RAX, x64_at(RCX, 0));
-        } else {
-            x64_load(a, size == 3, RAX, x64_at(RCX, 0));
-        }
+        load_zero_extended(e, size, RAX, x64_at(RCX, 0));
         const uint32_t again = x64_here(a);
         compute(e, op, size, new, operand);
         locked(e, CMPXCHG, size, new);
@@ -167,10 +192,9 @@ static bool read_modify_write(struct x64_emit *e, ir_ref node, const struct ir_n
         zero_extend(e, size, rd, RAX);
     }
     stub->resume = x64_here(a);
-    return true;
 }
 
-static bool compare_and_swap(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+static void compare_and_swap(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     const int base = x64_use(e, INT, n->a), expected = x64_use(e, INT, n->b),
               desired = x64_use(e, INT, n->c);
@@ -182,7 +206,6 @@ static bool compare_and_swap(struct x64_emit *e, ir_ref node, const struct ir_no
     locked(e, CMPXCHG, n->type, desired);
     zero_extend(e, n->type, rd, RAX);
     stub->resume = x64_here(&e->a);
-    return true;
 }
 
 /* --- Exclusives: see mmu/atomic.c ------------------------------------------------------------------------------------------------- */
@@ -195,30 +218,23 @@ static void store_byte(struct x64_emit *e, struct x64_mem m, unsigned value)
 
 #define EXCL_VALUE_HIGH CPU_OFFSET(offsetof(struct a64_cpu, excl_value) + 8)
 
-static bool load_exclusive(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+static void load_exclusive(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     struct x64_asm *const a = &e->a;
     const int base = x64_use(e, INT, n->a), rd = x64_def(e, INT, node);
     struct x64_stub *const stub = new_stub(e, node, base, NOREG, NOREG, rd);
 
     check(e, n, base, false, stub);
-    if (n->type == 0) {
-        x64_rm(a, 0, X64_0F(0xb6), rd, x64_at(RCX, 0));
-    } else if (n->type == 1) {
-        x64_rm(a, 0, X64_0F(0xb7), rd, x64_at(RCX, 0));
-    } else {
-        x64_load(a, n->type == 3, rd, x64_at(RCX, 0));
-    }
+    load_zero_extended(e, n->type, rd, x64_at(RCX, 0));
     x64_store(a, 1, base, CPU_FIELD(excl_va));
     x64_store(a, 1, rd, CPU_FIELD(excl_value));
     x64_store_imm(a, 1, EXCL_VALUE_HIGH, 0);
     store_byte(e, CPU_FIELD(excl_size), n->type);
     store_byte(e, CPU_FIELD(excl_valid), 1);
     stub->resume = x64_here(a);
-    return true;
 }
 
-static bool store_exclusive(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+static void store_exclusive(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     struct x64_asm *const a = &e->a;
     const int base = x64_use(e, INT, n->a), value = x64_use(e, INT, n->b),
@@ -252,24 +268,150 @@ static bool store_exclusive(struct x64_emit *e, ir_ref node, const struct ir_nod
     x64_patch_here(a, done);
     store_byte(e, CPU_FIELD(excl_valid), 0);
     stub->resume = x64_here(a);
+}
+
+/* --- Pairs ----------------------------------------------------------------------------------------------------------------------- */
+
+/* It is there before the load-exclusive. */
+static bool is_before(const struct x64_emit *e, ir_ref ref, ir_ref ldx)
+{
+    return x64_resolve(e, ref) < ldx || x64_op_of(e, x64_resolve(e, ref)) == IR_CONST;
+}
+
+bool x64_is_pair(const struct x64_emit *e, ir_ref stx, struct x64_group *pair)
+{
+    const struct ir_node *const n = &e->nodes[stx];
+    ir_ref i = (ir_ref)(stx - 1);
+
+    while (e->nodes[i].op != IR_LDX) {
+        /* no more than registers and arithmetic between them */
+        const unsigned op = e->nodes[i].op;
+        if (i == 0 || e->observer[i] == i || op == IR_LOAD || op == IR_STORE || op == IR_FENCE ||
+            op == IR_CLREX || op == IR_STX) {
+            return false;
+        }
+        i--;
+    }
+    const struct ir_node *const ldx = &e->nodes[i];
+    if (!is_inline(e, n) || !is_inline(e, ldx) || ldx->type != n->type || e->group_of[i] != 0 ||
+        x64_resolve(e, ldx->a) != x64_resolve(e, n->a)) {
+        return false;
+    }
+    *pair = (struct x64_group){.base = x64_resolve(e, n->a),
+                               .max = 1 << n->type,
+                               .leader = i,
+                               .is_store = true,
+                               .pair = PAIR_COMPARE};
+    const struct ir_node *const value = x64_node(e, n->b);
+    if (is_before(e, n->b, i)) {
+        pair->pair = PAIR_SWAP;
+        pair->operand = n->b;
+    } else if ((value->op == IR_ADD || value->op == IR_SUB) && x64_resolve(e, value->a) == i &&
+               is_before(e, value->b, i)) {
+        pair->pair = value->op == IR_ADD ? PAIR_ADD : PAIR_SUB;
+        pair->operand = value->b;
+    } else if (value->op == IR_ADD && x64_resolve(e, value->b) == i && is_before(e, value->a, i)) {
+        pair->pair = PAIR_ADD;
+        pair->operand = value->a;
+    }
     return true;
+}
+
+static void load_of_pair(struct x64_emit *e, ir_ref node, const struct ir_node *n,
+                         const struct x64_group *pair)
+{
+    struct x64_asm *const a = &e->a;
+    const int base = x64_use(e, INT, n->a),
+              operand = pair->pair != PAIR_COMPARE ? x64_use(e, INT, pair->operand) : NOREG,
+              rd = x64_def(e, INT, node),
+              addend = pair->pair == PAIR_COMPARE ? x64_def(e, INT, pair->value) : RAX;
+    struct x64_stub *const stub = x64_new_stub(e, STUB_GROUP, node);
+
+    stub->barrier = e->owes_barrier == node;
+    check_place(e, n, base, addend, true, stub);
+    const struct x64_mem m = x64_at_index(addend, base, 0, 0);
+    if (pair->pair == PAIR_COMPARE) {
+        load_zero_extended(e, n->type, rd, m);
+        return;
+    }
+    x64_mov_rr(a, 1, rd, operand);
+    if (pair->pair == PAIR_SUB) {
+        x64_unary(a, 1, 3, rd);
+    }
+    if (pair->pair == PAIR_SWAP) {
+        on_memory_at(e, XCHG, n->type, rd, m);
+    } else {
+        x64_byte(a, 0xf0);
+        on_memory_at(e, XADD, n->type, rd, m);
+    }
+    zero_extend(e, n->type, rd, rd);
+}
+
+static void store_of_pair(struct x64_emit *e, ir_ref node, const struct ir_node *n,
+                          const struct x64_group *pair)
+{
+    struct x64_asm *const a = &e->a;
+
+    if (pair->pair != PAIR_COMPARE) {
+        x64_mov_ri(a, x64_def(e, INT, node), 0);
+    } else {
+        const int base = x64_use(e, INT, n->a), value = x64_use(e, INT, n->b),
+                  old = x64_use(e, INT, pair->leader), addend = x64_use(e, INT, pair->value),
+                  rd = x64_def(e, INT, node);
+        x64_mov_rr(a, 1, RAX, old);
+        x64_byte(a, 0xf0);
+        on_memory_at(e, CMPXCHG, n->type, value, x64_at_index(addend, base, 0, 0));
+        x64_setcc(a, CC_NE, RAX);
+        x64_rr8(a, X64_0F(0xb6), rd, RAX);
+    }
+    store_byte(e, CPU_FIELD(excl_valid), 0);
+}
+
+bool x64_is_locked(const struct x64_emit *e, ir_ref node)
+{
+    const struct ir_node *const n = &e->nodes[node];
+    const struct x64_group *const pair = x64_group_of(e, node);
+
+    switch (n->op) {
+    case IR_LDX:
+        return pair != NULL && pair->pair != PAIR_COMPARE;
+    case IR_ATOMIC:
+    case IR_CAS:
+        return is_inline(e, n);
+    default:
+        return false;
+    }
 }
 
 bool x64_emit_atomic(struct x64_emit *e, ir_ref node)
 {
     const struct ir_node *const n = &e->nodes[node];
+    const struct x64_group *const pair = x64_group_of(e, node);
 
-    if (n->type > 3 || (n->flags & IR_MEM_UNPRIV) != 0 || (e->block->mode & MODE_ALIGNED) != 0) {
+    if (!is_inline(e, n)) {
         return false;
     }
     switch (n->op) {
     case IR_LDX:
-        return load_exclusive(e, node, n);
+        if (pair != NULL) {
+            load_of_pair(e, node, n, pair);
+        } else {
+            load_exclusive(e, node, n);
+        }
+        break;
     case IR_STX:
-        return store_exclusive(e, node, n);
+        if (pair != NULL) {
+            store_of_pair(e, node, n, pair);
+        } else {
+            store_exclusive(e, node, n);
+        }
+        break;
     case IR_ATOMIC:
-        return read_modify_write(e, node, n);
+        read_modify_write(e, node, n);
+        break;
     default:
-        return compare_and_swap(e, node, n);
+        compare_and_swap(e, node, n);
+        break;
     }
+    return true;
 }

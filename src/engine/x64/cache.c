@@ -220,6 +220,7 @@ static void emit_block(struct x64_emit *e)
     e->movable = MODE_EL(e->block->mode) == 0 && e->block->pc >> 31 != 0;
     e->n_fixups = 0;
     e->btype = 0;
+    e->owes_barrier = IR_REF_NONE;
     e->flags = IR_REF_NONE;
     e->dirty_flags = false;
     memset(e->held, 0, sizeof(e->held));

@@ -90,6 +90,7 @@ struct x64_stub {
     uint16_t first_saved, n_saved;
     uint16_t first_redo, n_redos; /* operations that are made again before anything else */
     bool rough;                   /* of STUB_FP_RUN: it may be for nothing */
+    bool barrier;                 /* what the stub stands for was to be one */
     bool flags_dirty;
     ir_ref flags;
     struct x64_where flags_at[2]; /* the lazy flags' operands; [0]: the packed flags */
@@ -124,7 +125,18 @@ struct x64_group {
     ir_ref base, value;
     int32_t min, max; /* displacements of the first byte, and of the one behind the last */
     uint16_t leader;
-    bool is_store; /* one of them is */
+    bool is_store;  /* one of them is */
+    uint8_t pair;   /* enum x64_pair */
+    ir_ref operand; /* of a pair that is one instruction */
+};
+
+/* Load-exclusive and store-exclusive as a group of two (atomic.c). */
+enum x64_pair {
+    PAIR_NONE, /* a group of loads and stores */
+    PAIR_COMPARE,
+    PAIR_ADD, /* what is stored is what was loaded plus the operand, */
+    PAIR_SUB, /* ... minus the operand, */
+    PAIR_SWAP /* ... the operand */
 };
 
 /* What is to be changed in a copy of the code for another virtual address of the same guest code (x64_copy). */
@@ -202,6 +214,7 @@ struct x64_emit {
     bool dirty_flags;
     unsigned btype;                       /* of IR_PUT_BTYPE */
     uint64_t slots[X64_FRAME_SLOTS / 64]; /* frame slots in use */
+    ir_ref owes_barrier; /* a locked instruction that is one for a store-release before it */
 
     unsigned n_stubs, n_saved, n_relocs, n_exits, n_helper_exits, n_redos;
     uint32_t body; /* where the code behind the poll begins */
@@ -371,6 +384,7 @@ void x64_materialize(struct x64_emit *e, ir_ref ref, int reg); /* a lazy integer
 /* --- mem.c */
 void x64_emit_mem(struct x64_emit *e, ir_ref node);
 void x64_stub_refill(struct x64_emit *e, const struct x64_stub *stub);
+void x64_barrier(struct x64_emit *e);
 void x64_stub_mem(struct x64_emit *e, const struct x64_stub *stub);
 void x64_fill_site(struct x64_emit *e, unsigned site, int base); /* at the loop's head */
 void x64_stub_site(struct x64_emit *e, const struct x64_stub *stub);
@@ -381,6 +395,12 @@ void x64_stub_flags(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_atomic(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_vop(struct x64_emit *e, const struct x64_stub *stub);
 void x64_call_function(struct x64_emit *e, const struct ir_node *n); /* of a VOP, in a stub */
+
+/* --- atomic.c */
+/* While planning: the store-exclusive's load-exclusive, and what they are together; false: there is no pair. */
+bool x64_is_pair(const struct x64_emit *e, ir_ref stx, struct x64_group *pair);
+/* A locked instruction of the host; before it, nothing of the node's code reads guest memory. */
+bool x64_is_locked(const struct x64_emit *e, ir_ref node);
 
 /* --- pauth.c */
 bool x64_is_pauth(const struct x64_emit *e, const struct ir_node *n);  /* emitted, not called */

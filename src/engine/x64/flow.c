@@ -509,6 +509,9 @@ static void stub_poll(struct x64_emit *e, const struct x64_stub *stub)
 
 static void stub_group(struct x64_emit *e, const struct x64_stub *stub)
 {
+    if (stub->barrier) {
+        x64_barrier(e);
+    }
     x64_stub_stores(e, stub, FLAGS_LAZY);
     jump_near(e, e->block->pc + 4ull * stub->insn, MODE_EACH_CHECK);
 }

@@ -318,10 +318,24 @@ static void emit_load(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 }
 
 /* LOCK OR of the frame: a full barrier, cheaper than MFENCE. */
-static void barrier(struct x64_emit *e)
+void x64_barrier(struct x64_emit *e)
 {
     x64_byte(&e->a, 0xf0);
     x64_alu_mi(&e->a, 0, ALU_OR, FRAME(FRAME_SCRATCH), 0);
+}
+
+/* What comes next of all that may read memory or leave the block is a barrier by itself: which; IR_REF_NONE: it is not. */
+static ir_ref barrier_behind(const struct x64_emit *e, ir_ref node)
+{
+    for (unsigned i = node + 1u; i < e->n_nodes; i++) {
+        const struct ir_node *const n = &e->nodes[i];
+        if (n->op == IR_FENCE || n->op == IR_HELPER || e->observer[i] == i) {
+            const bool is_one = x64_is_locked(e, (ir_ref)i) ||
+                                (n->op == IR_FENCE && n->imm == IR_FENCE_FULL);
+            return is_one ? (ir_ref)i : IR_REF_NONE;
+        }
+    }
+    return IR_REF_NONE;
 }
 
 static void emit_store(struct x64_emit *e, ir_ref node, const struct ir_node *n)
@@ -390,7 +404,10 @@ static void emit_store(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         }
     }
     if ((n->flags & IR_MEM_RELEASE) != 0) {
-        barrier(e);
+        e->owes_barrier = barrier_behind(e, node);
+        if (e->owes_barrier == IR_REF_NONE) {
+            x64_barrier(e);
+        }
     }
     if (stub != NULL) {
         stub->resume = x64_here(a);
@@ -550,6 +567,9 @@ void x64_stub_zero(struct x64_emit *e, const struct x64_stub *stub)
 
 void x64_stub_atomic(struct x64_emit *e, const struct x64_stub *stub)
 {
+    if (stub->barrier) {
+        x64_barrier(e);
+    }
     x64_stub_stores(e, stub, FLAGS_PACKED);
     for (unsigned i = 0; i < 2; i++) {
         if (stub->operands[i] != NOREG) {
@@ -611,7 +631,7 @@ void x64_emit_mem(struct x64_emit *e, ir_ref node)
     case IR_FENCE:
         /* Of the host's reorderings only that of a store with a later load is possible. */
         if (n->imm == IR_FENCE_FULL) {
-            barrier(e);
+            x64_barrier(e);
         }
         break;
     default:

@@ -219,6 +219,21 @@ static void use_address(struct x64_emit *e, ir_ref ref, unsigned when)
     }
 }
 
+static void use_pair(struct x64_emit *e, unsigned i, const struct x64_group *pair)
+{
+    const struct ir_node *const n = &e->nodes[i];
+
+    if (pair->pair == PAIR_COMPARE) {
+        use(e, n->a, i);
+        use(e, n->b, i);
+        x64_touch(e, pair->leader, i);
+        x64_touch(e, pair->value, i);
+    } else if (n->op == IR_LDX) {
+        use(e, n->a, i);
+        use(e, pair->operand, i);
+    }
+}
+
 static void use_operands(struct x64_emit *e, unsigned i)
 {
     const struct ir_node *const n = &e->nodes[i];
@@ -264,6 +279,13 @@ static void use_operands(struct x64_emit *e, unsigned i)
             use(e, n->b, i);
         }
         break;
+    case IR_LDX:
+    case IR_STX:
+        if (x64_group_of(e, i) != NULL) {
+            use_pair(e, i, x64_group_of(e, i));
+            break;
+        }
+        /* fallthrough */
     default:
         use(e, n->a, i);
         use(e, n->b, i);
@@ -300,6 +322,18 @@ static bool is_observer(const struct x64_emit *e, const struct ir_node *n)
 #define GROUP_SPAN  256 /* what is wider crosses pages too often */
 #define OPEN_GROUPS 8
 
+static bool found_group(struct x64_emit *e, struct x64_group group)
+{
+    if (e->n_groups == X64_MAX_GROUPS) {
+        return false;
+    }
+    group.value = (ir_ref)(e->n_nodes + e->n_groups);
+    e->groups[e->n_groups++] = group;
+    e->alias[group.value] = 0;
+    e->val[group.value] = (struct x64_val){.reg = NOREG, .slot = -1, .guest = -1, .cls = CLASS_INT};
+    return true;
+}
+
 /*
  * The load or store joins the group of those before it that have the same base, or founds one. A helper may change translations, so
  * that no group goes on behind it. True: the access is checked with an earlier one, and cannot fault.
@@ -321,6 +355,9 @@ static bool joins_group(struct x64_emit *e, unsigned i, unsigned first_open)
     const int32_t end = disp + (1 << n->type);
     for (unsigned g = e->n_groups; g > first_open && g > recent; g--) {
         struct x64_group *const group = &e->groups[g - 1];
+        if (group->pair != PAIR_NONE) {
+            continue;
+        }
         const int32_t min = disp < group->min ? disp : group->min,
                       max = end > group->max ? end : group->max;
         if (group->base == base && max - min <= GROUP_SPAN) {
@@ -332,19 +369,25 @@ static bool joins_group(struct x64_emit *e, unsigned i, unsigned first_open)
             return true;
         }
     }
-    if (e->n_groups == X64_MAX_GROUPS) {
+    found_group(e, (struct x64_group){.base = base,
+                                      .min = disp,
+                                      .max = end,
+                                      .leader = (uint16_t)i,
+                                      .is_store = n->op == IR_STORE});
+    return false;
+}
+
+/* Nothing between the two can be seen: what the first checks for writing is good for both, and the monitor is set for nobody. */
+static bool joins_pair(struct x64_emit *e, unsigned i)
+{
+    struct x64_group pair;
+
+    if (!x64_is_pair(e, (ir_ref)i, &pair) || !found_group(e, pair)) {
         return false;
     }
-    const ir_ref value = (ir_ref)(e->n_nodes + e->n_groups);
-    e->groups[e->n_groups++] = (struct x64_group){.base = base,
-                                                  .value = value,
-                                                  .min = disp,
-                                                  .max = end,
-                                                  .leader = (uint16_t)i,
-                                                  .is_store = n->op == IR_STORE};
-    e->alias[value] = 0;
-    e->val[value] = (struct x64_val){.reg = NOREG, .slot = -1, .guest = -1, .cls = CLASS_INT};
-    return false;
+    e->group_of[i] = (uint8_t)e->n_groups;
+    e->group_of[pair.leader] = (uint8_t)e->n_groups;
+    return true;
 }
 
 /* --- Halves of AES rounds -------------------------------------------------------------------------------------------------------- */
@@ -386,8 +429,9 @@ static void forward(struct x64_emit *e)
         if (x64_is_helper(e, n)) {
             first_open = e->n_groups;
         }
-        const bool checked = groups && (n->op == IR_LOAD || n->op == IR_STORE) &&
-                             joins_group(e, i, first_open);
+        const bool checked = groups && (((n->op == IR_LOAD || n->op == IR_STORE) &&
+                                         joins_group(e, i, first_open)) ||
+                                        (n->op == IR_STX && joins_pair(e, i)));
         if (is_observer(e, n) && !checked) {
             observer = i;
         }

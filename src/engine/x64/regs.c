@@ -400,6 +400,14 @@ void x64_done(struct x64_emit *e)
             drop(e, group->value);
         }
     }
+    if (n->op == IR_LDX || n->op == IR_STX) {
+        const struct x64_group *const pair = x64_group_of(e, e->now);
+        if (pair != NULL) {
+            release(e, pair->operand);
+            release(e, pair->leader);
+            release(e, pair->value);
+        }
+    }
     release(e, n->a);
     if (n->op != IR_BRANCH_IF) {
         release(e, n->b);
