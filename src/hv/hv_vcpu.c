@@ -10,7 +10,7 @@
 #include "engine/sys/sysreg.h"
 #include "hv/internal.h"
 
-static _Thread_local struct hv_vcpu *own;
+static HV_THREAD struct hv_vcpu *own;
 
 struct hv_vcpu *hv_own_vcpu(void)
 {
@@ -91,6 +91,12 @@ HV_EXPORT hv_return_t hv_vcpu_destroy(hv_vcpu_t vcpu)
     free(own);
     own = NULL;
     return HV_SUCCESS;
+}
+
+/* A run looks at timers and interrupts when something says that they have changed. */
+static void look_anew(struct a64_cpu *cpu)
+{
+    cpu_request(cpu, CPU_REQUEST_TIMER | CPU_REQUEST_IRQ);
 }
 
 /* --- Running ----------------------------------------------------------------------------------------------------------------- */
@@ -302,6 +308,7 @@ HV_EXPORT hv_return_t hv_vcpu_get_sys_reg(hv_vcpu_t vcpu, hv_sys_reg_t reg, uint
 HV_EXPORT hv_return_t hv_vcpu_set_sys_reg(hv_vcpu_t vcpu, hv_sys_reg_t reg, uint64_t value)
 {
     OWN_VCPU(vcpu);
+    look_anew(&own->vcpu->cpu);
     return sysreg_result(__func__, sysreg_host_set(&own->vcpu->cpu, reg, value), reg);
 }
 
@@ -345,6 +352,7 @@ HV_EXPORT hv_return_t hv_vcpu_set_pending_interrupt(hv_vcpu_t vcpu, hv_interrupt
                       type);
     }
     *line = pending;
+    look_anew(&own->vcpu->cpu);
     return HV_SUCCESS;
 }
 
@@ -367,7 +375,7 @@ HV_EXPORT hv_return_t hv_vcpu_set_pending_interrupt(hv_vcpu_t vcpu, hv_interrupt
 
 BOOL_PROPERTY(trap_debug_exceptions, trap_debug_exceptions, value, cpu_update_mode(&own->vcpu->cpu))
 BOOL_PROPERTY(trap_debug_reg_accesses, trap_debug_reg_accesses, value, (void)0)
-BOOL_PROPERTY(vtimer_mask, vtimer_masked, vtimer_is_masked, (void)0)
+BOOL_PROPERTY(vtimer_mask, vtimer_masked, vtimer_is_masked, look_anew(&own->vcpu->cpu))
 
 HV_EXPORT hv_return_t hv_vcpu_get_vtimer_offset(hv_vcpu_t vcpu, uint64_t *vtimer_offset)
 {
@@ -381,5 +389,6 @@ HV_EXPORT hv_return_t hv_vcpu_set_vtimer_offset(hv_vcpu_t vcpu, uint64_t vtimer_
 {
     OWN_VCPU(vcpu);
     own->vcpu->cpu.vtimer_offset = vtimer_offset;
+    look_anew(&own->vcpu->cpu);
     return HV_SUCCESS;
 }

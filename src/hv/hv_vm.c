@@ -12,7 +12,7 @@
 static pthread_mutex_t process_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct vm *_Atomic process_vm;
 
-_Thread_local struct vm *hv_selected_vm;
+HV_THREAD struct vm *hv_selected_vm;
 
 static struct vm *the_process_vm(void)
 {

@@ -11,6 +11,8 @@
 #include "vm/vm.h"
 
 #define HV_EXPORT __attribute__((visibility("default")))
+/* A variable of each thread that costs no call. Only for pointers: such memory is scarce where a library is loaded late. */
+#define HV_THREAD _Thread_local __attribute__((tls_model("initial-exec")))
 
 /* --- Refusals ---------------------------------------------------------------------------------------------------------------- */
 
@@ -53,7 +55,7 @@ const struct vm_profile *hv_profile(void);
  * and hv_vm_destroy change. NULL when there is none.
  */
 struct vm *hv_process_vm(void);
-extern _Thread_local struct vm *hv_selected_vm;
+extern HV_THREAD struct vm *hv_selected_vm;
 
 /* A VM of the choices in config and environment, belonging to nobody yet. */
 hv_return_t hv_make_vm(struct vm **vm, hv_vm_config_t config);

@@ -136,6 +136,17 @@ static enum ir_next handle_requests(struct vcpu *vcpu, uint32_t more)
     return IR_NEXT;
 }
 
+/* Who changes between the runs what is looked at says so. A deadline may have passed, and its thread be late. */
+static enum ir_next begin_run(struct vcpu *vcpu)
+{
+    const uint32_t more = vcpu->timer_deadline != UINT64_MAX ? CPU_REQUEST_TIMER : 0;
+
+    if (more == 0 && atomic_load(&vcpu->cpu.requests) == 0) {
+        return IR_NEXT;
+    }
+    return handle_requests(vcpu, more);
+}
+
 static bool wants_check(const struct a64_cpu *cpu)
 {
     return (cpu->pc & 3) != 0 || (cpu->mode_key & (MODE_IL | MODE_STEP | MODE_BREAKPOINTS)) != 0;
@@ -146,8 +157,7 @@ static void run_until_exit(struct vcpu *vcpu)
     struct a64_cpu *const cpu = &vcpu->cpu;
 
     cpu->x64.from = NULL; /* of the run before */
-    /* What the client changed between the runs is looked at once. */
-    enum ir_next next = handle_requests(vcpu, CPU_REQUEST_TIMER | CPU_REQUEST_IRQ);
+    enum ir_next next = begin_run(vcpu);
 
     while (next != IR_LEAVE) {
         if (__builtin_expect(atomic_load_explicit(&cpu->requests, memory_order_relaxed) != 0, 0)) {
@@ -180,6 +190,19 @@ static void run_until_exit(struct vcpu *vcpu)
     }
 }
 
+/* A vCPU that is alone needs no atomic operation: inside the guest it stays alone (vm_vcpu_create). */
+static uint64_t next_epoch(struct vcpu *vcpu)
+{
+    _Atomic uint64_t *const epoch = &vcpu->vm->run_epoch;
+
+    if (vcpu->cpu.smp) {
+        return atomic_fetch_add_explicit(epoch, 1, memory_order_relaxed) + 1;
+    }
+    const uint64_t next = atomic_load_explicit(epoch, memory_order_relaxed) + 1;
+    atomic_store_explicit(epoch, next, memory_order_relaxed);
+    return next;
+}
+
 void vm_vcpu_run(struct vcpu *vcpu)
 {
     struct a64_cpu *const cpu = &vcpu->cpu;
@@ -191,11 +214,11 @@ void vm_vcpu_run(struct vcpu *vcpu)
     }
     atomic_store_explicit(&vcpu->running, true, memory_order_relaxed);
     cpu->exit = (struct cpu_exit){0};
-    cpu->run_epoch = atomic_fetch_add_explicit(&vcpu->vm->run_epoch, 1, memory_order_relaxed) + 1;
     x64_drop_contexts(cpu, -1, true,
                       X64_BOTH_HALVES); /* code is compared with memory again in each run */
     const uint32_t client_mxcsr = fp_flags_enter(cpu);
     vm_enter_guest(vcpu);
+    cpu->run_epoch = next_epoch(vcpu);
     cpu->in_guest = true;
     run_until_exit(vcpu);
     fp_flags_leave(cpu, client_mxcsr);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "vm/vm.h"
 
+#include <linux/membarrier.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "engine/code.h"
 #include "engine/x64/x64.h"
@@ -27,13 +30,34 @@ unsigned vm_host_level_by_name(const char *name)
     return 0;
 }
 
+/* --- Fences for all threads ---------------------------------------------------------------------------------------------------- */
+
+static bool has_fence_for_all; /* written once, before there is a VM */
+
+static void ask_for_fences(void)
+{
+    has_fence_for_all = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) ==
+                        0;
+}
+
+static void fence_for_all(void)
+{
+    if (has_fence_for_all) {
+        syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    }
+}
+
+/* --- Life ------------------------------------------------------------------------------------------------------------------- */
+
 enum vm_status vm_create(const struct vm_config *config, struct vm **result)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct vm *const vm = calloc(1, sizeof(*vm));
 
     if (vm == NULL) {
         return VM_NO_MEMORY;
     }
+    pthread_once(&once, ask_for_fences);
     vm->config = *config;
     vm->memory = vm_memory_create(config->ipa_bits);
     vm->code = code_create(config->interpreter, config->eager, config->code_bytes,
@@ -85,17 +109,30 @@ enum vm_status vm_destroy(struct vm *vm)
 
 /*
  * A vCPU enters guest code by setting `inside` and then looking at `stopping`; the stopper sets `stopping` and then looks at
- * `inside`. Both are sequentially consistent, so at least one sees the other.
+ * `inside`. A fence between the two, on either side, makes at least one see the other. The host can make a fence for all threads of the
+ * process: so the stopper does it for a vCPU that is alone, which enters and leaves often. Of several each has its own, because
+ * mmu_broadcast_done() looks at `inside` as well, and often.
  */
+static void set_inside(struct vcpu *vcpu, bool inside)
+{
+    if (vcpu->cpu.smp || !has_fence_for_all) {
+        atomic_store(&vcpu->inside, inside);
+    } else {
+        atomic_store_explicit(&vcpu->inside, inside, memory_order_release);
+        atomic_signal_fence(memory_order_seq_cst);
+    }
+}
+
 void vm_enter_guest(struct vcpu *vcpu)
 {
     struct vm *const vm = vcpu->vm;
 
     for (;;) {
-        atomic_store(&vcpu->inside, true);
+        set_inside(vcpu, true);
         if (__builtin_expect(!atomic_load(&vm->stopping), 1)) {
             if (__builtin_expect(!vcpu->cpu.smp && atomic_load(&vm->smp), 0)) {
                 vcpu->cpu.smp = true;
+                set_inside(vcpu, true);
                 cpu_update_mode(&vcpu->cpu);
             }
             return;
@@ -113,7 +150,7 @@ void vm_leave_guest(struct vcpu *vcpu)
 {
     struct vm *const vm = vcpu->vm;
 
-    atomic_store(&vcpu->inside, false);
+    set_inside(vcpu, false);
     if (__builtin_expect(atomic_load(&vm->stopping), 0)) {
         pthread_mutex_lock(&vm->gate);
         pthread_cond_broadcast(&vm->all_outside);
@@ -131,6 +168,7 @@ void vm_stop(struct vm *vm, struct vcpu *self)
     }
     pthread_mutex_lock(&vm->stopper);
     atomic_store(&vm->stopping, true);
+    fence_for_all();
     pthread_mutex_lock(&vm->lock); /* kept until vm_continue: no vCPU comes or goes meanwhile */
     for (unsigned i = 0; i < VM_MAX_VCPUS; i++) {
         struct vcpu *const vcpu = vm->vcpus[i];
