@@ -14,7 +14,9 @@
  * other addresses its code is copied, with what depends on the address changed. Copies stay and go with their donor.
  *
  * Each page keeps a copy of the guest words that its blocks were made of. They are compared with guest memory once per run epoch, so
- * that what the client wrote to guest memory takes effect at the next run without any call.
+ * that what the client wrote to guest memory takes effect at the next run without any call. Only the lines of blocks that run are: a line
+ * becomes active, compared from then on, when a block of it is found. Sometimes a page's blocks are all unlinked and forgotten, so that
+ * those have to be found anew that still run.
  */
 #include "engine/code.h"
 
@@ -37,12 +39,21 @@
 #define COUNTS            (1u << 16)
 
 #define PAGE_WORDS 1024u
+#define LINE_WORDS 16u /* a bit of a page's 64 */
+
+/* An inactive page costs its blocks' way through code_find() once more: after so many comparisons, at first and at most. */
+#define FIRST_REST   64u
+#define LONGEST_REST 4096u
+#define REST_BLOCKS  128u /* of a page with more it would take long */
 
 /* Pages stay in the table without blocks, until all blocks are freed. */
 struct code_page {
-    uintptr_t page;            /* host address >> 12 */
-    struct ir_block *blocks;   /* that are no copies */
-    _Atomic uint64_t verified; /* run epoch in which the blocks were last compared with memory */
+    uintptr_t page;          /* host address >> 12 */
+    struct ir_block *blocks; /* that are no copies */
+    _Atomic uint64_t
+        verified; /* run epoch in which the active lines were last compared with memory */
+    _Atomic uint64_t active;    /* lines; published when compared */
+    uint32_t comparisons, rest; /* since the lines became active; how many are to be */
     uint64_t watched; /* by id: vCPUs that have no fast stores to the page since it has blocks */
     struct code_page *next;
     uint64_t covered[PAGE_WORDS / 64]; /* words that a block was made of */
@@ -406,26 +417,29 @@ static bool is_block(const struct ir_block *b, const struct a64_cpu *cpu, const 
 /* As many instructions at once as a vector holds, wherever they lie. */
 typedef uint64_t four_words __attribute__((vector_size(16), aligned(4), may_alias));
 
-/*
- * The covered words that differ from memory, of 64 from `first` on. Other vCPUs of the guest may be writing there, as in
- * translator_is_in_memory().
- */
-__attribute__((no_sanitize_thread)) static uint64_t changed_words(struct code_page *page,
-                                                                  unsigned first)
+/* Lines of `lines` that differ from memory in any word. Other vCPUs of the guest may be writing there. */
+__attribute__((no_sanitize_thread)) static uint64_t changed_lines(const struct code_page *page,
+                                                                  uint64_t lines)
 {
     const uint32_t *const now = (const uint32_t *)(page->page << 12);
-    four_words any = {0, 0};
     uint64_t changed = 0;
 
-    for (unsigned i = first; i < first + 64; i += 4) {
-        any |= *(const four_words *)&page->words[i] ^ *(const four_words *)&now[i];
+    for (; lines != 0; lines &= lines - 1) {
+        const unsigned line = (unsigned)__builtin_ctzll(lines);
+        const four_words *const a = (const four_words *)&page->words[line * LINE_WORDS],
+                                *const b = (const four_words *)&now[line * LINE_WORDS];
+        const four_words any = (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]);
+        changed |= (any[0] | any[1]) != 0 ? 1ull << line : 0;
     }
-    for (unsigned i = 0; i < 64 && (any[0] | any[1]) != 0; i++) {
-        const uint32_t word = __atomic_load_n(&now[first + i], __ATOMIC_RELAXED);
-        changed |= (uint64_t)(page->words[first + i] != word) << i;
-        page->words[first + i] = word;
-    }
-    return changed & page->covered[first / 64];
+    return changed;
+}
+
+static uint64_t lines_of(const struct ir_block *block)
+{
+    const unsigned first = (unsigned)((uintptr_t)block->hva & 0xfff) / 4;
+    const unsigned last = (first + block->n_insns - 1u) / LINE_WORDS;
+
+    return (2ull << last) - (1ull << first / LINE_WORDS);
 }
 
 static void retire_word(struct code_cache *cache, const struct code_page *page, unsigned word)
@@ -435,19 +449,99 @@ static void retire_word(struct code_cache *cache, const struct code_page *page, 
     retire_range(cache, at, at + 3);
 }
 
-/*
- * Compares a page's code with memory, all at once: emitted code goes from one block to another of the same page without asking.
- * Caller holds the lock.
- */
-static void verify_page(struct code_cache *cache, struct code_page *page, uint64_t epoch)
+/* What was made of words that memory holds no more goes. Caller holds the lock. */
+static void renew_lines(struct code_cache *cache, struct code_page *page, uint64_t lines)
 {
-    for (unsigned first = 0; first < PAGE_WORDS; first += 64) {
-        uint64_t changed = page->covered[first / 64] != 0 ? changed_words(page, first) : 0;
-        for (; changed != 0; changed &= changed - 1) {
-            retire_word(cache, page, first + (unsigned)__builtin_ctzll(changed));
+    const uint32_t *const now = (const uint32_t *)(page->page << 12);
+
+    for (; lines != 0; lines &= lines - 1) {
+        const unsigned first = (unsigned)__builtin_ctzll(lines) * LINE_WORDS;
+        for (unsigned i = first; i < first + LINE_WORDS; i++) {
+            const uint32_t word = __atomic_load_n(&now[i], __ATOMIC_RELAXED);
+            if (word != page->words[i] && (page->covered[i / 64] >> i % 64 & 1) != 0) {
+                retire_word(cache, page, i);
+            }
+            page->words[i] = word;
         }
     }
-    atomic_store_explicit(&page->verified, epoch, memory_order_relaxed);
+}
+
+static uint64_t active_lines(const struct code_page *page)
+{
+    return atomic_load_explicit(&page->active, memory_order_acquire);
+}
+
+/* Caller holds the lock. */
+static void activate(struct code_cache *cache, struct code_page *page, uint64_t lines)
+{
+    const uint64_t more = lines & ~active_lines(page);
+
+    if (more != 0) {
+        renew_lines(cache, page, changed_lines(page, more));
+        atomic_fetch_or_explicit(&page->active, more, memory_order_release);
+    }
+}
+
+static void forget(struct code_cache *cache, struct ir_block *block)
+{
+    if (block->code != NULL) {
+        x64_unlink(cache->x64, block);
+        for (struct a64_cpu *cpu = cache->cpus; cpu != NULL; cpu = cpu->code_next) {
+            x64_forget_block(cpu, block);
+        }
+    }
+}
+
+/* Nothing of the page is active. A vCPU that is in a block of it stays there: in the present run that is right. Caller holds the lock. */
+static void let_rest(struct code_cache *cache, struct code_page *page)
+{
+    unsigned n = 0;
+
+    page->comparisons = 0;
+    page->rest = page->rest < LONGEST_REST ? 2 * page->rest : LONGEST_REST;
+    for (struct ir_block *b = page->blocks; b != NULL; b = b->page_next) {
+        n++;
+        for (struct ir_block *copy = b->copies; copy != NULL; copy = copy->page_next) {
+            n++;
+        }
+    }
+    if (n > REST_BLOCKS) {
+        return;
+    }
+    for (struct ir_block *b = page->blocks; b != NULL; b = b->page_next) {
+        forget(cache, b);
+        for (struct ir_block *copy = b->copies; copy != NULL; copy = copy->page_next) {
+            forget(cache, copy);
+        }
+    }
+    atomic_store_explicit(&page->active, 0, memory_order_release);
+}
+
+/*
+ * Compares a page's active lines with memory, all at once: emitted code goes from one block to another of the same page without
+ * asking. Caller holds the lock, or is the VM's only vCPU.
+ */
+static uint64_t compare_page(struct a64_cpu *cpu, struct code_page *page)
+{
+    const uint64_t changed = changed_lines(page, active_lines(page));
+
+    if (changed == 0) {
+        page->comparisons++;
+        atomic_store_explicit(&page->verified, cpu->run_epoch, memory_order_release);
+    }
+    return changed;
+}
+
+/* Caller holds the lock. */
+static void verify_page(struct a64_cpu *cpu, struct code_page *page)
+{
+    struct code_cache *const cache = cpu->code;
+
+    renew_lines(cache, page, compare_page(cpu, page));
+    atomic_store_explicit(&page->verified, cpu->run_epoch, memory_order_release);
+    if (page->comparisons >= page->rest) {
+        let_rest(cache, page);
+    }
 }
 
 /* A new block's words become the page's. What was made of others there is not what memory holds any more. */
@@ -455,9 +549,6 @@ static void cover(struct code_cache *cache, struct code_page *page, struct ir_bl
 {
     const unsigned first = (unsigned)((uintptr_t)block->hva & 0xfff) / 4;
 
-    if (page->blocks == NULL) {
-        memset(page->covered, 0, sizeof(page->covered));
-    }
     for (unsigned i = 0; i < block->n_insns; i++) {
         const unsigned word = first + i;
         if ((page->covered[word / 64] >> word % 64 & 1) != 0 &&
@@ -470,19 +561,34 @@ static void cover(struct code_cache *cache, struct code_page *page, struct ir_bl
     block->words = &page->words[first];
 }
 
-/* False: the block is not what memory holds any more. The page has been compared since the present run began, or is now. */
-static bool is_fresh(struct a64_cpu *cpu, struct ir_block *block)
+static bool verified_in_run(const struct a64_cpu *cpu, const struct code_page *page)
+{
+    return atomic_load_explicit(&page->verified, memory_order_acquire) >= cpu->run_epoch;
+}
+
+static bool is_active(const struct ir_block *block)
+{
+    return (block->lines & ~active_lines(block->page)) == 0;
+}
+
+/* A block that is valid has been compared since the present run began, or is now, with all that it goes on to in its page. */
+bool code_is_fresh(struct a64_cpu *cpu, struct ir_block *block)
 {
     struct code_cache *const cache = cpu->code;
     struct code_page *const page = block->page;
+    bool verified = verified_in_run(cpu, page);
 
-    if (__builtin_expect(
-            atomic_load_explicit(&page->verified, memory_order_relaxed) >= cpu->run_epoch, 1)) {
-        return true;
+    if (!verified && !cpu->smp && page->comparisons < page->rest) {
+        verified = compare_page(cpu, page) == 0;
     }
-    pthread_mutex_lock(&cache->lock);
-    verify_page(cache, page, cpu->run_epoch);
-    pthread_mutex_unlock(&cache->lock);
+    if (__builtin_expect(!verified || !is_active(block), 0)) {
+        pthread_mutex_lock(&cache->lock);
+        if (!verified_in_run(cpu, page)) {
+            verify_page(cpu, page);
+        }
+        activate(cache, page, block->lines);
+        pthread_mutex_unlock(&cache->lock);
+    }
     return atomic_load_explicit(&block->valid, memory_order_acquire);
 }
 
@@ -495,6 +601,7 @@ static struct code_page *get_page(struct code_cache *cache, const uint8_t *hva, 
         if (page != NULL) {
             page->page = (uintptr_t)hva >> 12;
             page->verified = epoch;
+            page->rest = FIRST_REST;
             *slot = page;
             cache->bytes += sizeof(*page);
             const unsigned bit = code_filter_bit(page->page);
@@ -522,10 +629,14 @@ static bool insert(struct code_cache *cache, const struct a64_cpu *cpu, struct i
     }
     if (page->blocks == NULL) {
         page->watched = 0;
+        memset(page->covered, 0, sizeof(page->covered));
+        atomic_store_explicit(&page->active, 0, memory_order_release);
     }
     *watch = (page->watched & self) == 0;
     page->watched |= self;
+    block->lines = lines_of(block);
     if (donor == NULL) {
+        activate(cache, page, block->lines); /* with what was made of them before */
         cover(cache, page, block);
     }
     struct ir_block **const chain = donor != NULL ? &donor->copies : &page->blocks;
@@ -593,10 +704,10 @@ static struct ir_block *find_slow(struct a64_cpu *cpu, const uint8_t *hva, uint3
         }
     }
     pthread_mutex_unlock(&cache->lock);
-    if (*donor != NULL && !is_fresh(cpu, *donor)) {
+    if (*donor != NULL && !code_is_fresh(cpu, *donor)) {
         *donor = NULL;
     }
-    return block != NULL && is_fresh(cpu, block) ? block : NULL;
+    return block != NULL && code_is_fresh(cpu, block) ? block : NULL;
 }
 
 /* Counts one more time that there is no block here. */
@@ -673,6 +784,7 @@ static struct ir_block *copy_block(struct a64_cpu *cpu, struct ir_block *donor)
     bool watch = false;
 
     pthread_mutex_lock(&cache->lock);
+    activate(cache, donor->page, donor->lines); /* another vCPU may have let the page rest */
     if (donor->valid) {
         block = take(cache, sizeof(*block) + x64_copy_bytes(donor));
     }
@@ -724,7 +836,7 @@ struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next)
         cpu->code_generation = generation;
     }
     struct ir_block **const slot = jump_slot(cpu, mode);
-    if (*slot != NULL && is_block(*slot, cpu, hva, mode, guarded) && is_fresh(cpu, *slot)) {
+    if (*slot != NULL && is_block(*slot, cpu, hva, mode, guarded) && code_is_fresh(cpu, *slot)) {
         return *slot;
     }
     if (__builtin_expect(cache->bytes > CACHE_LIMIT_BYTES || cache->full || cache->copies_full,
@@ -761,7 +873,9 @@ enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block, unsigned btyp
     }
     if (cpu->x64.from != NULL) {
         pthread_mutex_lock(&cache->lock);
-        cache->stats.links += x64_link(cache->x64, cpu->x64.from, cpu->x64.from_exit, block);
+        if (is_active(block)) { /* another vCPU may have let the page rest */
+            cache->stats.links += x64_link(cache->x64, cpu->x64.from, cpu->x64.from_exit, block);
+        }
         pthread_mutex_unlock(&cache->lock);
         cpu->x64.from = NULL;
     } else if ((block->mode & MODE_EACH_CHECK) == 0) {

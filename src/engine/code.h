@@ -24,6 +24,9 @@ enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block, unsigned btyp
 /* The block for the present pc and mode, valid until the next call; translates when needed. NULL: *next says what happened instead (fetch fault). */
 struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next);
 
+/* False: the block is not what memory holds any more, or may not be looked at. For blocks that were found in an earlier run. */
+bool code_is_fresh(struct a64_cpu *cpu, struct ir_block *block);
+
 /* True when translated code lies in the 4 KiB host page of hva: stores to it must call code_invalidate. Any thread. */
 bool code_page_has_code(const struct code_cache *cache, const uint8_t *hva);
 

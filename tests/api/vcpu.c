@@ -310,6 +310,36 @@ TEST(host_writes_to_code_take_effect_at_the_next_run)
     machine_stop(&m);
 }
 
+/* What has not run for long is not compared in each run, but is when it is reached. */
+TEST(host_writes_to_code_that_has_not_run_for_long_take_effect)
+{
+    struct machine m;
+    const uint32_t code[130] = {
+        [0] = MOV_X0_42,   [1] = 0xb4000401,  /* cbz x1, 1f */
+        [2] = HVC0,        [33] = 0xd2800022, /* 1: mov x2, #1 */
+        [34] = 0x14000026, [72] = HVC0,       /* b 2f; 2: */
+        [96] = HVC0,
+    };
+    machine_start(&m, code, 130);
+    for (uint32_t i = 0; i < 40; i++) {
+        OK(hv_vcpu_set_reg(m.vcpu, HV_REG_X1, i % 2));
+        OK(hv_vcpu_set_reg(m.vcpu, HV_REG_PC, PAGE));
+        OK(hv_vcpu_run(m.vcpu));
+        OK(hv_vcpu_set_reg(m.vcpu, HV_REG_PC, PAGE + 4 * 96));
+        for (uint32_t runs = 0; runs < 300; runs++) {
+            OK(hv_vcpu_run(m.vcpu));
+            OK(hv_vcpu_set_reg(m.vcpu, HV_REG_PC, PAGE + 4 * 96));
+        }
+        m.code[i % 3 == 0 ? 0 : 33] = 0xd2800000 | i << 5 | (i % 3 == 0 ? 0 : 2);
+        OK(hv_vcpu_set_reg(m.vcpu, HV_REG_X1, 0));
+        OK(hv_vcpu_set_reg(m.vcpu, HV_REG_PC, PAGE));
+        OK(hv_vcpu_run(m.vcpu));
+        EXPECT_EQ(reg(&m, HV_REG_PC), PAGE + 4 * 73);
+        EXPECT_EQ(reg(&m, i % 3 == 0 ? HV_REG_X0 : HV_REG_X2), i);
+    }
+    machine_stop(&m);
+}
+
 TEST(host_writes_between_code_that_runs_often_take_effect)
 {
     struct machine m;
@@ -563,6 +593,7 @@ MAIN(T(vcpu_needs_a_vm_and_places_for_its_results), T(second_vcpu_on_a_thread_is
      T(mmio_store_and_load_carry_the_access_in_the_syndrome),
      T(write_to_a_read_only_page_is_a_permission_fault_and_can_be_retried),
      T(host_writes_to_code_take_effect_at_the_next_run),
+     T(host_writes_to_code_that_has_not_run_for_long_take_effect),
      T(host_writes_between_code_that_runs_often_take_effect),
      T(stores_to_the_code_ahead_take_effect_without_cache_maintenance),
      T(exit_request_is_sticky_and_once),

@@ -25,6 +25,7 @@ struct ir_block {
     bool passing;           /* interpreted once and known to nobody: no store to it is noticed */
     struct ir_block *next;  /* chain of its hash bucket, or of the retired */
     struct code_page *page; /* of its host address */
+    uint64_t lines;         /* of that, 64 bytes each, where its words lie */
     const void *code;       /* emitted code; NULL: interpret the nodes */
     struct x64_code *x64;   /* what the emitter keeps about it */
     /* Up to here is what finding a block looks at. */
