@@ -157,7 +157,7 @@ av_error av_fail_hv_as(av_error code, hv_return_t ret, const char *function, con
     return code;
 }
 
-av_error av_fail_hv(hv_return_t ret, const char *function)
+av_error av_fail_hv_refused(hv_return_t ret, const char *function)
 {
     const av_error code = av_error_from_hv(ret);
 

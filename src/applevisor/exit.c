@@ -63,6 +63,7 @@ static void fault_of(uint32_t iss, av_abort *abort)
             abort->fault = (av_fault)s->fault;
             abort->level = s->level == AV_NO_LEVEL ? (int8_t)AV_NO_LEVEL
                                                    : (int8_t)(s->level + (status - s->first));
+            break;
         }
     }
 }
@@ -135,42 +136,43 @@ static void sme(uint32_t iss, av_exit_event *event)
 
 static const struct class
 {
-    uint8_t ec;
+    bool is_known;
     uint8_t kind;
     bool same_el;
     iss_fn *iss;
-} classes[] = {
-    {0x00, AV_EXIT_UNDEFINED, false, NULL},
-    {0x01, AV_EXIT_WAIT, false, wait},
-    {0x07, AV_EXIT_FP, false, NULL},
-    {0x09, AV_EXIT_PAUTH, false, NULL},
-    {0x0a, AV_EXIT_LS64, false, NULL},
-    {0x0d, AV_EXIT_BRANCH_TARGET, false, NULL},
-    {0x0e, AV_EXIT_ILLEGAL_STATE, false, NULL},
-    {0x15, AV_EXIT_SVC, false, call},
-    {0x16, AV_EXIT_HVC, false, call},
-    {0x17, AV_EXIT_SMC, false, call},
-    {0x18, AV_EXIT_SYSREG, false, sysreg},
-    {0x19, AV_EXIT_SVE, false, NULL},
-    {0x1a, AV_EXIT_ERET, false, NULL},
-    {0x1c, AV_EXIT_PAUTH_FAILURE, false, NULL},
-    {0x1d, AV_EXIT_SME, false, sme},
-    {0x20, AV_EXIT_INSTRUCTION_ABORT, false, instruction_abort},
-    {0x21, AV_EXIT_INSTRUCTION_ABORT, true, instruction_abort},
-    {0x22, AV_EXIT_PC_ALIGNMENT, false, NULL},
-    {EC_DATA_ABORT_LOWER, AV_EXIT_DATA_ABORT, false, data_abort},
-    {EC_DATA_ABORT_SAME_EL, AV_EXIT_DATA_ABORT, true, data_abort},
-    {0x26, AV_EXIT_SP_ALIGNMENT, false, NULL},
-    {0x27, AV_EXIT_MEMORY_COPY, false, NULL},
-    {0x2c, AV_EXIT_FP_EXCEPTION, false, NULL},
-    {0x2f, AV_EXIT_SERROR, false, NULL},
-    {0x30, AV_EXIT_BREAKPOINT, false, NULL},
-    {0x31, AV_EXIT_BREAKPOINT, true, NULL},
-    {0x32, AV_EXIT_STEP, false, step},
-    {0x33, AV_EXIT_STEP, true, step},
-    {0x34, AV_EXIT_WATCHPOINT, false, watchpoint},
-    {0x35, AV_EXIT_WATCHPOINT, true, watchpoint},
-    {0x3c, AV_EXIT_BRK, false, call},
+} classes[64] = {
+    /* by EC */
+    [0x00] = {true, AV_EXIT_UNDEFINED, false, NULL},
+    [0x01] = {true, AV_EXIT_WAIT, false, wait},
+    [0x07] = {true, AV_EXIT_FP, false, NULL},
+    [0x09] = {true, AV_EXIT_PAUTH, false, NULL},
+    [0x0a] = {true, AV_EXIT_LS64, false, NULL},
+    [0x0d] = {true, AV_EXIT_BRANCH_TARGET, false, NULL},
+    [0x0e] = {true, AV_EXIT_ILLEGAL_STATE, false, NULL},
+    [0x15] = {true, AV_EXIT_SVC, false, call},
+    [0x16] = {true, AV_EXIT_HVC, false, call},
+    [0x17] = {true, AV_EXIT_SMC, false, call},
+    [0x18] = {true, AV_EXIT_SYSREG, false, sysreg},
+    [0x19] = {true, AV_EXIT_SVE, false, NULL},
+    [0x1a] = {true, AV_EXIT_ERET, false, NULL},
+    [0x1c] = {true, AV_EXIT_PAUTH_FAILURE, false, NULL},
+    [0x1d] = {true, AV_EXIT_SME, false, sme},
+    [0x20] = {true, AV_EXIT_INSTRUCTION_ABORT, false, instruction_abort},
+    [0x21] = {true, AV_EXIT_INSTRUCTION_ABORT, true, instruction_abort},
+    [0x22] = {true, AV_EXIT_PC_ALIGNMENT, false, NULL},
+    [EC_DATA_ABORT_LOWER] = {true, AV_EXIT_DATA_ABORT, false, data_abort},
+    [EC_DATA_ABORT_SAME_EL] = {true, AV_EXIT_DATA_ABORT, true, data_abort},
+    [0x26] = {true, AV_EXIT_SP_ALIGNMENT, false, NULL},
+    [0x27] = {true, AV_EXIT_MEMORY_COPY, false, NULL},
+    [0x2c] = {true, AV_EXIT_FP_EXCEPTION, false, NULL},
+    [0x2f] = {true, AV_EXIT_SERROR, false, NULL},
+    [0x30] = {true, AV_EXIT_BREAKPOINT, false, NULL},
+    [0x31] = {true, AV_EXIT_BREAKPOINT, true, NULL},
+    [0x32] = {true, AV_EXIT_STEP, false, step},
+    [0x33] = {true, AV_EXIT_STEP, true, step},
+    [0x34] = {true, AV_EXIT_WATCHPOINT, false, watchpoint},
+    [0x35] = {true, AV_EXIT_WATCHPOINT, true, watchpoint},
+    [0x3c] = {true, AV_EXIT_BRK, false, call},
 };
 
 av_error av_exit_from_syndrome(uint64_t syndrome, av_exit_event *event)
@@ -182,15 +184,12 @@ av_error av_exit_from_syndrome(uint64_t syndrome, av_exit_event *event)
         .instruction_bytes = BIT(syndrome, 25) != 0 ? 4 : 2,
         .syndrome = syndrome,
     };
-    for (size_t i = 0; i < ARRAY_LEN(classes); i++) {
-        const struct class *const c = &classes[i];
-        if (c->ec == event->ec) {
-            event->kind = (av_exit_kind)c->kind;
-            event->same_el = c->same_el;
-            if (c->iss != NULL) {
-                c->iss((uint32_t)FIELD(syndrome, 24, 0), event);
-            }
-            break;
+    const struct class *const c = &classes[event->ec];
+    if (c->is_known) {
+        event->kind = (av_exit_kind)c->kind;
+        event->same_el = c->same_el;
+        if (c->iss != NULL) {
+            c->iss((uint32_t)FIELD(syndrome, 24, 0), event);
         }
     }
     return AV_OK;

@@ -28,7 +28,11 @@ av_error av_fail(av_error code, const char *function, const char *format, ...)
  * What the framework refused: `code` with the framework's reason as the sentence, or, where it gives none, with the one of
  * `format`. av_fail_hv takes the code from ret. Both return AV_OK for HV_SUCCESS.
  */
-av_error av_fail_hv(hv_return_t ret, const char *function);
+av_error av_fail_hv_refused(hv_return_t ret, const char *function);
+static inline av_error av_fail_hv(hv_return_t ret, const char *function)
+{
+    return __builtin_expect(ret == HV_SUCCESS, 1) ? AV_OK : av_fail_hv_refused(ret, function);
+}
 av_error av_fail_hv_as(av_error code, hv_return_t ret, const char *function, const char *format,
                        ...) __attribute__((format(printf, 4, 5)));
 #define FRAMEWORK(call) av_fail_hv((call), __func__)

@@ -415,24 +415,34 @@ static av_psci_action system_reset2(struct call *call)
 
 static call_fn features, arch_features;
 
-static const struct {
+static const struct function {
     uint32_t id; /* SMC32 */
     bool has_smc64;
+    bool is_constant;    /* the answer depends on arguments alone: no lock */
+    uint8_t n_arguments; /* that are looked at */
     call_fn *function;
 } functions[] = {
-    {0x80000000, false, version},      {0x80000001, false, arch_features},
-    {0x84000000, false, version},      {0x84000001, true, cpu_suspend},
-    {0x84000002, false, cpu_off},      {0x84000003, true, cpu_on},
-    {0x84000004, true, affinity_info}, {0x84000006, false, migrate_info_type},
-    {0x84000008, false, system_off},   {0x84000009, false, system_reset},
-    {0x8400000a, false, features},     {0x84000012, true, system_reset2},
+    // clang-format off
+    {0x80000000, false, true, 0, version},
+    {0x80000001, false, true, 1, arch_features},
+    {0x84000000, false, true, 0, version},
+    {0x84000001, true, true, 1, cpu_suspend},
+    {0x84000002, false, false, 0, cpu_off},
+    {0x84000003, true, false, 3, cpu_on},
+    {0x84000004, true, false, 2, affinity_info},
+    {0x84000006, false, true, 0, migrate_info_type},
+    {0x84000008, false, false, 0, system_off},
+    {0x84000009, false, false, 0, system_reset},
+    {0x8400000a, false, true, 1, features},
+    {0x84000012, true, false, 1, system_reset2},
+    // clang-format on
 };
 
-static call_fn *function_of(uint32_t id)
+static const struct function *function_of(uint32_t id)
 {
     for (size_t i = 0; i < ARRAY_LEN(functions); i++) {
         if (id == functions[i].id || (functions[i].has_smc64 && id == (functions[i].id | SMC64))) {
-            return functions[i].function;
+            return &functions[i];
         }
     }
     return NULL;
@@ -461,27 +471,45 @@ static bool is_psci_range(uint32_t id)
     return (id & ~SMC64) >= 0x84000000 && (id & ~SMC64) <= 0x8400001f;
 }
 
+/* When somebody else has stopped the machine, the kick is on its way. */
+static av_psci_action act(const struct function *function, struct call *call)
+{
+    return atomic_load(&call->psci->stop) != AV_PSCI_RUNNING ? AV_PSCI_STOP
+                                                             : function->function(call);
+}
+
+/* x[0] is the identifier; as many follow as the function has arguments. NULL: there is no such function. */
+static av_psci_result carry_out(av_psci *psci, unsigned cpu, const struct function *function,
+                                const uint64_t *x)
+{
+    const uint32_t id = (uint32_t)x[0];
+    struct call call = {.psci = psci, .caller = &psci->cpus[cpu]};
+    av_psci_result result;
+
+    if (function == NULL) {
+        return (av_psci_result){.action = is_psci_range(id) ? AV_PSCI_RETURN : AV_PSCI_NONE,
+                                .x0 = (uint64_t)(int64_t)NOT_SUPPORTED};
+    }
+    for (unsigned i = 0; i <= function->n_arguments; i++) {
+        call.x[i] = (id & SMC64) != 0 ? x[i] : (uint32_t)x[i];
+    }
+    if (function->is_constant) {
+        result.action = act(function, &call);
+    } else {
+        pthread_mutex_lock(&psci->lock);
+        result.action = act(function, &call);
+        pthread_mutex_unlock(&psci->lock);
+    }
+    result.x0 = (uint64_t)call.result;
+    return result;
+}
+
 av_error av_psci_call(av_psci *psci, unsigned cpu, const uint64_t x[4], av_psci_result *result)
 {
     NOT_NULL(x);
     NOT_NULL(result);
     TRY(check_cpu(psci, cpu, __func__));
-    const uint32_t id = (uint32_t)x[0];
-    call_fn *const function = function_of(id);
-    if (function == NULL) {
-        *result = (av_psci_result){.action = is_psci_range(id) ? AV_PSCI_RETURN : AV_PSCI_NONE,
-                                   .x0 = (uint64_t)(int64_t)NOT_SUPPORTED};
-        return AV_OK;
-    }
-    struct call call = {.psci = psci, .caller = &psci->cpus[cpu]};
-    for (unsigned i = 0; i < 4; i++) {
-        call.x[i] = (id & SMC64) != 0 ? x[i] : (uint32_t)x[i];
-    }
-    pthread_mutex_lock(&psci->lock);
-    /* Somebody else has stopped the machine, and the kick is on its way. */
-    const av_psci_action action = psci->stop != AV_PSCI_RUNNING ? AV_PSCI_STOP : function(&call);
-    pthread_mutex_unlock(&psci->lock);
-    *result = (av_psci_result){.action = action, .x0 = (uint64_t)call.result};
+    *result = carry_out(psci, cpu, function_of((uint32_t)x[0]), x);
     return AV_OK;
 }
 
@@ -490,7 +518,6 @@ av_error av_psci_call(av_psci *psci, unsigned cpu, const uint64_t x[4], av_psci_
 av_error av_psci_exit(av_psci *psci, unsigned cpu, hv_vcpu_t vcpu, const av_exit_event *event,
                       av_psci_result *result)
 {
-    av_psci_result answered;
     uint64_t x[4];
 
     NOT_NULL(event);
@@ -501,10 +528,12 @@ av_error av_psci_exit(av_psci *psci, unsigned cpu, hv_vcpu_t vcpu, const av_exit
         *result = (av_psci_result){.action = AV_PSCI_NONE};
         return AV_OK;
     }
-    for (unsigned i = 0; i < 4; i++) {
+    TRY(av_exit_get_x(vcpu, 0, &x[0]));
+    const struct function *const function = function_of((uint32_t)x[0]);
+    for (unsigned i = 1; function != NULL && i <= function->n_arguments; i++) {
         TRY(av_exit_get_x(vcpu, i, &x[i]));
     }
-    TRY(av_psci_call(psci, cpu, x, &answered));
+    const av_psci_result answered = carry_out(psci, cpu, function, x);
     if (answered.action == AV_PSCI_RETURN || answered.action == AV_PSCI_SUSPEND) {
         TRY(av_exit_set_x(vcpu, 0, answered.x0));
         TRY(av_exit_finish(vcpu, event));

@@ -13,7 +13,7 @@
 #include <unistd.h>
 #endif
 
-_Thread_local av_vcpu *av_own_vcpu;
+AV_THREAD av_vcpu *av_own_vcpu;
 
 uint64_t av_thread_id(void)
 {

@@ -213,14 +213,14 @@ HV_EXPORT hv_return_t hv_vcpu_get_reg(hv_vcpu_t vcpu, hv_reg_t reg, uint64_t *va
     OWN_VCPU(vcpu);
     NOT_NULL(value);
     const struct a64_cpu *const cpu = &own->vcpu->cpu;
-    const struct hv_staged *const staged = staged_of(own, reg);
+    const struct hv_staged *staged;
 
-    if (staged != NULL && staged->set) {
-        *value = staged->value;
-    } else if (reg <= HV_REG_X30) {
+    if (reg <= HV_REG_X30) {
         *value = cpu->x[reg];
     } else if (reg == HV_REG_PC) {
         *value = cpu->pc;
+    } else if ((staged = staged_of(own, reg)) != NULL && staged->set) {
+        *value = staged->value;
     } else if (reg == HV_REG_CPSR) {
         *value = cpu_get_cpsr(cpu);
     } else if (reg == HV_REG_FPCR) {
@@ -238,14 +238,14 @@ HV_EXPORT hv_return_t hv_vcpu_set_reg(hv_vcpu_t vcpu, hv_reg_t reg, uint64_t val
 {
     OWN_VCPU(vcpu);
     struct a64_cpu *const cpu = &own->vcpu->cpu;
-    struct hv_staged *const staged = staged_of(own, reg);
+    struct hv_staged *staged;
 
-    if (staged != NULL) {
-        *staged = (struct hv_staged){true, value};
-    } else if (reg <= HV_REG_X30) {
+    if (reg <= HV_REG_X30) {
         cpu->x[reg] = value;
     } else if (reg == HV_REG_PC) {
         cpu->pc = value;
+    } else if ((staged = staged_of(own, reg)) != NULL) {
+        *staged = (struct hv_staged){true, value};
     } else {
         return REFUSE(HV_BAD_ARGUMENT, "reg is %u; expected HV_REG_X0 (0) to HV_REG_CPSR (34)",
                       reg);

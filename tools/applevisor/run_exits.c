@@ -169,6 +169,17 @@ static void trace(const struct cpu *cpu, const av_exit_event *event)
             (unsigned long long)pc_of(cpu), line, (unsigned long long)event->syndrome);
 }
 
+/* Of all vCPUs together. */
+static void count_exit(struct run *run)
+{
+    const uint64_t exits = atomic_fetch_add(&run->exits, 1) + 1;
+
+    if (exits >= run->options.max_exits) {
+        complain("stopped after %llu exits", (unsigned long long)exits);
+        run_finish(run, EXIT_MAX_EXITS);
+    }
+}
+
 void run_loop(struct cpu *cpu)
 {
     struct run *const run = cpu->run;
@@ -182,15 +193,13 @@ void run_loop(struct cpu *cpu)
             run_finish(run, EXIT_HYPERVISOR);
             return;
         }
-        const uint64_t exits = atomic_fetch_add(&run->exits, 1) + 1;
         av_exit_decode(cpu->exit, &event);
         if (run->options.trace) {
             trace(cpu, &event);
         }
         on = handle(cpu, &event);
-        if (run->options.max_exits != 0 && exits >= run->options.max_exits) {
-            complain("stopped after %llu exits", (unsigned long long)exits);
-            run_finish(run, EXIT_MAX_EXITS);
+        if (run->options.max_exits != 0) {
+            count_exit(run);
         }
     }
 }
