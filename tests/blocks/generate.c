@@ -229,6 +229,26 @@ static void put_walking_access(struct maker *m, unsigned pointer, unsigned index
     }
 }
 
+/* Of what a loop of floating point consists: its operands are what the walk loads, and what it has carried from round to round. */
+static void put_arithmetic(struct maker *m)
+{
+    static const uint32_t kinds[] = {
+        0x4e20d400, /* FADD .4S */
+        0x4e60d400, /* FADD .2D */
+        0x4ee0d400, /* FSUB .2D */
+        0x6e20dc00, /* FMUL .4S */
+        0x6e60dc00, /* FMUL .2D */
+        0x4e20cc00, /* FMLA .4S */
+        0x4ee0f400, /* FMIN .2D */
+        0x1e602800, /* FADD D */
+        0x1e600800, /* FMUL D */
+        0x1f400000, /* FMADD D; ra is v0 */
+    };
+    const uint32_t registers = below(m->r, FIRST_INDEX) << 16 | below(m->r, FIRST_INDEX) << 5;
+
+    put(m, kinds[below(m->r, 10)] | registers | below(m->r, FIRST_INDEX));
+}
+
 /* A loop through memory, across pages. */
 static void unit_walk(struct maker *m)
 {
@@ -244,8 +264,14 @@ static void unit_walk(struct maker *m)
 
     put(m, 0xd280001c | (8 + below(m->r, 120)) << 5); /* movz x28, #count */
     const unsigned top = m->b->n_words;
-    for (unsigned n = 1 + below(m->r, 4); n > 0; n--) {
-        put_walking_access(m, pointer, index);
+    const bool computes = percent(m->r, 30);
+    for (unsigned n = 1 + below(m->r, 6); n > 0; n--) {
+        /* mostly from one base; else another register is added to the one that moves */
+        const bool other = moved == index && percent(m->r, 30);
+        put_walking_access(m, other ? FIRST_POINTER + below(m->r, 2) : pointer, index);
+        for (unsigned k = computes ? below(m->r, 4) : 0; k > 0; k--) {
+            put_arithmetic(m);
+        }
     }
     put(m, (up ? 0x91000000 : 0xd1000000) | step << 10 | moved << 5 | moved);
     if (percent(m->r, 30)) {

@@ -36,10 +36,11 @@ struct x64_val {
     uint16_t n_uses; /* by nodes, not counting that a guest register holds it */
     int8_t reg;      /* GPR or XMM by class; NOREG */
     uint8_t cls;
-    int16_t slot; /* frame slot; -1 */
-    int8_t guest; /* guest register whose memory holds it; -1 */
-    bool lazy;    /* not computed yet: where it is used */
-    uint16_t hot; /* the last node whose code may need it; later ones do in stubs only */
+    int16_t slot;  /* frame slot; -1 */
+    int8_t guest;  /* guest register whose memory holds it; -1 */
+    bool lazy;     /* not computed yet: where it is used */
+    uint16_t hot;  /* the last node whose code may need it; later ones do in stubs only */
+    uint16_t seen; /* the last that may see it in a guest register, where that is not among those */
 };
 
 /* A place to leave or to go slow, behind the block. */

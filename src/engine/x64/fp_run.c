@@ -311,8 +311,8 @@ static void forget(struct x64_emit *e, ir_ref ref, unsigned until)
 {
     struct x64_val *const v = x64_val(e, ref);
 
-    if (ref != IR_REF_NONE && v->last == until && v->hot < until) {
-        v->last = v->hot;
+    if (ref != IR_REF_NONE && v->last == until && v->hot < until && v->seen < until) {
+        v->last = v->hot > v->seen ? v->hot : v->seen;
     }
 }
 

@@ -477,8 +477,9 @@ static void keep_vector(struct x64_emit *e, const struct ir_node *n, unsigned un
 
     if (x64_is_carried(e, CLASS_VEC, n->imm) || v->cls != CLASS_VEC || v->lazy) {
         x64_touch(e, n->a, until);
-    } else if (n->a != IR_REF_NONE && v->last < until) {
-        v->last = (uint16_t)until;
+    } else if (n->a != IR_REF_NONE) {
+        v->seen = (uint16_t)(v->seen < until ? until : v->seen);
+        v->last = v->last < v->seen ? v->seen : v->last;
     }
 }
 
