@@ -39,6 +39,7 @@ struct x64_val {
     int16_t slot;  /* frame slot; -1 */
     int8_t guest;  /* guest register whose memory holds it; -1 */
     bool lazy;     /* not computed yet: where it is used */
+    bool inside;   /* needed in the rounds of the block's loop, and not only behind it */
     uint16_t hot;  /* the last node whose code may need it; later ones do in stubs only */
     uint16_t seen; /* the last that may see it in a guest register, where that is not among those */
 };
@@ -55,6 +56,7 @@ enum x64_stub_kind {
     STUB_ZERO,
     STUB_PAGE,
     STUB_SITE,
+    STUB_WALK,
     STUB_FLAGS,
     STUB_SP,
     STUB_VOP,
@@ -176,14 +178,26 @@ struct x64_round {
     int8_t reg; /* of the marker at the head */
 };
 
-/* An access, or a group, of a loop that goes through memory upwards. Its page's limit and addend are in the frame. */
+/*
+ * An access, or a group, of a loop that goes through memory upwards. Its page's limit and addend are in the frame. In a walk there is
+ * one limit for all, and what does not move is part of the addend.
+ */
 #define X64_MAX_TERMS 3
 struct x64_site {
     ir_ref node;
-    /* Of the address without the access's own displacement: IR_GETs that the loop carries, shifted; the first is not. */
+    /* Of the address without the access's own displacement: IR_GETs, shifted; the first is not. The loop carries them; of a walk's
+     * those that do not move may be in memory. */
     ir_ref term[X64_MAX_TERMS];
     uint8_t scale[X64_MAX_TERMS], n_terms;
     int32_t offset;
+    uint8_t walk;   /* its number plus 1; 0: none */
+    uint8_t moving; /* the term that moves */
+};
+
+/* Sites whose addresses move with the same register, by nothing else. The head looks whether all are still on their pages. */
+struct x64_walk {
+    ir_ref mover;  /* its IR_GET */
+    uint32_t jump; /* of the head's comparison */
 };
 
 #define X64_MAX_LITERALS 256
@@ -249,6 +263,8 @@ struct x64_emit {
         back_edge; /* back_edge: the last node that branches to the block's start; 0: it is no loop */
     unsigned n_sites;
     struct x64_site sites[X64_MAX_SITES];
+    unsigned n_walks;
+    struct x64_walk walks[X64_MAX_WALKS];
     uint32_t head;
     struct x64_round round;
     bool flags_dead; /* NZCV is written before anyone can see it, from the head on */
@@ -306,8 +322,15 @@ bool x64_imm32(const struct x64_emit *e, ir_ref ref, unsigned sf, int32_t *value
 void x64_plan(struct x64_emit *e);
 /* The value, and what it is of if it is lazy, is needed until then. */
 void x64_touch(struct x64_emit *e, ir_ref ref, unsigned when);
-/* address = base + disp, where base lives as long as the access needs it */
+/* address = base + disp */
 void x64_split_address(const struct x64_emit *e, ir_ref address, ir_ref *base, int32_t *disp);
+/* What a load or store needs in registers: the base of its address, shifted, which in a walk is what moves. */
+struct x64_address {
+    ir_ref base;
+    unsigned scale;
+    int32_t disp;
+};
+struct x64_address x64_address_of(const struct x64_emit *e, ir_ref node); /* walk.c */
 /* ADD of a value shifted left by 1 to 3: *index and *scale */
 bool x64_scaled_operand(const struct x64_emit *e, ir_ref ref, ir_ref *index, unsigned *scale);
 
@@ -362,11 +385,21 @@ static inline bool x64_are_of_round(const struct x64_emit *e, ir_ref flags)
 }
 /* The number of an access's site plus 1; 0: it is none */
 unsigned x64_site_of(const struct x64_emit *e, ir_ref node);
+int x64_reg_at_head(const struct x64_emit *e, ir_ref get);
 bool x64_is_carried_get(const struct x64_emit *e, ir_ref node); /* its value is there at the head */
 bool x64_is_carried(const struct x64_emit *e, enum x64_class cls, unsigned r);
 void x64_emit_head(struct x64_emit *e);
 bool x64_is_loop(const struct x64_emit *e, const struct ir_node *n); /* n is a back edge */
 void x64_emit_back_edge(struct x64_emit *e, ir_ref node);
+
+/* --- walk.c */
+void x64_join_walk(struct x64_emit *e, struct x64_site *site); /* while planning */
+void x64_settle_walks(struct x64_emit *e);                     /* which of all sites stay */
+/* The site of an access, or of its group, when it is in a walk; NULL: it is not */
+const struct x64_site *x64_walking_site(const struct x64_emit *e, ir_ref node);
+void x64_load_site_addend(struct x64_emit *e, const struct x64_site *site, int reg);
+void x64_enter_walks(struct x64_emit *e, uint32_t *head);
+void x64_stub_walk(struct x64_emit *e, const struct x64_stub *stub);
 
 /* --- node.c */
 void x64_emit_node(struct x64_emit *e, ir_ref node);
@@ -443,6 +476,7 @@ void x64_fp_remember(struct x64_emit *e, struct x64_stub *stub);
 void x64_stub_redo(struct x64_emit *e, const struct x64_stub *stub);
 
 /* --- flow.c */
+void x64_stub_group(struct x64_emit *e, const struct x64_stub *stub);
 int x64_load_where_vector(struct x64_emit *e, int scratch, const struct x64_where *w);
 void x64_emit_flow(struct x64_emit *e, ir_ref node);
 void x64_emit_stubs(struct x64_emit *e);

@@ -507,7 +507,7 @@ static void stub_poll(struct x64_emit *e, const struct x64_stub *stub)
     jump_out(e, e->thunks->leave_go[X64_LEFT_POLL]);
 }
 
-static void stub_group(struct x64_emit *e, const struct x64_stub *stub)
+void x64_stub_group(struct x64_emit *e, const struct x64_stub *stub)
 {
     if (stub->barrier) {
         x64_barrier(e);
@@ -528,13 +528,14 @@ const struct x64_stub_info x64_stub_kinds[] = {
     [STUB_INDIRECT] = {"jump table miss", stub_indirect, true},
     [STUB_LOAD] = {"load in C", x64_stub_mem, true},
     [STUB_STORE] = {"store in C", x64_stub_mem, true},
-    [STUB_GROUP] = {"each access alone", stub_group, true},
+    [STUB_GROUP] = {"each access alone", x64_stub_group, true},
     [STUB_ZERO] = {"DC ZVA in C", x64_stub_zero, true},
     [STUB_SP] = {"SP alignment", stub_sp, true},
     [STUB_ATOMIC] = {"atomic in C", x64_stub_atomic, true},
     [STUB_GUESS] = {"another addend", x64_stub_guess, false},
     [STUB_PAGE] = {"another page", x64_stub_page, false},
     [STUB_SITE] = {"no page yet", x64_stub_site, false},
+    [STUB_WALK] = {"other pages", x64_stub_walk, true},
     [STUB_FLAGS] = {"flags", x64_stub_flags, false},
     [STUB_VOP] = {"function in C", x64_stub_vop, false},
     [STUB_FP_RUN] = {"functions in C", stub_fp_run, false},

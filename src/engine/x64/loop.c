@@ -36,20 +36,21 @@ static bool serves_from_memory(const struct x64_emit *e, ir_ref ref)
     return true;
 }
 
-static void carry(struct x64_emit *e, enum x64_class cls, ir_ref node, unsigned r)
+/* When the block writes it, or does not, as `written` says. */
+static void carry(struct x64_emit *e, enum x64_class cls, ir_ref node, unsigned r, bool written)
 {
     const unsigned op = cls == INT ? IR_PUT_X : IR_PUT_V;
     unsigned n = 0;
-    bool written = false;
+    bool is_written = false;
 
     for (unsigned i = 0; i < e->n_carried; i++) {
         n += e->carried[i].cls == cls;
     }
-    if (n == X64_MAX_CARRIED) {
-        return;
+    for (unsigned i = 1; i < e->back_edge && !is_written; i++) {
+        is_written = e->nodes[i].op == op && e->nodes[i].imm == r;
     }
-    for (unsigned i = 1; i < e->back_edge && !written; i++) {
-        written = e->nodes[i].op == op && e->nodes[i].imm == r;
+    if (n == X64_MAX_CARRIED || written != is_written) {
+        return;
     }
     if (cls == VEC && !written && serves_from_memory(e, node)) {
         return;
@@ -194,13 +195,17 @@ void x64_find_loop(struct x64_emit *e)
     if (e->back_edge == 0) {
         return;
     }
+    for (int written = 1; written >= 0; written--) { /* first what is to be stored otherwise */
+        for (unsigned i = 1; i < e->back_edge; i++) {
+            const struct ir_node *const n = &e->nodes[i];
+            if (n->op == IR_GET_X || n->op == IR_GET_V) {
+                carry(e, n->op == IR_GET_X ? INT : VEC, (ir_ref)i, n->imm, written != 0);
+            }
+        }
+    }
     for (unsigned i = 1; i < e->n_nodes; i++) {
         const struct ir_node *const n = &e->nodes[i];
-        if (n->op == IR_GET_X && i < e->back_edge) {
-            carry(e, INT, (ir_ref)i, n->imm);
-        } else if (n->op == IR_GET_V && i < e->back_edge) {
-            carry(e, VEC, (ir_ref)i, n->imm);
-        } else if ((n->op == IR_GET_NZCV || n->op == IR_PUT_NZCV) && first_flags == 0) {
+        if ((n->op == IR_GET_NZCV || n->op == IR_PUT_NZCV) && first_flags == 0) {
             first_flags = i;
         } else if (e->observer[i] != 0 && first_observer == 0) {
             first_observer = i;
@@ -281,7 +286,7 @@ bool x64_is_carried_get(const struct x64_emit *e, ir_ref node)
     return false;
 }
 
-/* Where it begins can be computed at the head: the sum of registers, shifted or not, and constants. */
+/* Where it begins can be computed at the head: the sum of registers, shifted or not, and constants. In a loop no helper writes them. */
 static bool add_terms(const struct x64_emit *e, ir_ref ref, unsigned scale, struct x64_site *site)
 {
     const ir_ref r = x64_resolve(e, ref);
@@ -290,8 +295,8 @@ static bool add_terms(const struct x64_emit *e, ir_ref ref, unsigned scale, stru
     int32_t disp;
     ir_ref a;
 
-    if (x64_is_carried_get(e, r)) {
-        if (site->n_terms == X64_MAX_TERMS || (site->n_terms == 0 && scale != 0)) {
+    if (n->op == IR_GET_X) {
+        if (site->n_terms == X64_MAX_TERMS) {
             return false;
         }
         site->term[site->n_terms] = r;
@@ -321,6 +326,7 @@ static bool add_terms(const struct x64_emit *e, ir_ref ref, unsigned scale, stru
 void x64_find_sites(struct x64_emit *e)
 {
     e->n_sites = 0;
+    e->n_walks = 0;
     if (e->back_edge == 0 || (e->block->mode & MODE_ALIGNED) != 0) {
         return;
     }
@@ -340,8 +346,10 @@ void x64_find_sites(struct x64_emit *e)
             !step_of(e, base, 4, &step) || !add_terms(e, base, 0, &site)) {
             continue;
         }
+        x64_join_walk(e, &site);
         e->sites[e->n_sites++] = site;
     }
+    x64_settle_walks(e);
 }
 
 unsigned x64_site_of(const struct x64_emit *e, ir_ref node)
@@ -354,7 +362,7 @@ unsigned x64_site_of(const struct x64_emit *e, ir_ref node)
     return 0;
 }
 
-static int reg_at_head(const struct x64_emit *e, ir_ref get)
+int x64_reg_at_head(const struct x64_emit *e, ir_ref get)
 {
     for (unsigned i = 0; i < e->n_carried; i++) {
         if (e->carried[i].cls == INT && e->carried[i].node == get) {
@@ -369,11 +377,14 @@ static void fill_sites(struct x64_emit *e)
 {
     for (unsigned i = 0; i < e->n_sites; i++) {
         const struct x64_site *const site = &e->sites[i];
-        int base = reg_at_head(e, site->term[0]);
+        if (site->walk != 0) {
+            continue;
+        }
+        int base = x64_reg_at_head(e, site->term[0]);
         int32_t offset = site->offset;
         for (unsigned t = 1; t < site->n_terms; t++) {
             x64_lea(&e->a, 1, RCX,
-                    x64_at_index(base, reg_at_head(e, site->term[t]), site->scale[t], offset));
+                    x64_at_index(base, x64_reg_at_head(e, site->term[t]), site->scale[t], offset));
             base = RCX;
             offset = 0;
         }
@@ -420,8 +431,7 @@ void x64_emit_head(struct x64_emit *e)
     e->locked[INT] = 0;
     e->locked[VEC] = 0;
     fill_sites(e);
-    x64_align(a, 16, 0);
-    e->head = x64_here(a);
+    x64_enter_walks(e, &e->head);
 }
 
 /* --- The back edge --------------------------------------------------------------------------------------------------------------- */

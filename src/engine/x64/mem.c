@@ -108,8 +108,7 @@ void x64_stub_refill(struct x64_emit *e, const struct x64_stub *stub)
 #define SITE_ADDEND(site) FRAME(FRAME_SITES + 16 * (int32_t)(site) + 8)
 #define END_PAGES         0x2000 /* no site has a page that near to either end of the address space */
 
-/* What is to be checked for a load or store: it alone, or its group. */
-static struct x64_place place_of(const struct x64_emit *e, ir_ref node, int base)
+struct x64_place x64_place_of(const struct x64_emit *e, ir_ref node, int base)
 {
     const struct ir_node *const n = &e->nodes[node];
     const struct x64_group *const group = x64_group_of(e, node);
@@ -146,7 +145,7 @@ static void set_site(struct x64_emit *e, unsigned site, const struct x64_place *
 
 void x64_fill_site(struct x64_emit *e, unsigned site, int base)
 {
-    const struct x64_place p = place_of(e, e->sites[site].node, base);
+    const struct x64_place p = x64_place_of(e, e->sites[site].node, base);
     struct x64_stub *const stub = x64_new_stub(e, STUB_SITE, e->sites[site].node);
 
     stub->other = (uint16_t)site;
@@ -167,7 +166,7 @@ void x64_stub_page(struct x64_emit *e, const struct x64_stub *stub)
 {
     struct x64_asm *const a = &e->a;
     const unsigned site = x64_site_of(e, stub->node) - 1;
-    const struct x64_place p = place_of(e, stub->node, stub->base);
+    const struct x64_place p = x64_place_of(e, stub->node, stub->base);
 
     x64_check_place(e, &p, &e->stubs[stub->other]);
     set_site(e, site, &p);
@@ -202,12 +201,13 @@ static int table_of(struct x64_emit *e, unsigned flags)
 /* Where the host finds the byte of a load or store. */
 struct place {
     int base, addend;
+    unsigned scale;
     int32_t disp;
 };
 
 static struct x64_mem at(const struct place *p)
 {
-    return x64_at_index(p->addend, p->base, 0, p->disp);
+    return x64_at_index(p->addend, p->base, p->scale, p->disp);
 }
 
 /*
@@ -217,10 +217,11 @@ static struct x64_mem at(const struct place *p)
 static bool find_place(struct x64_emit *e, ir_ref node, struct place *p)
 {
     const struct x64_group *const group = x64_group_of(e, node);
-    ir_ref base;
+    const struct x64_address address = x64_address_of(e, node);
 
-    x64_split_address(e, e->nodes[node].a, &base, &p->disp);
-    p->base = x64_use(e, INT, base);
+    p->base = x64_use(e, INT, address.base);
+    p->scale = address.scale;
+    p->disp = address.disp;
     if (group == NULL || group->leader == node) {
         return false;
     }
@@ -228,12 +229,13 @@ static bool find_place(struct x64_emit *e, ir_ref node, struct place *p)
     return true;
 }
 
-/* Checks it, alone or with its group. */
+/* Checks it, alone or with its group. NULL: it was checked with its walk. */
 static struct x64_stub *check(struct x64_emit *e, ir_ref node, struct place *p)
 {
     const struct x64_group *const group = x64_group_of(e, node);
+    const struct x64_site *const walking = x64_walking_site(e, node);
     const unsigned site = x64_site_of(e, node);
-    struct x64_place checked = place_of(e, node, p->base);
+    struct x64_place checked = x64_place_of(e, node, p->base);
     struct x64_stub *page = NULL;
 
     if (group != NULL) {
@@ -244,6 +246,10 @@ static struct x64_stub *check(struct x64_emit *e, ir_ref node, struct place *p)
     /* Registers are found before a stub notes what is where. */
     checked.table = table_of(e, checked.flags);
     p->addend = checked.addend;
+    if (walking != NULL) {
+        x64_load_site_addend(e, walking, p->addend);
+        return NULL;
+    }
     if (site != 0) { /* its code leads to the access's stub, and has to be made before that */
         page = x64_new_stub(e, STUB_PAGE, node);
         page->base = (int8_t)p->base;
@@ -304,6 +310,8 @@ static void emit_load(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     const int rd = x64_def(e, cls, node);
     if (!checked) {
         stub = check(e, node, &p);
+    }
+    if (stub != NULL) {
         stub->reg = (int8_t)rd;
     }
     const struct x64_mem m = at(&p);
@@ -360,6 +368,8 @@ static void emit_store(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     }
     if (!checked) {
         stub = check(e, node, &p);
+    }
+    if (stub != NULL) {
         stub->value_reg = (int8_t)value;
         stub->value_is_vector = vector;
         stub->target = immediate ? (uint64_t)imm : 0;

@@ -20,6 +20,9 @@ struct x64_place {
 /* Compares, with a jump to the stub. After it [addend + base + disp] is the byte; RAX and RCX have been used. */
 void x64_check_place(struct x64_emit *e, const struct x64_place *p, struct x64_stub *stub);
 
+/* What is to be checked for a load or store, whose base is in a register: it alone, or its group. */
+struct x64_place x64_place_of(const struct x64_emit *e, ir_ref node, int base);
+
 /* False: nothing was emitted, call the function in C. */
 bool x64_emit_atomic(struct x64_emit *e, ir_ref node);
 

@@ -191,6 +191,7 @@ void x64_touch(struct x64_emit *e, ir_ref ref, unsigned when)
     if (v->hot < when) {
         v->hot = (uint16_t)when;
     }
+    v->inside |= when <= e->back_edge;
     if (v->lazy) {
         const struct ir_node *const n = &e->nodes[r];
         if (n->op != IR_CONST) {
@@ -206,14 +207,11 @@ static void use(struct x64_emit *e, ir_ref ref, unsigned when)
     x64_touch(e, ref, when);
 }
 
-static void use_address(struct x64_emit *e, ir_ref ref, unsigned when)
+static void use_address(struct x64_emit *e, unsigned when)
 {
     const struct x64_group *const group = x64_group_of(e, when);
-    ir_ref base;
-    int32_t disp;
 
-    x64_split_address(e, ref, &base, &disp);
-    use(e, base, when);
+    use(e, x64_address_of(e, (ir_ref)when).base, when);
     if (group != NULL) {
         x64_touch(e, group->value, when);
     }
@@ -248,10 +246,10 @@ static void use_operands(struct x64_emit *e, unsigned i)
         use(e, n->a, i);
         break;
     case IR_LOAD:
-        use_address(e, n->a, i);
+        use_address(e, i);
         break;
     case IR_STORE:
-        use_address(e, n->a, i);
+        use_address(e, i);
         use(e, x64_lane_of(e, n->b, n->type, &lane) && lane == 0 ? x64_node(e, n->b)->a : n->b, i);
         break;
     case IR_VFROM64:
@@ -336,9 +334,9 @@ static bool found_group(struct x64_emit *e, struct x64_group group)
 
 /*
  * The load or store joins the group of those before it that have the same base, or founds one. A helper may change translations, so
- * that no group goes on behind it. True: the access is checked with an earlier one, and cannot fault.
+ * that no group goes on behind it.
  */
-static bool joins_group(struct x64_emit *e, unsigned i, unsigned first_open)
+static void join_group(struct x64_emit *e, unsigned i, unsigned first_open)
 {
     const struct ir_node *const n = &e->nodes[i];
     const unsigned recent = e->n_groups > OPEN_GROUPS ? e->n_groups - OPEN_GROUPS : 0;
@@ -346,11 +344,11 @@ static bool joins_group(struct x64_emit *e, unsigned i, unsigned first_open)
     int32_t disp;
 
     if ((n->flags & X64_NOT_PLAIN) != 0) {
-        return false;
+        return;
     }
     x64_split_address(e, n->a, &base, &disp);
     if (base == IR_REF_NONE) {
-        return false;
+        return;
     }
     const int32_t end = disp + (1 << n->type);
     for (unsigned g = e->n_groups; g > first_open && g > recent; g--) {
@@ -366,7 +364,7 @@ static bool joins_group(struct x64_emit *e, unsigned i, unsigned first_open)
             group->is_store |= n->op == IR_STORE;
             e->group_of[i] = (uint8_t)g;
             e->group_of[group->leader] = (uint8_t)g;
-            return true;
+            return;
         }
     }
     found_group(e, (struct x64_group){.base = base,
@@ -374,20 +372,17 @@ static bool joins_group(struct x64_emit *e, unsigned i, unsigned first_open)
                                       .max = end,
                                       .leader = (uint16_t)i,
                                       .is_store = n->op == IR_STORE});
-    return false;
 }
 
 /* Nothing between the two can be seen: what the first checks for writing is good for both, and the monitor is set for nobody. */
-static bool joins_pair(struct x64_emit *e, unsigned i)
+static void join_pair(struct x64_emit *e, unsigned i)
 {
     struct x64_group pair;
 
-    if (!x64_is_pair(e, (ir_ref)i, &pair) || !found_group(e, pair)) {
-        return false;
+    if (x64_is_pair(e, (ir_ref)i, &pair) && found_group(e, pair)) {
+        e->group_of[i] = (uint8_t)e->n_groups;
+        e->group_of[pair.leader] = (uint8_t)e->n_groups;
     }
-    e->group_of[i] = (uint8_t)e->n_groups;
-    e->group_of[pair.leader] = (uint8_t)e->n_groups;
-    return true;
 }
 
 /* --- Halves of AES rounds -------------------------------------------------------------------------------------------------------- */
@@ -415,10 +410,22 @@ static bool ends_round(const struct x64_emit *e, unsigned i)
            last->a == i && last->imm == put->imm;
 }
 
+/* Accesses that are checked with an earlier one, or by a loop's head, cannot fault. */
+static void note_observer(struct x64_emit *e, unsigned i)
+{
+    const struct x64_group *const group = x64_group_of(e, i);
+    const bool checked = (group != NULL && group->leader != i) ||
+                         x64_walking_site(e, (ir_ref)i) != NULL;
+
+    e->observer[i] = (uint16_t)(is_observer(e, &e->nodes[i]) && !checked ? i
+                                : i != 0                                 ? e->observer[i - 1]
+                                                                         : 0);
+}
+
 static void forward(struct x64_emit *e)
 {
     const bool groups = (e->block->mode & (MODE_ALIGNED | MODE_EACH_CHECK)) == 0;
-    unsigned observer = 0, first_open = 0;
+    unsigned first_open = 0;
 
     e->guesses = MODE_EL(e->block->mode) != 0;
     e->n_groups = 0;
@@ -429,13 +436,12 @@ static void forward(struct x64_emit *e)
         if (x64_is_helper(e, n)) {
             first_open = e->n_groups;
         }
-        const bool checked = groups && (((n->op == IR_LOAD || n->op == IR_STORE) &&
-                                         joins_group(e, i, first_open)) ||
-                                        (n->op == IR_STX && joins_pair(e, i)));
-        if (is_observer(e, n) && !checked) {
-            observer = i;
+        if (groups && (n->op == IR_LOAD || n->op == IR_STORE)) {
+            join_group(e, i, first_open);
+        } else if (groups && n->op == IR_STX) {
+            join_pair(e, i);
         }
-        e->observer[i] = (uint16_t)observer;
+        note_observer(e, i);
         e->alias[i] = 0;
         *v = (struct x64_val){.reg = NOREG,
                               .slot = -1,
@@ -458,12 +464,14 @@ static void forward(struct x64_emit *e)
     }
 }
 
+/* What walks take into their addends, the rounds themselves do not need. */
 static void drop_unused_carried(struct x64_emit *e)
 {
     unsigned n = 0;
 
     for (unsigned i = 0; i < e->n_carried; i++) {
-        if (e->val[e->carried[i].node].last != 0) {
+        const struct x64_val *const v = &e->val[e->carried[i].node];
+        if (v->last != 0 && (v->inside || e->carried[i].written)) {
             e->carried[n++] = e->carried[i];
         }
     }
@@ -488,10 +496,14 @@ void x64_plan(struct x64_emit *e)
     unsigned until_x[32], until_v[32],
         until_flags = e->n_nodes; /* where the register is next written */
 
+    e->n_sites = 0;
     forward(e);
     x64_plan_fp_runs(e);
     x64_find_loop(e);
     x64_find_sites(e);
+    for (unsigned i = 1; i < e->n_nodes && e->n_walks != 0; i++) {
+        note_observer(e, i);
+    }
     for (unsigned r = 0; r < 32; r++) {
         until_x[r] = e->n_nodes;
         until_v[r] = e->n_nodes;

@@ -392,10 +392,7 @@ void x64_done(struct x64_emit *e)
     }
     if (n->op == IR_LOAD || n->op == IR_STORE) {
         const struct x64_group *const group = x64_group_of(e, e->now);
-        ir_ref base;
-        int32_t disp;
-        x64_split_address(e, n->a, &base, &disp);
-        release(e, base);
+        release(e, x64_address_of(e, (ir_ref)e->now).base);
         if (group != NULL && e->val[group->value].last <= e->now) {
             drop(e, group->value);
         }

@@ -8,6 +8,7 @@
  *     FRAME_ARGS     four vectors: operands of C functions, and the result
  *     FRAME_VA ...   operands of slow paths
  *     FRAME_SITES    of accesses of a loop that go through memory in order: limit and addend (loop.c)
+ *     FRAME_WALKS    limits of registers that such accesses move with
  *     FRAME_SAVED    registers, while a slow path runs
  */
 #ifndef ENGINE_X64_THUNKS_H
@@ -23,13 +24,15 @@
 
 #define X64_FRAME_SLOTS 192
 #define X64_MAX_SITES   16
+#define X64_MAX_WALKS   4
 enum {
     FRAME_SLOTS = 0,
     FRAME_ARGS = FRAME_SLOTS + 16 * X64_FRAME_SLOTS,
     FRAME_VA = FRAME_ARGS + 4 * 16,
     FRAME_SCRATCH = FRAME_VA + 16,
     FRAME_SITES = FRAME_SCRATCH + 16,
-    FRAME_SAVED_GPR = FRAME_SITES + 16 * X64_MAX_SITES,
+    FRAME_WALKS = FRAME_SITES + 16 * X64_MAX_SITES,
+    FRAME_SAVED_GPR = FRAME_WALKS + 8 * X64_MAX_WALKS,
     FRAME_SAVED_XMM = FRAME_SAVED_GPR + 16 * 8,
     FRAME_SIZE = FRAME_SAVED_XMM + 16 * 16,
 };
