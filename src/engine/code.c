@@ -572,7 +572,7 @@ static bool is_active(const struct ir_block *block)
 }
 
 /* A block that is valid has been compared since the present run began, or is now, with all that it goes on to in its page. */
-bool code_is_fresh(struct a64_cpu *cpu, struct ir_block *block)
+static bool is_fresh(struct a64_cpu *cpu, struct ir_block *block)
 {
     struct code_cache *const cache = cpu->code;
     struct code_page *const page = block->page;
@@ -704,10 +704,10 @@ static struct ir_block *find_slow(struct a64_cpu *cpu, const uint8_t *hva, uint3
         }
     }
     pthread_mutex_unlock(&cache->lock);
-    if (*donor != NULL && !code_is_fresh(cpu, *donor)) {
+    if (*donor != NULL && !is_fresh(cpu, *donor)) {
         *donor = NULL;
     }
-    return block != NULL && code_is_fresh(cpu, block) ? block : NULL;
+    return block != NULL && is_fresh(cpu, block) ? block : NULL;
 }
 
 /* Counts one more time that there is no block here. */
@@ -836,7 +836,7 @@ struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next)
         cpu->code_generation = generation;
     }
     struct ir_block **const slot = jump_slot(cpu, mode);
-    if (*slot != NULL && is_block(*slot, cpu, hva, mode, guarded) && code_is_fresh(cpu, *slot)) {
+    if (*slot != NULL && is_block(*slot, cpu, hva, mode, guarded) && is_fresh(cpu, *slot)) {
         return *slot;
     }
     if (__builtin_expect(cache->bytes > CACHE_LIMIT_BYTES || cache->full || cache->copies_full,
@@ -881,5 +881,37 @@ enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block, unsigned btyp
     } else if ((block->mode & MODE_EACH_CHECK) == 0) {
         x64_remember(cpu, block, btype, mmu_fetch_is_global(cpu, block->pc));
     }
-    return x64_run(cache->x64, cpu, block);
+    return x64_run(cache->x64, cpu, block->code);
+}
+
+const void *code_known(struct a64_cpu *cpu)
+{
+    bool holds = false;
+    struct ir_block *const block = x64_known_block(cpu, &holds);
+
+    if (block == NULL || (!holds && !is_fresh(cpu, block))) {
+        return NULL;
+    }
+    if (!holds) {
+        x64_hold(cpu, block, cpu->btype);
+    }
+    cpu->btype = 0;
+    return block->code;
+}
+
+bool code_run_known(struct a64_cpu *cpu, enum ir_next *next)
+{
+    struct code_cache *const cache = cpu->code;
+
+    /* Who comes from a jump that can be linked wants to have that done. */
+    if (cpu->x64.from != NULL || cpu->x64.variant != 0 ||
+        cpu->code_generation != atomic_load_explicit(&cache->generation, memory_order_acquire)) {
+        return false;
+    }
+    const void *const code = code_known(cpu);
+    if (code == NULL) {
+        return false;
+    }
+    *next = x64_run(cache->x64, cpu, code);
+    return true;
 }

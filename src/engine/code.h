@@ -21,11 +21,15 @@ void code_leave(struct code_cache *cache, struct a64_cpu *cpu);
  * which it accepts. Never IR_NEXT or IR_END. */
 enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block, unsigned btype);
 
+/* The same for what the vCPU's jump tables know. False: use code_find(). */
+bool code_run_known(struct a64_cpu *cpu, enum ir_next *next);
+
 /* The block for the present pc and mode, valid until the next call; translates when needed. NULL: *next says what happened instead (fetch fault). */
 struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next);
 
-/* False: the block is not what memory holds any more, or may not be looked at. For blocks that were found in an earlier run. */
-bool code_is_fresh(struct a64_cpu *cpu, struct ir_block *block);
+/* The code of the present pc and state, if the vCPU's jump tables know it and it is what memory holds; PSTATE.BTYPE is done with then.
+ * Else NULL. For emitted code that has looked where it does not hold yet. */
+const void *code_known(struct a64_cpu *cpu);
 
 /* True when translated code lies in the 4 KiB host page of hva: stores to it must call code_invalidate. Any thread. */
 bool code_page_has_code(const struct code_cache *cache, const uint8_t *hva);

@@ -174,6 +174,9 @@ static void run_until_exit(struct vcpu *vcpu)
                 continue;
             }
         }
+        if (code_run_known(cpu, &next)) {
+            continue;
+        }
         struct ir_block *const block = code_find(cpu, &next);
         if (__builtin_expect(block == NULL, 0)) {
             cpu->x64.from = NULL;
@@ -214,8 +217,7 @@ void vm_vcpu_run(struct vcpu *vcpu)
     }
     atomic_store_explicit(&vcpu->running, true, memory_order_relaxed);
     cpu->exit = (struct cpu_exit){0};
-    x64_drop_contexts(cpu, -1, true,
-                      X64_BOTH_HALVES); /* code is compared with memory again in each run */
+    x64_begin_run(cpu);
     const uint32_t client_mxcsr = fp_flags_enter(cpu);
     vm_enter_guest(vcpu);
     cpu->run_epoch = next_epoch(vcpu);

@@ -340,6 +340,30 @@ TEST(host_writes_to_code_that_has_not_run_for_long_take_effect)
     machine_stop(&m);
 }
 
+/* Through jumps between pages, which are remembered from run to run. */
+TEST(host_writes_to_code_of_other_pages_take_effect)
+{
+    enum { SECOND = 0x1000 / 4, THIRD = 0x2000 / 4 };
+    struct machine m;
+    const uint32_t code[] = {0x14000000 | SECOND}; /* b SECOND */
+    machine_start(&m, code, 1);
+    m.code[SECOND] = 0xd2800000;     /* mov x0, #0 */
+    m.code[SECOND + 1] = 0xd61f0120; /* br x9 */
+    m.code[THIRD] = 0xd2800001;      /* mov x1, #0 */
+    m.code[THIRD + 1] = HVC0;
+    OK(hv_vcpu_set_reg(m.vcpu, HV_REG_X9, PAGE + 4 * THIRD));
+    for (uint32_t i = 0; i < 300; i++) {
+        m.code[SECOND] = 0xd2800000 | i / 7 << 5;
+        m.code[THIRD] = 0xd2800001 | i / 5 << 5;
+        OK(hv_vcpu_set_reg(m.vcpu, HV_REG_PC, PAGE));
+        OK(hv_vcpu_run(m.vcpu));
+        EXPECT_EQ(reg(&m, HV_REG_X0), i / 7);
+        EXPECT_EQ(reg(&m, HV_REG_X1), i / 5);
+        EXPECT_EQ(reg(&m, HV_REG_PC), PAGE + 4 * (THIRD + 2));
+    }
+    machine_stop(&m);
+}
+
 TEST(host_writes_between_code_that_runs_often_take_effect)
 {
     struct machine m;
@@ -594,6 +618,7 @@ MAIN(T(vcpu_needs_a_vm_and_places_for_its_results), T(second_vcpu_on_a_thread_is
      T(write_to_a_read_only_page_is_a_permission_fault_and_can_be_retried),
      T(host_writes_to_code_take_effect_at_the_next_run),
      T(host_writes_to_code_that_has_not_run_for_long_take_effect),
+     T(host_writes_to_code_of_other_pages_take_effect),
      T(host_writes_between_code_that_runs_often_take_effect),
      T(stores_to_the_code_ahead_take_effect_without_cache_maintenance),
      T(exit_request_is_sticky_and_once),

@@ -141,9 +141,9 @@ static void make_thunks(struct x64_cache *cache)
     const uint8_t *const enter = cache->rx + at.enter;
     memcpy(&cache->thunks.enter, &enter,
            sizeof(enter)); /* ISO C has no cast from data to function */
-    for (unsigned why = 0; why < X64_LEAVE_GO_COUNT; why++) {
-        cache->thunks.leave_go[why] = cache->rx + at.leave_go[why];
-    }
+    cache->thunks.leave_poll = cache->rx + at.leave_poll;
+    cache->thunks.leave_unlinked = cache->rx + at.leave_unlinked;
+    cache->thunks.leave_far = cache->rx + at.leave_far;
     cache->thunks.leave_go_edx = cache->rx + at.leave_go_edx;
     cache->thunks.leave_eax = cache->rx + at.leave_eax;
     cache->thunks.go_on = cache->rx + at.go_on;
@@ -491,9 +491,9 @@ void x64_cpu_destroy(struct a64_cpu *cpu)
 
 /* --- Running --------------------------------------------------------------------------------------------------------------------- */
 
-enum ir_next x64_run(struct x64_cache *cache, struct a64_cpu *cpu, const struct ir_block *block)
+enum ir_next x64_run(struct x64_cache *cache, struct a64_cpu *cpu, const void *code)
 {
-    const struct x64_leaving left = cache->thunks.enter((char *)cpu + X64_CPU_BIAS, block->code,
+    const struct x64_leaving left = cache->thunks.enter((char *)cpu + X64_CPU_BIAS, code,
                                                         cpu->x64.tlb);
     x64_count_leaving(cpu, left.why);
     return (enum ir_next)(uint32_t)left.next;

@@ -322,7 +322,7 @@ static void jump_far(struct x64_emit *e, uint64_t target)
     x64_patch_here(a, poll);
     x64_patch_here(a, miss);
     x64_set_pc(e, target);
-    jump_out(e, e->thunks->leave_go[X64_LEFT_FAR]);
+    jump_out(e, e->thunks->leave_far);
 }
 
 /*
@@ -352,7 +352,7 @@ static void jump_near(struct x64_emit *e, uint64_t target, uint32_t variant)
     if (variant != 0) {
         x64_store_imm(a, 0, CPU_FIELD(x64.variant), (int32_t)variant);
     }
-    jump_out(e, e->thunks->leave_go[X64_LEFT_UNLINKED]);
+    jump_out(e, e->thunks->leave_unlinked);
     e->n_exits++;
 }
 
@@ -504,7 +504,7 @@ static void stub_poll(struct x64_emit *e, const struct x64_stub *stub)
 {
     (void)stub;
     x64_set_pc(e, e->block->pc);
-    jump_out(e, e->thunks->leave_go[X64_LEFT_POLL]);
+    jump_out(e, e->thunks->leave_poll);
 }
 
 void x64_stub_group(struct x64_emit *e, const struct x64_stub *stub)

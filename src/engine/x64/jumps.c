@@ -6,6 +6,10 @@
  * was found stays found. Contexts that depend on no address space (a kernel's, whose pages are global) serve under each. TLB maintenance drops
  * contexts; which ones it may have to is known by where code was found (mmu/tlb.c).
  *
+ * Entries outlive a run, but the code that they lead to has to be compared with memory in each (code.c). So at the start of a run the
+ * entries that held in the last one are made to wait: the pc is inverted, which belongs to no address that is looked for in that slot.
+ * Who comes to one has its page compared and takes it up again, without leaving emitted code.
+ *
  * cpu->x64.jumps and the TLB's entries follow the state at once, so that emitted code goes on after an exception or a return without
  * asking. A state without context has an empty table: code is found by C, which makes the context.
  */
@@ -16,6 +20,8 @@
 
 #define CONTEXTS   16u
 #define LOG_LENGTH 2048u
+#define SLOTS      (X64_JUMP_TABLES * X64_JUMP_ENTRIES)
+#define HOLDING    8192u /* entries of a run; when it had more, all contexts go */
 
 struct key {
     uint32_t mode;  /* NO_MODE: the context is not in use */
@@ -36,8 +42,10 @@ struct x64_contexts {
     struct context list[CONTEXTS];
     unsigned current; /* CONTEXTS: the present state has none */
     uint64_t clock;
-    struct x64_jump tables[CONTEXTS + 1]
-                          [X64_JUMP_TABLES * X64_JUMP_ENTRIES]; /* the last is empty */
+    unsigned n_holding;
+    uint32_t holding[HOLDING]; /* entries that hold in the present run: context * SLOTS + slot */
+    struct x64_jump tables[CONTEXTS + 1][SLOTS]; /* the last is empty */
+    struct ir_block *blocks[CONTEXTS][SLOTS];    /* of the entries */
 };
 
 /* The pc of a slot without entry: an address that is never looked for there. So zeroed memory is right but for slot 0. */
@@ -79,7 +87,7 @@ static void clear(struct x64_contexts *contexts, unsigned i)
     struct context *const c = &contexts->list[i];
 
     if (c->n_log > LOG_LENGTH) {
-        for (unsigned slot = 0; slot < X64_JUMP_TABLES * X64_JUMP_ENTRIES; slot++) {
+        for (unsigned slot = 0; slot < SLOTS; slot++) {
             set_none(&table[slot], slot);
         }
     } else {
@@ -168,6 +176,69 @@ void x64_drop_contexts(struct a64_cpu *cpu, int asid, bool global_too, unsigned 
     }
 }
 
+static unsigned slot_in(unsigned btype, uint64_t pc)
+{
+    return X64_JUMP_TABLE(btype) * X64_JUMP_ENTRIES + X64_JUMP_SLOT(pc);
+}
+
+void x64_hold(struct a64_cpu *cpu, const struct ir_block *block, unsigned btype)
+{
+    struct x64_contexts *const contexts = cpu->x64.contexts;
+    const unsigned slot = slot_in(btype, block->pc);
+    struct x64_jump *const jump = &cpu->x64.jumps[slot];
+
+    if (contexts->n_holding < HOLDING) {
+        contexts->holding[contexts->n_holding] = contexts->current * SLOTS + slot;
+    }
+    contexts->n_holding += contexts->n_holding <= HOLDING;
+    if (!cpu->smp) { /* who retires blocks now has stopped this vCPU, or is this one */
+        __atomic_store_n(&jump->pc, block->pc, __ATOMIC_RELAXED);
+        return;
+    }
+    __atomic_store_n(&jump->pc, block->pc, __ATOMIC_SEQ_CST);
+    /* A vCPU that retires the block clears `valid` and then looks here. */
+    if (!atomic_load(&block->valid)) {
+        set_none(jump, slot);
+    }
+}
+
+void x64_begin_run(struct a64_cpu *cpu)
+{
+    struct x64_contexts *const contexts = cpu->x64.contexts;
+
+    if (contexts == NULL) {
+        return;
+    }
+    if (contexts->n_holding > HOLDING) {
+        x64_drop_contexts(cpu, -1, true, X64_BOTH_HALVES);
+        contexts->n_holding = 0;
+    }
+    for (unsigned i = 0; i < contexts->n_holding; i++) {
+        const unsigned at = contexts->holding[i], slot = at % SLOTS;
+        struct x64_jump *const jump = &contexts->tables[at / SLOTS][slot];
+        const uint64_t pc = __atomic_load_n(&jump->pc, __ATOMIC_RELAXED);
+        /* It may be another's by now, or none's. If it is retired at this moment, code_known() finds out. */
+        if (X64_JUMP_SLOT(pc) == slot % X64_JUMP_ENTRIES) {
+            __atomic_store_n(&jump->pc, ~pc, __ATOMIC_RELAXED);
+        }
+    }
+    contexts->n_holding = 0;
+}
+
+struct ir_block *x64_known_block(struct a64_cpu *cpu, bool *holds)
+{
+    struct x64_contexts *const contexts = cpu->x64.contexts;
+    const uint64_t pc = cpu->pc;
+    const unsigned slot = slot_in(cpu->btype, pc);
+
+    if (contexts == NULL || contexts->current == CONTEXTS) {
+        return NULL;
+    }
+    const uint64_t known = __atomic_load_n(&cpu->x64.jumps[slot].pc, __ATOMIC_RELAXED);
+    *holds = known == pc;
+    return known == pc || known == ~pc ? contexts->blocks[contexts->current][slot] : NULL;
+}
+
 void x64_remember(struct a64_cpu *cpu, struct ir_block *block, unsigned btype, bool global)
 {
     static const uint8_t needed[X64_JUMP_TABLES] = {0, 1u << 1 | 1u << 2, 1u << 3};
@@ -187,7 +258,7 @@ void x64_remember(struct a64_cpu *cpu, struct ir_block *block, unsigned btype, b
         key->table = mmu_current_table(cpu);
     }
     c->halves |= (block->pc >> 55 & 1) != 0 ? X64_UPPER_HALF : X64_LOWER_HALF;
-    const unsigned slot = t * X64_JUMP_ENTRIES + X64_JUMP_SLOT(block->pc);
+    const unsigned slot = slot_in(btype, block->pc);
     struct x64_jump *const jump = &cpu->x64.jumps[slot];
     if (c->n_log < LOG_LENGTH) {
         c->log[c->n_log] = (uint16_t)slot;
@@ -195,15 +266,8 @@ void x64_remember(struct a64_cpu *cpu, struct ir_block *block, unsigned btype, b
     c->n_log += c->n_log <= LOG_LENGTH;
     set_none(jump, slot);
     __atomic_store_n(&jump->code, block->code, __ATOMIC_RELAXED);
-    if (!cpu->smp) { /* who retires blocks now has stopped this vCPU, or is this one */
-        __atomic_store_n(&jump->pc, block->pc, __ATOMIC_RELAXED);
-        return;
-    }
-    __atomic_store_n(&jump->pc, block->pc, __ATOMIC_SEQ_CST);
-    /* A vCPU that retires the block clears `valid` and then looks here. */
-    if (!atomic_load(&block->valid)) {
-        set_none(jump, slot);
-    }
+    contexts->blocks[contexts->current][slot] = block;
+    x64_hold(cpu, block, btype);
 }
 
 void x64_forget_block(struct a64_cpu *cpu, const struct ir_block *block)

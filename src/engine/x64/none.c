@@ -83,15 +83,31 @@ void x64_cpu_destroy(struct a64_cpu *cpu)
     cpu->x64.stats = NULL;
 }
 
-enum ir_next x64_run(struct x64_cache *cache, struct a64_cpu *cpu, const struct ir_block *block)
+enum ir_next x64_run(struct x64_cache *cache, struct a64_cpu *cpu, const void *code)
 {
-    (void)cache, (void)cpu, (void)block;
+    (void)cache, (void)cpu, (void)code;
     abort(); /* no block has code */
 }
 
 void x64_remember(struct a64_cpu *cpu, struct ir_block *block, unsigned btype, bool global)
 {
     (void)cpu, (void)block, (void)btype, (void)global;
+}
+
+void x64_begin_run(struct a64_cpu *cpu)
+{
+    (void)cpu;
+}
+
+struct ir_block *x64_known_block(struct a64_cpu *cpu, bool *holds)
+{
+    (void)cpu, (void)holds;
+    return NULL;
+}
+
+void x64_hold(struct a64_cpu *cpu, const struct ir_block *block, unsigned btype)
+{
+    (void)cpu, (void)block, (void)btype;
 }
 
 void x64_forget_block(struct a64_cpu *cpu, const struct ir_block *block)

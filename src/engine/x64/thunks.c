@@ -204,6 +204,36 @@ _Static_assert(offsetof(struct frame_view, args) == FRAME_ARGS &&
                    offsetof(struct frame_view, va) == FRAME_VA,
                "the frame as C sees it");
 
+/*
+ * Leaves with EDX, IR_GO, if the jump table does not know cpu->pc or there is a request. What does not hold yet in the present run is
+ * found here.
+ */
+static void emit_seek(struct x64_asm *a, struct x64_thunk_offsets *out)
+{
+    out->seek_edx = x64_here(a);
+    x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(requests), 0);
+    x64_jcc_to(a, CC_NE, out->leave_go_edx);
+    x64_store(a, 1, RDX, FRAME(FRAME_SCRATCH));
+    x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
+    x64_mov_ri(a, RAX, (uintptr_t)code_known);
+    x64_call_r(a, RAX);
+    x64_load(a, 1, RDX, FRAME(FRAME_SCRATCH));
+    x64_test_rr(a, 1, RAX, RAX);
+    x64_jcc_to(a, CC_E, out->leave_go_edx);
+    x64_load(a, 1, R14, CPU_FIELD(x64.tlb));
+    x64_jmp_r(a, RAX);
+
+    out->leave_far = x64_here(a);
+    x64_mov_ri(a, RDX, X64_LEFT_FAR);
+    x64_jmp_to(a, out->seek_edx);
+    out->leave_indirect = x64_here(a);
+    x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
+    x64_mov_ri(a, RAX, (uintptr_t)canonical_pc);
+    x64_call_r(a, RAX);
+    x64_mov_ri(a, RDX, X64_LEFT_INDIRECT);
+    x64_jmp_to(a, out->seek_edx);
+}
+
 /* What BR does (flow.c), from the state in the vCPU: an exception, a return or a change of mode has just made it. */
 static void emit_go_on(struct x64_asm *a, struct x64_thunk_offsets *out)
 {
@@ -222,7 +252,7 @@ static void emit_go_on(struct x64_asm *a, struct x64_thunk_offsets *out)
     x64_alu_ri(a, 0, ALU_AND, RSI, (X64_JUMP_ENTRIES - 1) << 2);
     x64_alu_rm(a, 1, ALU_CMP, RAX,
                x64_at_index(RCX, RSI, 2, (int32_t)offsetof(struct x64_jump, pc)));
-    x64_jcc_to(a, CC_NE, out->leave_go_edx);
+    x64_jcc_to(a, CC_NE, out->seek_edx);
     x64_load(a, 1, R14, CPU_FIELD(x64.tlb));
     x64_jmp_m(a, x64_at_index(RCX, RSI, 2, (int32_t)offsetof(struct x64_jump, code)));
 }
@@ -275,20 +305,12 @@ void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
     x64_mov_rr(a, 1, R14, RDX);
     x64_jmp_r(a, RSI);
 
-    out->leave_indirect = x64_here(a);
-    x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
-    x64_mov_ri(a, RAX, (uintptr_t)canonical_pc);
-    x64_call_r(a, RAX);
-    x64_mov_ri(a, RDX, X64_LEFT_INDIRECT);
-    uint32_t to_go[X64_LEAVE_GO_COUNT + 1] = {x64_jmp(a)};
-    for (unsigned why = 0; why < X64_LEAVE_GO_COUNT; why++) {
-        out->leave_go[why] = x64_here(a);
-        x64_mov_ri(a, RDX, why);
-        to_go[why + 1] = x64_jmp(a);
-    }
-    for (unsigned i = 0; i <= X64_LEAVE_GO_COUNT; i++) {
-        x64_patch_here(a, to_go[i]);
-    }
+    out->leave_poll = x64_here(a);
+    x64_mov_ri(a, RDX, X64_LEFT_POLL);
+    const uint32_t poll = x64_jmp(a);
+    out->leave_unlinked = x64_here(a);
+    x64_mov_ri(a, RDX, X64_LEFT_UNLINKED);
+    x64_patch_here(a, poll);
     out->leave_go_edx = x64_here(a);
     x64_mov_ri(a, RAX, IR_GO);
     out->leave_eax = x64_here(a);
@@ -309,6 +331,7 @@ void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
     x64_pop(a, RAX);
     x64_jmp_to(a, settled);
 
+    emit_seek(a, out);
     emit_go_on(a, out);
     emit_refill(a, out);
     x64_emit_pauth_thunks(a, out->pauth);

@@ -53,8 +53,6 @@ struct x64_access {
 } __attribute__((packed)); /* it lies in the code, at no alignment */
 _Static_assert(sizeof(struct x64_access) == 24, "no padding goes into the code");
 
-#define X64_LEAVE_GO_COUNT (X64_LEFT_FAR + 1)
-
 struct x64_leaving { /* in RAX and RDX */
     uint64_t next;   /* bits 31:0: enum ir_next */
     uint64_t why;    /* enum x64_left */
@@ -63,13 +61,14 @@ struct x64_leaving { /* in RAX and RDX */
 struct x64_thunks {
     /* enter(cpu + bias, body, TLB entries) */
     struct x64_leaving (*enter)(void *cpu, const void *body, const void *tlb);
-    const void *leave_go[X64_LEAVE_GO_COUNT]; /* jump here: IR_GO, by why */
-    const void *leave_go_edx;                 /* ... EDX is why */
-    const void *leave_eax;                    /* jump here: EAX is the enum ir_next, EDX why */
+    const void *leave_poll, *leave_unlinked; /* jump here: IR_GO */
+    const void *leave_go_edx;                /* ... EDX is enum x64_left */
+    const void *leave_eax;                   /* jump here: EAX is the enum ir_next, EDX why */
+    /* Jump here with cpu->pc set: goes on if code of it is known after all, else IR_GO. leave_indirect makes it canonical before. */
+    const void *leave_far, *leave_indirect;
     /* Jump here with cpu->pc set and no value in a register: goes on with the code of that pc in the present context, which may be
      * another than before, or leaves as leave_go_edx. go_on_eax: EAX is the enum ir_next. */
     const void *go_on, *go_on_eax;
-    const void *leave_indirect; /* jump here: makes cpu->pc canonical, then IR_GO */
     /* Call here, with FRAME_VA and the operands in FRAME_ARGS; a struct x64_access follows the call. Comes back behind it with the
      * result in FRAME_ARGS[3] and all registers but RAX, RCX, XMM0 and XMM1 kept, or leaves. */
     const void *slow_access;
@@ -83,8 +82,8 @@ struct x64_thunks {
 /* Emits them into a (at the address where they will stay: position independent but for rel32 inside). Offsets in out. */
 struct x64_asm;
 struct x64_thunk_offsets {
-    uint32_t enter, leave_go[X64_LEAVE_GO_COUNT], leave_go_edx, leave_eax, leave_indirect, go_on,
-        go_on_eax, slow_access, refill[4], pauth[2][4];
+    uint32_t enter, leave_poll, leave_unlinked, leave_go_edx, leave_eax, seek_edx, leave_far,
+        leave_indirect, go_on, go_on_eax, slow_access, refill[4], pauth[2][4];
 };
 void x64_emit_pauth_thunks(struct x64_asm *a, uint32_t at[2][4]);
 void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out);
