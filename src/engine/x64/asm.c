@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "engine/x64/asm.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define LONGEST 16
@@ -75,7 +76,8 @@ static void modrm_reg(struct x64_asm *a, int reg, int rm)
     put(a, 0xc0u | (unsigned)(reg & 7) << 3 | (unsigned)(rm & 7));
 }
 
-static void modrm_mem(struct x64_asm *a, int reg, struct x64_mem m)
+/* unit: what EVEX multiplies a short displacement by; 0: it has none. */
+static void modrm_mem_of(struct x64_asm *a, int reg, struct x64_mem m, int32_t unit)
 {
     const unsigned r = (unsigned)(reg & 7) << 3, b = (unsigned)(m.base & 7);
     const bool sib = m.index != NOREG || b == RSP;
@@ -88,7 +90,7 @@ static void modrm_mem(struct x64_asm *a, int reg, struct x64_mem m)
     }
     if (m.disp == 0 && b != RBP) {
         mod = 0;
-    } else if (m.disp >= -128 && m.disp <= 127) {
+    } else if (unit != 0 && m.disp % unit == 0 && m.disp / unit >= -128 && m.disp / unit <= 127) {
         mod = 1;
     } else {
         mod = 2;
@@ -99,10 +101,15 @@ static void modrm_mem(struct x64_asm *a, int reg, struct x64_mem m)
         put(a, (unsigned)m.scale << 6 | index << 3 | b);
     }
     if (mod == 1) {
-        put(a, (uint8_t)m.disp);
+        put(a, (uint8_t)(m.disp / unit));
     } else if (mod == 2) {
         put32(a, (uint32_t)m.disp);
     }
+}
+
+static void modrm_mem(struct x64_asm *a, int reg, struct x64_mem m)
+{
+    modrm_mem_of(a, reg, m, 1);
 }
 
 static unsigned op_prefix(uint32_t op)
@@ -394,6 +401,76 @@ static void vex(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, i
     put(a, op & 0xff);
 }
 
+/* --- EVEX ------------------------------------------------------------------------------------------------------------------------ */
+
+static bool is_high(int reg)
+{
+    return reg != NOREG && (reg & 16) != 0;
+}
+
+/* rm, or the base: bits 4 and 3 of a vector register; index: NOREG unless it is memory. mask: 0 for none. */
+static void evex(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int index, int rm,
+                 unsigned mask)
+{
+    const unsigned r = (reg & 8) != 0 ? 0 : 0x80, r4 = (reg & 16) != 0 ? 0 : 0x10;
+    const unsigned x = (index != NOREG ? index & 8 : rm != X64_RIP ? rm & 16 : 0) != 0 ? 0 : 0x40;
+    const unsigned b = rm != X64_RIP && (rm & 8) != 0 ? 0 : 0x20;
+    const unsigned v = vvvv == NOREG ? 31u : ~(unsigned)vvvv & 31u;
+
+    room(a);
+    put(a, 0x62);
+    put(a, r | x | b | r4 | op_map(op));
+    put(a, w << 7 | (v & 15) << 3 | 4 | op_prefix(op));
+    put(a, (v & 16) >> 1 | mask);
+    put(a, op & 0xff);
+}
+
+/* The operations of XMM16 to XMM31: what EVEX has in the bit that VEX ignores. */
+static unsigned evex_w(uint32_t op, unsigned w)
+{
+    switch (op) {
+    case X64_VMOVQ_LOAD:
+    case X64_VMOVQ_STORE:
+        return 1;
+    case X64_VMOVDQA_RR:
+    case X64_VMOVDQU_LOAD:
+    case X64_VMOVDQU_STORE:
+    case X64_OP(PP_66, MAP_0F, 0x70):   /* VPSHUFD */
+    case X64_OP(PP_66, MAP_0F, 0x73):   /* VPSRLDQ */
+    case X64_OP(PP_66, MAP_0F, 0xdb):   /* VPANDD */
+    case X64_OP(PP_66, MAP_0F, 0xeb):   /* VPORD */
+    case X64_OP(PP_66, MAP_0F, 0xef):   /* VPXORD */
+    case X64_OP(PP_66, MAP_0F3A, 0x14): /* VPEXTRB */
+    case X64_OP(PP_66, MAP_0F3A, 0x15): /* VPEXTRW */
+    case X64_OP(PP_66, MAP_0F3A, 0x21): /* VINSERTPS */
+        return 0;
+    case X64_VMOVD_LOAD:
+    case X64_VMOVD_STORE:
+        return w;
+    default:
+        break;
+    }
+    const unsigned byte = op & 0xff;
+    if (op_map(op) == MAP_0F38) {
+        assert(byte >= 0x96 && byte <= 0xbf); /* fused */
+        return w;
+    }
+    assert(op_map(op) == MAP_0F);
+    assert(byte == 0x14 || byte == 0x15 || byte == 0x2e || byte == 0x2f || byte == 0x51 ||
+           (byte >= 0x54 && byte <= 0x5f) || byte == 0xc6);
+    return op_prefix(op) & 1; /* 66 and F2: double precision */
+}
+
+/* What a short displacement is multiplied by, where all 128 bits are in memory. */
+static int32_t evex_unit(uint32_t op)
+{
+    return op == X64_VMOVDQU_LOAD || op == X64_VMOVDQU_STORE ||
+                   (op_map(op) == MAP_0F && op_prefix(op) <= PP_66 && op != X64_VMOVQ_STORE &&
+                    (op & 0xff) >= 0x51 && (op & 0xff) <= 0x5f)
+               ? 16
+               : 0;
+}
+
 /* --- The same without VEX --------------------------------------------------------------------------------------------------------- */
 
 #define LEGACY_MOVE X64_0F(0x28) /* MOVAPS */
@@ -607,7 +684,11 @@ void x64_vw(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int r
         legacy_v(a, w, op, reg, vvvv, rm);
         return;
     }
-    vex(a, w, op, reg, vvvv, NOREG, rm);
+    if (is_high(reg) || is_high(vvvv) || is_high(rm)) {
+        evex(a, evex_w(op, w), op, reg, vvvv, NOREG, rm, 0);
+    } else {
+        vex(a, w, op, reg, vvvv, NOREG, rm);
+    }
     modrm_reg(a, reg, rm);
 }
 
@@ -620,6 +701,11 @@ void x64_vwm(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, stru
 {
     if (a->legacy) {
         legacy_vm(a, w, op, reg, vvvv, m);
+        return;
+    }
+    if (is_high(reg) || is_high(vvvv)) {
+        evex(a, evex_w(op, w), op, reg, vvvv, m.index, m.base, 0);
+        modrm_mem_of(a, reg, m, evex_unit(op));
         return;
     }
     vex(a, w, op, reg, vvvv, m.index, m.base);
@@ -669,20 +755,32 @@ void x64_v4(struct x64_asm *a, uint32_t op, int reg, int vvvv, int rm, int r4)
 
 void x64_e(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int rm)
 {
-    const unsigned r = reg > 7 ? 0 : 0x80, b = rm > 7 ? 0 : 0x20;
-    const unsigned v = (vvvv == NOREG ? 15u : ~(unsigned)vvvv & 15u) << 3;
-
-    room(a);
-    put(a, 0x62);
-    put(a, r | 0x40 | b | 0x10 | op_map(op));
-    put(a, w << 7 | v | 4 | op_prefix(op));
-    put(a, 0x08);
-    put(a, op & 0xff);
+    evex(a, w, op, reg, vvvv, NOREG, rm, 0);
     modrm_reg(a, reg, rm);
 }
 
 void x64_ei(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int rm, unsigned imm)
 {
     x64_e(a, w, op, reg, vvvv, rm);
+    put(a, imm);
+}
+
+void x64_compare_k(struct x64_asm *a, bool is_double, int k, bool narrow, int ra, int rb,
+                   unsigned imm)
+{
+    const uint32_t op = X64_OP(is_double ? (uint32_t)PP_66 : (uint32_t)PP_NONE, MAP_0F, CMP_BYTE);
+
+    evex(a, is_double, op, k, ra, NOREG, rb, narrow ? (unsigned)k : 0);
+    modrm_reg(a, k, rb);
+    put(a, imm);
+}
+
+void x64_compare_km(struct x64_asm *a, bool is_double, int k, bool narrow, int ra, struct x64_mem m,
+                    unsigned imm)
+{
+    const uint32_t op = X64_OP(is_double ? (uint32_t)PP_66 : (uint32_t)PP_NONE, MAP_0F, CMP_BYTE);
+
+    evex(a, is_double, op, k, ra, m.index, m.base, narrow ? (unsigned)k : 0);
+    modrm_mem_of(a, k, m, 16);
     put(a, imm);
 }

@@ -54,7 +54,8 @@ enum x64_cc {
 struct x64_asm {
     uint8_t *start, *p, *end;
     bool full;
-    bool legacy; /* no VEX: x86-64-v2 */
+    bool legacy;      /* no VEX: x86-64-v2 */
+    unsigned vectors; /* registers that the host has: 16 or, from level 4 on, 32 */
 };
 
 /* A vector register that the encodings without VEX use: nobody else does then. */
@@ -162,7 +163,8 @@ void x64_rorx(struct x64_asm *a, unsigned w, int reg, int rm, unsigned count);
 void x64_bmi_rrm(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, struct x64_mem m);
 
 /*
- * --- Vectors: VEX, 128 bits. vvvv NOREG: not used.
+ * --- Vectors: VEX, 128 bits. vvvv NOREG: not used. With one of the upper 16 registers it is EVEX, which asm.c does for what may have them:
+ * moves, and the arithmetic that node.c lists.
  * Without VEX they are made of SSE4.2 instructions, whose first operand is the result, and of moves; so memory has to be aligned where
  * it is 128 bits of an operand. There is no such form of fused operations, shifts by lanes and half precision.
  */
@@ -176,9 +178,16 @@ void x64_vmi(struct x64_asm *a, uint32_t op, int reg, int vvvv, struct x64_mem m
 /* With a fourth register in the immediate (VPBLENDVB). */
 void x64_v4(struct x64_asm *a, uint32_t op, int reg, int vvvv, int rm, int r4);
 
-/* --- EVEX, 128 bits, the lower 16 vector registers, no masking. Comparisons give a mask register, which is reg. */
+/* --- EVEX, 128 bits, no masking. Comparisons give a mask register, which is reg. */
 void x64_e(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int rm);
 void x64_ei(struct x64_asm *a, unsigned w, uint32_t op, int reg, int vvvv, int rm, unsigned imm);
+
+/* A comparison of lanes to mask register k; narrow: k & the result. */
+void x64_compare_k(struct x64_asm *a, bool is_double, int k, bool narrow, int ra, int rb,
+                   unsigned imm);
+void x64_compare_km(struct x64_asm *a, bool is_double, int k, bool narrow, int ra, struct x64_mem m,
+                    unsigned imm);
+#define X64_KMOVB X64_OP(PP_66, MAP_0F, 0x93) /* from a mask register, rm */
 
 #define X64_VMOVDQA_RR    X64_OP(PP_66, MAP_0F, 0x6f)
 #define X64_VMOVDQU_LOAD  X64_OP(PP_F3, MAP_0F, 0x6f)

@@ -132,8 +132,11 @@ static bool map_twice(struct x64_cache *cache)
 
 static void make_thunks(struct x64_cache *cache)
 {
-    struct x64_asm a = {
-        .start = cache->rw, .p = cache->rw, .end = cache->rw + 8192, .legacy = cache->level == 2};
+    struct x64_asm a = {.start = cache->rw,
+                        .p = cache->rw,
+                        .end = cache->rw + 8192,
+                        .legacy = cache->level == 2,
+                        .vectors = cache->level >= 4 ? 32 : 16};
     struct x64_thunk_offsets at;
 
     x64_emit_thunks(&a, &at);
@@ -281,7 +284,8 @@ void x64_compile(struct x64_cache *cache, struct a64_cpu *cpu, struct ir_block *
     e->a = (struct x64_asm){.start = e->buffer,
                             .p = e->buffer,
                             .end = e->buffer + sizeof(e->buffer),
-                            .legacy = cache->level == 2};
+                            .legacy = cache->level == 2,
+                            .vectors = cache->level >= 4 ? 32 : 16};
     e->level = cache->level;
     e->has_sha = cache->has_sha;
     e->cpu = cpu;

@@ -100,7 +100,7 @@ struct x64_stub {
     struct x64_where round_at;    /* of the flags of the round before: whether there was one */
 };
 
-#define X64_MAX_FP_RUN 8
+#define X64_MAX_FP_RUN 24
 
 struct x64_redo { /* an operation that a function in C makes again */
     ir_ref node;
@@ -220,7 +220,8 @@ struct x64_emit {
     unsigned now; /* node being emitted */
 
     /* By class: of general-purpose and of vector registers. */
-    ir_ref held[2][16]; /* the value in a host register; 0: free */
+    ir_ref held[2][32]; /* the value in a host register; 0: free */
+    bool any_vector;    /* the present node's code may have vectors in XMM16 to XMM31 */
     uint32_t locked[2];
     ir_ref guest[2][32]; /* the present value of a guest register; 0: that in memory */
     uint32_t dirty[2];
@@ -459,6 +460,14 @@ bool x64_fp_is_plain(const struct ir_node *n);
 ir_ref x64_fp_memory_operand(const struct x64_emit *e, ir_ref node);
 bool x64_fp_is_pairwise(const struct ir_node *n);
 void x64_fp_magnitude(struct x64_emit *e, bool is_double, int rd, int ra);
+bool x64_fp_takes_any(const struct x64_emit *e, const struct ir_node *n); /* any vector register */
+/*
+ * At level 4: the lanes of ra that are sure go to K1, of doubles to K2; narrow: only those stay there. A pair of vectors is asked together
+ * whether it has a NaN. The least of a run is to be above the least normal number, one alone not to be that number.
+ */
+enum x64_fp_question { X64_FP_ORDERED, X64_FP_ABOVE_TINY, X64_FP_NOT_TINY };
+void x64_fp_sure(struct x64_emit *e, bool is_double, enum x64_fp_question question, bool narrow,
+                 int ra, int rb);
 /* Masks of magnitudes that are not above the least normal number; a NaN is. */
 void x64_fp_masks_of_least(struct x64_emit *e, bool is_double, int masks, int ra);
 /* Masks of what is not sure in ra, and in rb if it is a register; two that may be tiny have a lower half only. */

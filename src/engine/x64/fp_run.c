@@ -253,7 +253,7 @@ static bool look_for_least(struct x64_emit *e, struct least *least)
             half = -1;
         }
     }
-    x64_fp_masks_of_least(e, least->is_double, X0, least->first);
+    e->locked[VEC] = 0;
     return true;
 }
 
@@ -354,19 +354,74 @@ static void drop_looked(struct x64_emit *e)
     }
 }
 
-static void look_at_all(struct x64_emit *e)
+/* Of one precision, at level 4: the lanes that are sure, in a mask register. False: there are no results of it. */
+static bool look_at_lanes(struct x64_emit *e, bool is_double, bool *rough)
+{
+    struct least least = {.is_double = is_double};
+    int first = NOREG;
+    bool any = look_for_least(e, &least);
+
+    if (any) {
+        x64_fp_sure(e, is_double, X64_FP_ABOVE_TINY, false, least.first, NOREG);
+        *rough = true;
+    }
+    for (unsigned i = 0; i < e->n_fp_waiting; i++) {
+        const ir_ref ref = e->fp_waiting[i];
+        const struct ir_node *const n = &e->nodes[ref];
+        /* What has been asked whether it is small may still be a NaN. */
+        const bool as_tiny = may_be_tiny(e, n) && !least.done[i];
+        if ((IR_VIMM_LANE(n->imm) == 3) != is_double || (!as_tiny && is_passed_on(e, i))) {
+            continue;
+        }
+        const int reg = x64_use(e, VEC, ref);
+        if (as_tiny) {
+            x64_fp_sure(e, is_double, X64_FP_NOT_TINY, any, reg, NOREG);
+        } else if (first == NOREG) {
+            first = reg; /* it stays where it is until the second has come */
+            continue;
+        } else {
+            x64_fp_sure(e, is_double, X64_FP_ORDERED, any, first, reg);
+            first = NOREG;
+        }
+        any = true;
+        e->locked[VEC] = first != NOREG ? 1u << first : 0;
+    }
+    if (first != NOREG) {
+        x64_fp_sure(e, is_double, X64_FP_ORDERED, any, first, NOREG);
+        any = true;
+    }
+    e->locked[VEC] = 0;
+    return any;
+}
+
+static struct x64_stub *look_with_masks(struct x64_emit *e)
 {
     struct x64_asm *const a = &e->a;
-    bool any = false;
+    bool rough = false;
+    const bool any[2] = {look_at_lanes(e, false, &rough), look_at_lanes(e, true, &rough)};
+    struct x64_stub *const stub = x64_new_stub(e, STUB_FP_RUN, (ir_ref)e->now);
 
-    drop_looked(e);
-    struct least least = {.is_double = true};
-    any = look_for_least(e, &least);
-    if (!any) {
-        least.is_double = false;
-        any = look_for_least(e, &least);
+    stub->rough = rough;
+    for (unsigned i = 0; i < 2; i++) {
+        if (any[i]) {
+            x64_v(a, X64_KMOVB, RAX, NOREG, i == 0 ? 1 : 2);
+            x64_alu_ri(a, 0, ALU_CMP, RAX, i == 0 ? 15 : 3);
+            *(stub->jump == 0 ? &stub->jump : &stub->jump2) = x64_jcc(a, CC_NE);
+        }
     }
+    return stub;
+}
+
+static struct x64_stub *look_with_vectors(struct x64_emit *e)
+{
+    struct x64_asm *const a = &e->a;
+    struct least least = {.is_double = false};
+    bool any = look_for_least(e, &least);
     const bool rough = any;
+
+    if (any) {
+        x64_fp_masks_of_least(e, least.is_double, X0, least.first);
+    }
     look(e, false, true, &least, &any);
     look(e, true, true, &least, &any);
     look(e, false, false, &least, &any);
@@ -375,9 +430,16 @@ static void look_at_all(struct x64_emit *e)
           X0); /* VMOVMSKPS: a lane of any size has a sign in it */
     x64_test_rr(a, 0, RAX, RAX);
     struct x64_stub *const stub = x64_new_stub(e, STUB_FP_RUN, (ir_ref)e->now);
-    stub->jump = x64_jcc(a, CC_NE);
-    stub->resume = x64_here(a);
     stub->rough = rough;
+    stub->jump = x64_jcc(a, CC_NE);
+    return stub;
+}
+
+static void look_at_all(struct x64_emit *e)
+{
+    drop_looked(e);
+    struct x64_stub *const stub = e->level >= 4 ? look_with_masks(e) : look_with_vectors(e);
+    stub->resume = x64_here(&e->a);
     memcpy(e->fp_looked, e->fp_waiting, sizeof(e->fp_looked));
     e->n_fp_looked = e->n_fp_waiting;
     e->n_fp_waiting = 0;

@@ -410,6 +410,7 @@ void x64_emit_head(struct x64_emit *e)
 {
     struct x64_asm *const a = &e->a;
 
+    e->any_vector = e->level >= 4;
     for (unsigned i = 0; i < e->n_carried; i++) {
         struct x64_carried *const c = &e->carried[i];
         const enum x64_class cls = (enum x64_class)c->cls;

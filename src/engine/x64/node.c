@@ -50,11 +50,32 @@ bool x64_is_dead(const struct x64_emit *e, unsigned i)
     return e->val[i].last == 0 && !has_effect(&e->nodes[i]);
 }
 
+/* All that its code does with vectors has a form for XMM16 to XMM31 (asm.c). */
+static bool takes_any_vector(const struct x64_emit *e, const struct ir_node *n)
+{
+    switch (n->op) {
+    case IR_LOAD:
+    case IR_STORE:
+    case IR_GET_V:
+    case IR_PUT_V:
+    case IR_BRANCH_IF:
+    case IR_JUMP:
+    case IR_JUMP_IND:
+        return true;
+    case IR_VOP:
+        return x64_fp_takes_any(e, n);
+    default:
+        return false;
+    }
+}
+
 void x64_emit_node(struct x64_emit *e, ir_ref node)
 {
     const struct ir_node *const n = &e->nodes[node];
 
+    e->any_vector = e->level >= 4;
     x64_fp_before(e, node);
+    e->any_vector &= takes_any_vector(e, n);
     if (e->alias[node] != 0 || x64_is_dead(e, node)) {
         return;
     }

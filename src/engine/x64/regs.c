@@ -16,7 +16,13 @@ static uint32_t allocatable(const struct x64_emit *e, enum x64_class cls)
     if (cls == CLASS_INT) {
         return 0xffffu & ~(BIT(RAX) | BIT(RCX) | BIT(RSP) | BIT(RBP) | BIT(R14));
     }
-    return e->a.legacy ? 0xfffcu & ~BIT(X64_LEGACY_XMM) : 0xfffcu;
+    return e->a.legacy ? 0xfffcu & ~BIT(X64_LEGACY_XMM) : e->level < 4 ? 0xfffcu : ~3u;
+}
+
+/* Of vector registers from 16 on only some instructions know. */
+static bool is_usable(const struct x64_emit *e, enum x64_class cls, int reg)
+{
+    return cls == CLASS_INT || reg < 16 || e->any_vector;
 }
 /* What a C function leaves alone. */
 static const uint32_t call_saved[2] = {
@@ -112,9 +118,42 @@ static void evict(struct x64_emit *e, enum x64_class cls, int reg)
     }
 }
 
+static void move_vector(struct x64_emit *e, ir_ref ref, int to)
+{
+    const int from = e->val[ref].reg;
+
+    x64_v(&e->a, X64_VMOVDQA_RR, to, NOREG, from);
+    e->held[CLASS_VEC][from] = 0;
+    x64_bind(e, CLASS_VEC, ref, to);
+}
+
+/* A value leaves one of the lower 16 vector registers for one of the others. */
+static bool retreat(struct x64_emit *e, int reg)
+{
+    const ir_ref ref = e->held[CLASS_VEC][reg];
+
+    if (reg >= 16 || x64_op_of(e, ref) == IR_CONST || e->val[ref].last < e->now) {
+        return false;
+    }
+    for (uint32_t set = allocatable(e, CLASS_VEC) & ~e->locked[CLASS_VEC] & ~0xffffu; set != 0;
+         set &= set - 1) {
+        const int to = __builtin_ctz(set);
+        const ir_ref other = e->held[CLASS_VEC][to];
+        if (other != 0 && e->val[other].last < e->now) {
+            drop(e, other);
+        }
+        if (e->held[CLASS_VEC][to] == 0) {
+            move_vector(e, ref, to);
+            return true;
+        }
+    }
+    return false;
+}
+
 static int allocate(struct x64_emit *e, enum x64_class cls)
 {
-    const uint32_t possible = allocatable(e, (enum x64_class)cls) & ~e->locked[cls];
+    const uint32_t usable = cls == CLASS_INT || e->any_vector ? ~0u : 0xffffu;
+    const uint32_t possible = allocatable(e, (enum x64_class)cls) & usable & ~e->locked[cls];
     int victim = NOREG;
     unsigned latest = 0;
 
@@ -135,7 +174,7 @@ static int allocate(struct x64_emit *e, enum x64_class cls)
         }
     }
     assert(victim != NOREG);
-    if (e->held[cls][victim] != 0) {
+    if (e->held[cls][victim] != 0 && (cls == CLASS_INT || !retreat(e, victim))) {
         evict(e, cls, victim);
     }
     e->locked[cls] |= BIT(victim);
@@ -197,7 +236,8 @@ int x64_def_over(struct x64_emit *e, enum x64_class cls, ir_ref node)
     for (unsigned i = 0; i < 2; i++) {
         const struct x64_val *const v = &e->val[operands[i]];
         const int reg = v->reg;
-        if (operands[i] != IR_REF_NONE && v->cls == cls && reg != NOREG && v->last <= e->now) {
+        if (operands[i] != IR_REF_NONE && v->cls == cls && reg != NOREG && v->last <= e->now &&
+            is_usable(e, cls, reg)) {
             drop(e, operands[i]);
             x64_bind(e, cls, node, reg);
             return reg;
@@ -296,6 +336,9 @@ int x64_use(struct x64_emit *e, enum x64_class cls, ir_ref ref)
     struct x64_val *const v = &e->val[r];
 
     if (r != IR_REF_NONE && v->reg != NOREG && v->cls == cls) {
+        if (!is_usable(e, cls, v->reg)) {
+            move_vector(e, r, allocate(e, cls));
+        }
         e->locked[cls] |= BIT(v->reg);
         return v->reg;
     }
@@ -313,7 +356,8 @@ int x64_def_from(struct x64_emit *e, enum x64_class cls, ir_ref node, ir_ref ref
     const ir_ref r = x64_resolve(e, ref);
     struct x64_val *const v = &e->val[r];
 
-    if (r != IR_REF_NONE && v->cls == cls && v->reg != NOREG && v->last <= e->now) {
+    if (r != IR_REF_NONE && v->cls == cls && v->reg != NOREG && v->last <= e->now &&
+        is_usable(e, cls, v->reg)) {
         const int reg = v->reg;
         drop(e, r);
         x64_bind(e, cls, node, reg);

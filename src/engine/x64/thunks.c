@@ -341,7 +341,7 @@ void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
     for (unsigned i = 0; i < N(lost_in_c); i++) {
         x64_store(a, 1, lost_in_c[i], x64_at(RSP, frame + FRAME_SAVED_GPR + 8 * (int32_t)i));
     }
-    for (int i = 2; i < 16; i++) {
+    for (int i = 2; i < (int)a->vectors; i++) {
         x64_vm(a, X64_VMOVDQU_STORE, i, NOREG, x64_at(RSP, frame + FRAME_SAVED_XMM + 16 * i));
     }
     x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
@@ -356,7 +356,7 @@ void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
     for (unsigned i = 0; i < N(lost_in_c); i++) {
         x64_load(a, 1, lost_in_c[i], x64_at(RSP, frame + FRAME_SAVED_GPR + 8 * (int32_t)i));
     }
-    for (int i = 2; i < 16; i++) {
+    for (int i = 2; i < (int)a->vectors; i++) {
         x64_vm(a, X64_VMOVDQU_LOAD, i, NOREG, x64_at(RSP, frame + FRAME_SAVED_XMM + 16 * i));
     }
     x64_pop(a, RAX); /* behind the description */

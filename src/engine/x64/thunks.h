@@ -34,7 +34,7 @@ enum {
     FRAME_WALKS = FRAME_SITES + 16 * X64_MAX_SITES,
     FRAME_SAVED_GPR = FRAME_WALKS + 8 * X64_MAX_WALKS,
     FRAME_SAVED_XMM = FRAME_SAVED_GPR + 16 * 8,
-    FRAME_SIZE = FRAME_SAVED_XMM + 16 * 16,
+    FRAME_SIZE = FRAME_SAVED_XMM + 32 * 16,
 };
 _Static_assert(FRAME_SIZE % 16 == 0, "RSP is aligned in emitted code");
 

@@ -88,10 +88,13 @@ enum {
 enum {
     CMP_EQ_OQ = 0,
     CMP_UNORD_Q = 3,
+    CMP_ORD_Q = 7,
     CMP_EQ_UQ = 8,
+    CMP_NEQ_OQ = 12,
     CMP_GE_OS = 13,
     CMP_GT_OS = 14,
-    CMP_LE_OQ = 18
+    CMP_LE_OQ = 18,
+    CMP_GT_OQ = 30
 };
 
 static struct x64_mem constant(unsigned which)
@@ -175,6 +178,23 @@ void x64_fp_magnitude(struct x64_emit *e, bool is_double, int rd, int ra)
            constant(is_double ? X64_K_ABS_D : X64_K_ABS_S));
 }
 
+/* Goes to the stub when a lane of ra or rb is a NaN. Uses RAX, and rd below level 4. */
+static void check_ordered(struct x64_emit *e, const struct ir_node *n, int ra, int rb, int rd,
+                          struct x64_stub *stub)
+{
+    struct x64_asm *const a = &e->a;
+
+    if (e->level < 4) {
+        x64_vi(a, packed(n, B_CMP), rd, ra, rb, CMP_UNORD_Q);
+        check_masks(e, n, rd, stub);
+        return;
+    }
+    x64_compare_k(a, is_double(n), 1, false, ra, rb, CMP_UNORD_Q);
+    x64_v(a, X64_KMOVB, RAX, NOREG, 1);
+    x64_test_rr(a, 0, RAX, RAX);
+    also_from(e, stub, CC_NE);
+}
+
 void x64_fp_masks_of_least(struct x64_emit *e, bool is_double, int masks, int ra)
 {
     x64_vmi(&e->a, X64_OP(is_double ? (uint32_t)PP_66 : (uint32_t)PP_NONE, MAP_0F, B_CMP), masks,
@@ -187,6 +207,10 @@ void x64_fp_masks(struct x64_emit *e, bool is_double, bool tiny, int masks, int 
     const uint32_t prefix = is_double ? PP_66 : PP_NONE;
     const uint32_t compare = X64_OP(prefix, MAP_0F, B_CMP);
 
+    if (ra >= 16) { /* the comparison has no other form */
+        x64_v(a, X64_VMOVDQA_RR, masks, NOREG, ra);
+        ra = masks;
+    }
     if (!tiny) {
         x64_vi(a, compare, masks, ra, rb != NOREG ? rb : ra, CMP_UNORD_Q);
         return;
@@ -198,6 +222,27 @@ void x64_fp_masks(struct x64_emit *e, bool is_double, bool tiny, int masks, int 
     x64_vm(a, X64_OP(prefix, MAP_0F, B_AND), masks, ra,
            constant(is_double ? X64_K_ABS_D : X64_K_ABS_S));
     x64_vmi(a, compare, masks, masks, constant(is_double ? X64_K_TINY_D : X64_K_TINY_S), CMP_EQ_UQ);
+}
+
+void x64_fp_sure(struct x64_emit *e, bool is_double, enum x64_fp_question question, bool narrow,
+                 int ra, int rb)
+{
+    struct x64_asm *const a = &e->a;
+    const int k = is_double ? 2 : 1;
+    const struct x64_mem tiny = constant(is_double ? X64_K_TINY_D : X64_K_TINY_S);
+
+    switch (question) {
+    case X64_FP_ORDERED:
+        x64_compare_k(a, is_double, k, narrow, ra, rb != NOREG ? rb : ra, CMP_ORD_Q);
+        break;
+    case X64_FP_ABOVE_TINY:
+        x64_compare_km(a, is_double, k, narrow, ra, tiny, CMP_GT_OQ);
+        break;
+    case X64_FP_NOT_TINY:
+        x64_fp_magnitude(e, is_double, X1, ra);
+        x64_compare_km(a, is_double, k, narrow, X1, tiny, CMP_NEQ_OQ);
+        break;
+    }
 }
 
 /* Goes to the stub when rd is a NaN, or where that matters the least normal number. Uses RAX and X0. */
@@ -324,6 +369,21 @@ bool x64_fp_can_wait(const struct x64_emit *e, const struct ir_node *n, bool *ti
         return false;
     }
     return x64_fp_is_fast(e, n) && may_prepare(n);
+}
+
+bool x64_fp_takes_any(const struct x64_emit *e, const struct ir_node *n)
+{
+    bool tiny;
+
+    switch (n->d) {
+    case VOP_fmax:
+    case VOP_fmaxnm:
+    case VOP_fmin:
+    case VOP_fminnm:
+        return x64_fp_is_fast(e, n) && may_prepare(n);
+    default:
+        return x64_fp_can_wait(e, n, &tiny);
+    }
 }
 
 static bool is_in_memory(const struct x64_emit *e, ir_ref ref)
@@ -517,8 +577,7 @@ static bool max_min(struct x64_emit *e, ir_ref node, const struct ir_node *n, bo
         x64_v(a, packed(n, B_UCOMI), ra, NOREG, rb);
         also_from(e, stub, CC_P);
     } else {
-        x64_vi(a, packed(n, B_CMP), rd, ra, rb, CMP_UNORD_Q);
-        check_masks(e, n, rd, stub);
+        check_ordered(e, n, ra, rb, rd, stub);
     }
     if (e->level >= 4) { /* VRANGE, with the sign of the result of the comparison */
         x64_ei(a, is_double(n), X64_OP(PP_66, MAP_0F3A, is_scalar(n) ? 0x51 : 0x50), rd, ra, rb,
