@@ -604,9 +604,12 @@ static struct code_page *get_page(struct code_cache *cache, const uint8_t *hva, 
             page->rest = FIRST_REST;
             *slot = page;
             cache->bytes += sizeof(*page);
-            const unsigned bit = code_filter_bit(page->page);
-            atomic_fetch_or_explicit(&cache->may_have_code[bit / 64], 1ull << bit % 64,
-                                     memory_order_relaxed);
+            const unsigned bits[] = {code_filter_bit(page->page),
+                                     code_filter_bit(~((uintptr_t)hva / CODE_CHUNK))};
+            for (unsigned i = 0; i < 2; i++) {
+                atomic_fetch_or_explicit(&cache->may_have_code[bits[i] / 64], 1ull << bits[i] % 64,
+                                         memory_order_relaxed);
+            }
         }
     }
     return *slot;

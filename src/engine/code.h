@@ -49,6 +49,16 @@ static inline bool code_page_may_have_code(const _Atomic uint64_t *filter, const
            (atomic_load_explicit(&filter[bit / 64], memory_order_relaxed) >> bit % 64 & 1) != 0;
 }
 
+/* The same of 2 MiB. */
+#define CODE_CHUNK (2ull << 20)
+static inline bool code_chunk_may_have_code(const _Atomic uint64_t *filter, uintptr_t host)
+{
+    const unsigned bit = code_filter_bit(~(host / CODE_CHUNK));
+
+    return filter == NULL ||
+           (atomic_load_explicit(&filter[bit / 64], memory_order_relaxed) >> bit % 64 & 1) != 0;
+}
+
 /* Drops blocks whose bytes overlap [hva, hva + size). Any thread. Other vCPUs leave them at their next block boundary. */
 void code_invalidate(struct code_cache *cache, const uint8_t *hva, uint64_t size);
 void code_invalidate_all(struct code_cache *cache);

@@ -121,6 +121,7 @@ struct cpu_mode {
 };
 
 #define X64_GUESSES            1024u
+#define X64_PLACES             16384u
 #define CPU_MMU_INDEX_COUNT    8
 #define CPU_JUMP_CACHE_ENTRIES 4096
 
@@ -189,6 +190,8 @@ struct a64_cpu {
         uint64_t pauth_top[2][2];
         uint32_t pauth_sign[2];
         uintptr_t guesses[X64_GUESSES]; /* addends that loads found last (x64/mem.c) */
+        uint64_t outside[X64_PLACES /
+                         64]; /* by address: instructions seen to access what is in no stretch */
     } x64;
     struct a64_cpu *code_next;    /* guarded by the code cache's lock */
     struct ir_block **jump_cache; /* CPU_JUMP_CACHE_ENTRIES */

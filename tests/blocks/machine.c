@@ -234,6 +234,7 @@ static void set_world(struct machine *m, const struct world *w)
     m->has_world = true;
     mmu_registers_changed(cpu);
     mmu_watchpoints_changed(cpu);
+    mmu_set_least_stretch(cpu, (w->number & 2) != 0 ? BLOCKS_PAGE : MMU_STRETCH_LEAST);
     mmu_flush_all(cpu);
 }
 

@@ -234,6 +234,9 @@ do_LOAD:
     if (__builtin_expect(!mmu_load(cpu, A, n->type, n->flags, n->d, out), 0)) {
         goto fault;
     }
+    if (block->passing) {
+        mmu_note_place(cpu, A, false, block->pc + 4ull * n->insn);
+    }
     if ((n->flags & (IR_MEM_SEXT32 | IR_MEM_SEXT64)) != 0) {
         RESULT = extend_loaded(RESULT, n->type, n->flags);
     }
@@ -241,6 +244,9 @@ do_LOAD:
 do_STORE:
     if (__builtin_expect(!mmu_store(cpu, A, n->type, n->flags, n->d, &values[n->b]), 0)) {
         goto fault;
+    }
+    if (block->passing) {
+        mmu_note_place(cpu, A, true, block->pc + 4ull * n->insn);
     }
     NEXT_UNLESS_INVALIDATED;
 do_ZERO:

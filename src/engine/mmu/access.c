@@ -69,6 +69,9 @@ static bool walk(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned acce
     mmu_remember_walk(cpu, index, va, &path);
     if (ok) {
         tlb_fill(cpu, index, va, &page, access);
+        if ((access & ACCESS_FETCH) == 0) {
+            mmu_want_stretch(cpu, index, va, page.pa);
+        }
     }
     return ok;
 }

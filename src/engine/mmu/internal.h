@@ -129,6 +129,9 @@ static inline uint64_t mmu_hcr(const struct a64_cpu *cpu)
 /* walk.c: all stages. False: cpu->fault. */
 bool mmu_walk(struct a64_cpu *cpu, const struct mmu_request *request, struct mmu_page *page);
 
+/* refill.c: after a walk for data that mmu_remember_walk() knows; see struct tlb_stretch. */
+void mmu_want_stretch(struct a64_cpu *cpu, unsigned index, uint64_t va, uint64_t pa);
+
 void mmu_set_request_context(struct mmu_request *request, unsigned index);
 
 /* Notes a fault; returns false, for `return mmu_fail(...)`. stage 3 is the VM's map. */

@@ -140,6 +140,18 @@ bool mmu_can_refill_in_place(void);
 /* The TLB's entries of a translation context, as emitted code knows them (tlb.h). */
 const void *mmu_entries(const struct a64_cpu *cpu, unsigned index);
 
+/*
+ * The present context's stretches (tlb.h). An access that is about to be translated wants to ask for one when there is one, and the access has not
+ * been seen outside: mmu_note_place() says where code that is not yet translated has been.
+ */
+bool mmu_in_stretch(const struct a64_cpu *cpu, uint64_t va, bool is_store);
+bool mmu_wants_stretch(const struct a64_cpu *cpu, uint64_t pc, bool is_store);
+void mmu_note_place(struct a64_cpu *cpu, uint64_t va, bool is_store, uint64_t pc);
+
+/* What is smaller is no stretch; at least a page, and for tests only another than this. */
+#define MMU_STRETCH_LEAST (16ull << 20)
+void mmu_set_least_stretch(struct a64_cpu *cpu, uint64_t bytes);
+
 /* The translation of the fetch at va, which mmu_fetch() has just made, does not depend on the ASID. Its code may be remembered. */
 bool mmu_fetch_is_global(struct a64_cpu *cpu, uint64_t va);
 

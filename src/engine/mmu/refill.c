@@ -237,6 +237,234 @@ INLINE struct kind kind_of(const struct mmu_walk_known *w, const struct mmu_leaf
                          .size_log2 = w->shift};
 }
 
+/* --- Stretches ------------------------------------------------------------------------------------------------------------------- */
+
+#define LOOKS_AT_ONCE 16u
+
+/* A direction in tables and addresses. */
+enum { DOWN = -1, UP = 1 };
+
+/* How many of n descriptors in that direction, the first of them at `at`, have the attributes and map what lies next to `address`. */
+INLINE unsigned in_order(const uint64_t *at, unsigned n, int direction,
+                         const struct mmu_walk_known *w, uint64_t attributes, uint64_t address)
+{
+    unsigned i = 0;
+
+    while (i < n) {
+        address += (uint64_t)direction << w->shift;
+        if ((address & ~w->address_mask) != 0 ||
+            __atomic_load_n(at, __ATOMIC_ACQUIRE) != (attributes | address)) {
+            break;
+        }
+        at += direction;
+        i++;
+    }
+    return i;
+}
+
+/* The entries of w's last table behind va's in that direction, or those for the region that w is of. */
+INLINE unsigned entries_left(const struct mmu_walk_known *w, uint64_t va, int direction)
+{
+    unsigned log2 = 0;
+
+    if (w->index_mask != 0) {
+        log2 = MMU_WALK_LOG2 - w->shift;
+    } else if (w->descriptor[0] != 0) { /* the first table may have fewer */
+        log2 = w->level == 2   ? (w->shift + 3u) / 2 - 3
+               : w->level == 1 ? (w->shift + 6u) / 3 - 3
+                               : 0;
+    }
+    const unsigned mask = (1u << log2) - 1, index = (unsigned)(va >> w->shift) & mask;
+    return direction == DOWN ? index : mask - index;
+}
+
+#define TABLE_ENTRIES 512u
+#define TABLE_ADDRESS 0x0000fffffffff000ull
+
+/* The same in the tables of 4 KiB pages next to w's, from the page of the last table's end on. */
+static unsigned in_next_tables(struct a64_cpu *cpu, uint64_t va, int direction,
+                               const struct mmu_walk_known *w, uint64_t attributes,
+                               uint64_t address)
+{
+    const unsigned parent = w->descriptor[2] != 0
+                                ? 2
+                                : 1; /* of the tables that lead there; not the first */
+    unsigned index = (unsigned)(va >> MMU_WALK_LOG2) % TABLE_ENTRIES, pages = 0;
+    const uint64_t *at = w->where[parent];
+
+    if (w->shift != MMU_PAGE_LOG2 || w->level != 3 || w->descriptor[parent] == 0) {
+        return 0;
+    }
+    for (;;) {
+        if (index == (direction == DOWN ? 0 : TABLE_ENTRIES - 1)) {
+            return pages;
+        }
+        index += (unsigned)direction;
+        at += direction;
+        const uint64_t table = __atomic_load_n(at, __ATOMIC_ACQUIRE), pa = table & TABLE_ADDRESS;
+        const struct vm_range *const range = range_slot(cpu, pa);
+        if (((table ^ w->descriptor[parent]) & ~TABLE_ADDRESS) != 0 || !is_in(range, pa)) {
+            return pages;
+        }
+        const uint64_t *const entries = (const uint64_t *)(range->host + (pa - range->start));
+        const unsigned n = in_order(direction == UP ? entries : entries + TABLE_ENTRIES - 1,
+                                    TABLE_ENTRIES, direction, w, attributes, address);
+        pages += n;
+        if (n != TABLE_ENTRIES) {
+            return pages;
+        }
+        address += (uint64_t)direction * TABLE_ENTRIES << MMU_PAGE_LOG2;
+    }
+}
+
+/* How many leaves next to va's go on as it does. */
+static unsigned leaves_in_order(struct a64_cpu *cpu, uint64_t va, int direction,
+                                const struct mmu_walk_known *w, uint64_t leaf)
+{
+    const uint64_t *const at = w->leaves + (va >> w->shift & w->index_mask);
+    const uint64_t attributes = leaf & ~w->address_mask, address = leaf & w->address_mask;
+    const unsigned left = entries_left(w, va, direction);
+    const unsigned n = in_order(at + direction, left, direction, w, attributes, address);
+
+    return n < left
+               ? n
+               : n + in_next_tables(cpu, va, direction, w, attributes,
+                                    address + ((uint64_t)((int64_t)direction * n) << w->shift));
+}
+
+/* How far from a page of host memory that is free of code the pages below, or above, are so too. */
+static uintptr_t code_free_down(const struct a64_cpu *cpu, uintptr_t host, uintptr_t end)
+{
+    uintptr_t at = (host & (uintptr_t)MMU_PAGE_MASK) + MMU_PAGE_SIZE;
+
+    while (at > end) {
+        const bool chunk = at % CODE_CHUNK == 0 && at - end >= CODE_CHUNK &&
+                           !code_chunk_may_have_code(cpu->may_have_code, at - 1);
+        if (!chunk && code_page_may_have_code(cpu->may_have_code, (const uint8_t *)(at - 1))) {
+            break;
+        }
+        at -= chunk ? CODE_CHUNK : MMU_PAGE_SIZE;
+    }
+    return at;
+}
+
+static uintptr_t code_free_up(const struct a64_cpu *cpu, uintptr_t host, uintptr_t end)
+{
+    uintptr_t at = host & (uintptr_t)MMU_PAGE_MASK;
+
+    while (at < end) {
+        const bool chunk = at % CODE_CHUNK == 0 && end - at >= CODE_CHUNK &&
+                           !code_chunk_may_have_code(cpu->may_have_code, at);
+        if (!chunk && code_page_may_have_code(cpu->may_have_code, (const uint8_t *)at)) {
+            break;
+        }
+        at += chunk ? CODE_CHUNK : MMU_PAGE_SIZE;
+    }
+    return at;
+}
+
+/* Larger than what is there, or the rest of it. */
+static void offer_stretch(struct tlb_stretch *s, uint64_t first, uint64_t end, uintptr_t addend,
+                          unsigned asid, bool global)
+{
+    const uint64_t s_end = s->first + s->size + TLB_STRETCH_SPAN;
+
+    if (s->size != 0 && s->addend == addend && s->global == global && (global || s->asid == asid) &&
+        first <= s_end && end >= s->first) {
+        first = first < s->first ? first : s->first;
+        end = end > s_end ? end : s_end;
+    } else if (s->size != 0 && s->size >= end - first) {
+        return;
+    }
+    s->first = first;
+    s->size = end - first - TLB_STRETCH_SPAN;
+    s->addend = addend;
+    s->asid = (uint16_t)asid;
+    s->global = global;
+}
+
+/*
+ * va's page has just been found outside of the stretches: is it in one? The entries around its own are what a walk of those addresses would find
+ * now, because all that leads there is what it was. How often that is asked for falls, so that who has no stretches or invalidates all the time
+ * does not pay for them.
+ */
+static __attribute__((noinline)) void look_for_stretch(struct a64_cpu *cpu, unsigned index,
+                                                       uint64_t va)
+{
+    struct mmu *const mmu = cpu->mmu;
+    struct tlb_stretch *const loads = &mmu->at[index]->stretches[STRETCH_LOAD],
+                              *const stores = &mmu->at[index]->stretches[STRETCH_STORE];
+    uint64_t leaf;
+
+    loads->wait = 0;
+    const struct mmu_walk_known *const w = walk_again(cpu, index, va, &leaf);
+    const struct mmu_leaf_known *const known = w != NULL ? known_leaf(w, leaf) : NULL;
+    if (known == NULL || mmu->n_watched != 0 || !stage1_is_on(cpu, index) ||
+        (int64_t)(va << 8) >> 8 != (int64_t)va) {
+        return;
+    }
+    if (loads->looks < LOOKS_AT_ONCE + 12) {
+        loads->looks++;
+    }
+    loads->wait = loads->looks < LOOKS_AT_ONCE ? 0 : 8u << (loads->looks - LOOKS_AT_ONCE);
+    const uint64_t pa = address_of(w, leaf, va), page = va & ~((1ull << w->shift) - 1);
+    const struct vm_range *const range = range_slot(cpu, pa);
+    if (!is_in(range, pa)) {
+        return;
+    }
+    const struct kind kind = kind_of(w, known, range);
+    if ((kind.flags & (TLB_WB | TLB_DEVICE)) != TLB_WB || (kind.allowed & ALLOW_READ) == 0) {
+        return;
+    }
+    const unsigned down = leaves_in_order(cpu, va, DOWN, w, leaf),
+                   up = leaves_in_order(cpu, va, UP, w, leaf);
+    /* What the VM's map has of it. */
+    const uint64_t start = page - ((uint64_t)down << w->shift),
+                   last = page + ((up + 1ull) << w->shift) - 1;
+    const uint64_t first = va - start < pa - range->start ? start : va - (pa - range->start);
+    const uint64_t end = (last - va < range->end - 1 - pa ? last : va + (range->end - 1 - pa)) + 1;
+    const uintptr_t addend = (uintptr_t)range->host + (pa - range->start) - va;
+    const unsigned asid = tlb_asid_of_index(mmu, index);
+    const bool global = (kind.flags & TLB_GLOBAL) != 0;
+
+    if (end - first < mmu->stretch_least) {
+        return;
+    }
+    mmu->touched |= 1u << mmu->number[index];
+    offer_stretch(loads, first, end, addend, asid, global);
+    if ((kind.allowed & ALLOW_WRITE) == 0) {
+        return;
+    }
+    /* Stores: as far as there is no code. */
+    const uintptr_t host = (uintptr_t)va + addend;
+    const uint64_t from = code_free_down(cpu, host, (uintptr_t)first + addend) - addend,
+                   to = code_free_up(cpu, host, (uintptr_t)end + addend) - addend;
+    if (from < to && to - from >= mmu->stretch_least) {
+        offer_stretch(stores, from, to, addend, asid, global);
+    }
+}
+
+/* Where an entry has just been made for a load or store. */
+INLINE void want_stretch(struct a64_cpu *cpu, unsigned index, uint64_t va)
+{
+    struct tlb_stretch *const s = &cpu->mmu->at[index]->stretches[STRETCH_LOAD];
+
+    if (__builtin_expect(va - s->first >= s->size && s->wait-- == 0, 0)) {
+        look_for_stretch(cpu, index, va);
+    }
+}
+
+void mmu_want_stretch(struct a64_cpu *cpu, unsigned index, uint64_t va, uint64_t pa)
+{
+    struct vm_range *const range = range_slot(cpu, pa);
+    int level;
+
+    if (index <= MMU_E10_1_PAN &&
+        (is_in(range, pa) || vm_lookup_range(cpu->vm, pa, range, &level))) {
+        want_stretch(cpu, index, va);
+    }
+}
+
 /* A Translation fault of stage 1, or of the VM's map (stage 3). */
 static bool fails(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned access, int level,
                   unsigned stage, uint64_t ipa)
@@ -284,6 +512,9 @@ bool mmu_refill(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned acces
         return false;
     }
     fill(cpu, index, va, range->host + (pa - range->start), &kind, access);
+    if ((access & ACCESS_FETCH) == 0) {
+        want_stretch(cpu, index, va);
+    }
     return true;
 }
 
@@ -326,6 +557,7 @@ bool mmu_refill_in_place(struct a64_cpu *cpu, uint64_t tag, unsigned how, uint64
     }
     /* When this access is not allowed, the entry says so from here on, and somebody else why. */
     set_data(cpu, index, va, host, &kind);
+    want_stretch(cpu, index, va);
     return *now == tag;
 }
 

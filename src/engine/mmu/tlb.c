@@ -77,6 +77,7 @@ bool mmu_create(struct a64_cpu *cpu)
     }
     mmu->features = features_of(cpu->vm->config.profile);
     cpu->mmu = mmu;
+    mmu_set_least_stretch(cpu, MMU_STRETCH_LEAST);
     mmu_bus_join(vm_memory_bus(cpu->vm), cpu);
     mmu_registers_changed(cpu);
     mmu_watchpoints_changed(cpu);
@@ -127,6 +128,13 @@ static void drop(struct tlb_table *table, unsigned slot)
     set_remove(&table->nonglobal, slot);
 }
 
+static void drop_stretches(struct tlb_table *table)
+{
+    for (unsigned i = 0; i < STRETCHES; i++) {
+        table->stretches[i].size = 0;
+    }
+}
+
 void tlb_code_gone(struct a64_cpu *cpu, unsigned index, uint64_t va)
 {
     struct tlb_entry *const e = tlb_slot(cpu, index, va);
@@ -142,6 +150,7 @@ void tlb_code_gone(struct a64_cpu *cpu, unsigned index, uint64_t va)
 
 static void empty(struct tlb_table *table)
 {
+    drop_stretches(table);
     for (unsigned i = 0; i < TLB_WORDS / 64; i++) {
         for (uint64_t any = table->used.any[i]; any != 0; any &= any - 1) {
             const unsigned word = i * 64 + (unsigned)__builtin_ctzll(any);
@@ -160,8 +169,26 @@ static void empty(struct tlb_table *table)
     }
 }
 
+/* MMU_VA_MASK addresses; whatever the ASID: no more goes than has to, as far as somebody notices. */
+static void drop_stretches_of(struct tlb_table *table, uint64_t first, uint64_t last)
+{
+    for (unsigned i = 0; i < STRETCHES; i++) {
+        struct tlb_stretch *const s = &table->stretches[i];
+        const uint64_t start = s->first & MMU_VA_MASK;
+        if (s->size != 0 && start <= last && start + s->size + TLB_STRETCH_SPAN - 1 >= first) {
+            s->size = 0;
+        }
+    }
+}
+
 static void drop_asid(struct tlb_table *table, int asid)
 {
+    for (unsigned i = 0; i < STRETCHES; i++) {
+        struct tlb_stretch *const s = &table->stretches[i];
+        if (!s->global && (asid < 0 || s->asid == asid)) {
+            s->size = 0;
+        }
+    }
     for (unsigned s = next_in(&table->nonglobal, 0); s < TLB_SLOTS;
          s = next_in(&table->nonglobal, s + 1)) {
         if (asid < 0 || table->info[s].asid == asid) {
@@ -188,6 +215,7 @@ static void drop_va(struct tlb_table *table, uint64_t va, int asid)
     const uint64_t address = va & MMU_VA_MASK;
     const unsigned slot = tlb_slot_of(va);
 
+    drop_stretches_of(table, address, address);
     if (test_bit(table->used.words, slot) && overlaps(&table->info[slot], address, address) &&
         has_asid(&table->info[slot], asid)) {
         drop(table, slot);
@@ -214,6 +242,7 @@ static void drop_range(struct tlb_table *table, uint64_t va, uint64_t size, int 
     const uint64_t first = va & MMU_VA_MASK;
     const uint64_t last = size - 1 < MMU_VA_MASK - first ? first + size - 1 : MMU_VA_MASK;
 
+    drop_stretches_of(table, first, last);
     for (unsigned s = next_in(&table->used, 0); s < TLB_SLOTS; s = next_in(&table->used, s + 1)) {
         if (overlaps(&table->info[s], first, last) && has_asid(&table->info[s], asid)) {
             drop(table, s);
@@ -288,6 +317,46 @@ uint64_t mmu_current_table(const struct a64_cpu *cpu)
 const void *mmu_entries(const struct a64_cpu *cpu, unsigned index)
 {
     return cpu->mmu->at[index]->entries;
+}
+
+void mmu_set_least_stretch(struct a64_cpu *cpu, uint64_t bytes)
+{
+    struct mmu *const mmu = cpu->mmu;
+
+    mmu->stretch_least = bytes;
+    for (uint32_t touched = mmu->touched; touched != 0; touched &= touched - 1) {
+        struct tlb_table *const table = &mmu->tables[__builtin_ctz(touched)];
+        drop_stretches(table);
+        table->stretches[STRETCH_LOAD].looks = 0;
+        table->stretches[STRETCH_LOAD].wait = 0;
+    }
+}
+
+static const struct tlb_stretch *stretch_of(const struct a64_cpu *cpu, bool is_store)
+{
+    return &cpu->mmu->at[cpu->mmu_index]->stretches[is_store ? STRETCH_STORE : STRETCH_LOAD];
+}
+
+bool mmu_in_stretch(const struct a64_cpu *cpu, uint64_t va, bool is_store)
+{
+    const struct tlb_stretch *const s = stretch_of(cpu, is_store);
+
+    return va - s->first < s->size;
+}
+
+bool mmu_wants_stretch(const struct a64_cpu *cpu, uint64_t pc, bool is_store)
+{
+    return cpu->mmu != NULL && stretch_of(cpu, is_store)->size != 0 &&
+           !test_bit(cpu->x64.outside, (unsigned)(pc / 4 % X64_PLACES));
+}
+
+void mmu_note_place(struct a64_cpu *cpu, uint64_t va, bool is_store, uint64_t pc)
+{
+    const struct tlb_stretch *const s = stretch_of(cpu, is_store);
+
+    if (s->size != 0 && va - s->first >= s->size) {
+        set_bit(cpu->x64.outside, (unsigned)(pc / 4 % X64_PLACES));
+    }
 }
 
 static unsigned half_of(uint64_t va)
@@ -392,6 +461,25 @@ static void write_slowly(struct tlb_table *table, unsigned slot)
     table->info[slot].flags |= TLB_CODE;
 }
 
+/* Stores to the page, of host memory, are in no stretch from here on: the larger part of one stays. */
+static void cut_stretches(struct mmu *mmu, uintptr_t page)
+{
+    for (uint32_t touched = mmu->touched; touched != 0; touched &= touched - 1) {
+        struct tlb_stretch *const s = &mmu->tables[__builtin_ctz(touched)].stretches[STRETCH_STORE];
+        const uint64_t bytes = s->size + TLB_STRETCH_SPAN,
+                       before = (uint64_t)page - s->addend - s->first;
+        if (s->size == 0 || before >= bytes) {
+            continue;
+        }
+        const uint64_t behind = bytes - before - MMU_PAGE_SIZE,
+                       rest = before > behind ? before : behind;
+        if (rest == behind) {
+            s->first += before + MMU_PAGE_SIZE;
+        }
+        s->size = rest >= mmu->stretch_least ? rest - TLB_STRETCH_SPAN : 0;
+    }
+}
+
 /* Looks at all entries, and notes anew those of the set. */
 static void drop_lost_writers(struct mmu *mmu, uintptr_t page, unsigned set)
 {
@@ -421,6 +509,7 @@ void mmu_drop_write(struct a64_cpu *cpu, const uint8_t *hva)
     const uintptr_t page = (uintptr_t)hva & (uintptr_t)MMU_PAGE_MASK;
     const unsigned set = tlb_writer_set(page);
 
+    cut_stretches(mmu, page);
     if (test_bit(mmu->writers_lost, set)) {
         drop_lost_writers(mmu, page, set);
         return;

@@ -55,13 +55,35 @@ struct tlb_set {
     uint64_t words[TLB_WORDS];
 };
 
+/*
+ * Addresses in a row that all allow a load (or a store) and lie in host memory as they do for the guest: Write-Back, not watched, for stores
+ * without code. Emitted code asks for one comparison with it before it asks for the entry.
+ */
+struct tlb_stretch {
+    uint64_t first, size; /* without the last TLB_STRETCH_SPAN bytes; size 0: there is none */
+    uintptr_t addend;
+    uint16_t asid;
+    bool global;
+    uint8_t looks; /* of loads: how often one was looked for ... */
+    uint32_t wait; /* ... and how many fills outside of it are to come before the next time */
+};
+_Static_assert(sizeof(struct tlb_stretch) == 32, "the place in emitted code");
+
+#define TLB_STRETCH_SPAN 1024u
+
+enum { STRETCH_LOAD, STRETCH_STORE, STRETCHES };
+
 struct tlb_table {
-    struct tlb_entry entries[TLB_SLOTS];
+    struct tlb_stretch stretches
+        [STRETCHES]; /* right before the entries: emitted code finds both by one register */
+    _Alignas(64) struct tlb_entry entries[TLB_SLOTS];
     struct tlb_info info[TLB_SLOTS];
     struct tlb_set used, nonglobal;
     uint64_t sizes; /* bit n: there may be entries of leaves of 2^n bytes, n > 12 ... */
     uint64_t large_filter[TLB_FILTER_BITS / 64]; /* ... and whether of a given leaf, by hash */
 };
+_Static_assert(offsetof(struct tlb_table, entries) == STRETCHES * sizeof(struct tlb_stretch),
+               "the place in emitted code");
 
 /* What the entries of a regime were made under. */
 struct tlb_registers {
@@ -135,7 +157,8 @@ struct mmu {
     struct tlb_registers e10, e2;
     unsigned asid; /* of the current EL1&0 or EL2&0 regime's entries */
     unsigned asid_e20;
-    unsigned n_watched; /* enabled watchpoints, by the pages they are on */
+    uint64_t stretch_least; /* bytes; what is smaller is no stretch */
+    unsigned n_watched;     /* enabled watchpoints, by the pages they are on */
     struct watched_pages watched[MMU_WATCHPOINTS];
     struct tlb_writer
         writers[TLB_WRITER_SETS]

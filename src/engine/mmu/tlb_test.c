@@ -715,6 +715,148 @@ static void test_collisions(void)
     close_machine();
 }
 
+/* --- Stretches ------------------------------------------------------------------------------------------------------------------- */
+
+#define ROW   0x600000ull /* n pages from here on, as they lie in RAM */
+#define PAGES 8u
+
+static bool in_stretch(uint64_t page, bool is_store)
+{
+    return mmu_in_stretch(cpu, ROW + page * 0x1000, is_store);
+}
+
+/* Maps the row anew, with other bits for one of its pages, and loads from its first page. */
+static void make_row(unsigned odd, uint64_t bits, uint64_t odd_pa)
+{
+    mmu_set_least_stretch(cpu, 0x3000);
+    mmu_flush_all(cpu);
+    for (unsigned i = 0; i < PAGES; i++) {
+        map_at(ROW + i * 0x1000, 3, i == odd ? odd_pa : RAM_BASE + i * 0x1000,
+               D_AF | (i == odd ? bits : 0));
+    }
+    *descriptor_of(ROW + PAGES * 0x1000, 3) = 0;
+    EXPECT(can_load(ROW), "row");
+}
+
+static void test_stretches(void)
+{
+    static _Atomic uint64_t filter[CODE_FILTER_BITS / 64];
+
+    open_machine(false);
+    cpu->may_have_code = filter;
+    use_tables(12, 39);
+    make_row(PAGES, 0, 0);
+    for (unsigned i = 0; i < PAGES; i++) {
+        EXPECT(in_stretch(i, false) && in_stretch(i, true), "page %u", i);
+    }
+    EXPECT(!in_stretch(PAGES, false) && !mmu_in_stretch(cpu, ROW - 1, false), "around the row");
+    EXPECT(!mmu_in_stretch(cpu, ROW + PAGES * 0x1000 - 8, false), "the last bytes are left out");
+    EXPECT(!mmu_in_stretch(cpu, 0x5aull << 56 | ROW, false), "tagged");
+    /* what ends one */
+    static const struct {
+        const char *what;
+        uint64_t bits, pa;
+    } odd[] = {{"another place", 0, RAM_BASE + 0x9000},
+               {"read-only", 2 << 6, RAM_BASE + 0x5000},
+               {"not global", D_NG, RAM_BASE + 0x5000},
+               {"other memory", D_ATTR(1), RAM_BASE + 0x5000},
+               {"not mapped by the VM", 0, RAM_BASE + RAM_SIZE}};
+    for (unsigned i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+        make_row(5, odd[i].bits, odd[i].pa);
+        EXPECT(in_stretch(4, false) && in_stretch(4, true), "before: %s", odd[i].what);
+        EXPECT(!in_stretch(5, false) && !in_stretch(5, true), "not: %s", odd[i].what);
+        EXPECT(!in_stretch(6, false) && !in_stretch(6, true), "behind: %s", odd[i].what);
+    }
+    make_row(2, D_NG, RAM_BASE + 0x2000);
+    EXPECT(!in_stretch(0, false) && !in_stretch(1, false), "too short");
+    EXPECT(can_load(ROW + 0x7000) && in_stretch(3, false) && in_stretch(7, false), "downwards");
+    /* all read-only: loads only */
+    for (unsigned i = 0; i < PAGES; i++) {
+        map_at(ROW + i * 0x1000, 3, RAM_BASE + i * 0x1000, D_AF | 2 << 6);
+    }
+    mmu_flush_all(cpu);
+    EXPECT(can_load(ROW) && in_stretch(7, false) && !in_stretch(0, true), "read-only");
+    /* what drops one */
+    make_row(PAGES, 0, 0);
+    flush(MMU_FLUSH_VA, MMU_REGIME_E10, -1, ROW + PAGES * 0x1000, 0);
+    flush(MMU_FLUSH_VA, MMU_REGIME_E10, -1, ROW - 1, 0);
+    flush(MMU_FLUSH_RANGE, MMU_REGIME_E10, -1, ROW - 0x2000, 0x2000);
+    flush(MMU_FLUSH_ASID, MMU_REGIME_E10, 0, 0, 0);
+    flush(MMU_FLUSH_ALL, MMU_REGIME_E2, 0, 0, 0);
+    EXPECT(in_stretch(0, false) && in_stretch(7, true), "kept");
+    flush(MMU_FLUSH_VA, MMU_REGIME_E10, -1, ROW + 0x7fff, 0);
+    EXPECT(!in_stretch(0, false) && !in_stretch(0, true), "TLBI of its last page");
+    make_row(PAGES, 0, 0);
+    flush(MMU_FLUSH_VA, MMU_REGIME_E10, -1, 0x5aull << 56 | ROW, 0);
+    EXPECT(!in_stretch(0, false) && !in_stretch(0, true), "TLBI of its first page");
+    make_row(PAGES, 0, 0);
+    flush(MMU_FLUSH_RANGE, MMU_REGIME_E10, -1, ROW - 0x1000, 0x2000);
+    EXPECT(!in_stretch(4, false) && !in_stretch(4, true), "TLBI of a range");
+    make_row(PAGES, 0, 0);
+    flush(MMU_FLUSH_ALL, MMU_REGIME_E10, 0, 0, 0);
+    EXPECT(!in_stretch(4, false) && !in_stretch(4, true), "TLBI of all");
+    EXPECT(can_load(ROW) && in_stretch(4, false), "found again");
+    for (unsigned i = 0; i < PAGES; i++) {
+        map_at(ROW + i * 0x1000, 3, RAM_BASE + i * 0x1000, D_AF | D_NG);
+    }
+    mmu_flush_all(cpu);
+    set_asid(3);
+    EXPECT(can_load(ROW) && in_stretch(4, true), "of an ASID");
+    flush(MMU_FLUSH_ASID, MMU_REGIME_E10, 4, 0, 0);
+    EXPECT(in_stretch(4, true), "another ASID");
+    set_asid(4);
+    EXPECT(!in_stretch(4, false) && !in_stretch(4, true), "not with another ASID");
+    set_asid(3);
+    flush(MMU_FLUSH_ASID, MMU_REGIME_E10, 3, 0, 0);
+    EXPECT(!in_stretch(4, false) && !in_stretch(4, true), "its ASID");
+    /* a watchpoint anywhere: none */
+    make_row(PAGES, 0, 0);
+    cpu->sys[SR_DBGWVR0_EL1] = 0x1000;
+    cpu->sys[SR_DBGWCR0_EL1] = 1 | 3 << 1 | 3 << 3 | 0xff << 5;
+    cpu->sys[SR_MDSCR_EL1] = 1ull << 15; /* MDE */
+    mmu_watchpoints_changed(cpu);
+    EXPECT(!in_stretch(4, false) && can_load(ROW) && !in_stretch(4, false), "watchpoint");
+    cpu->sys[SR_MDSCR_EL1] = 0;
+    mmu_watchpoints_changed(cpu);
+    /* code: stores keep the larger part */
+    make_row(PAGES, 0, 0);
+    code_at = ram + 0x2000;
+    mmu_drop_write(cpu, ram + 0x2000);
+    EXPECT(in_stretch(2, false) && in_stretch(0, false), "loads from code");
+    EXPECT(!in_stretch(0, true) && !in_stretch(2, true) && in_stretch(3, true) &&
+               in_stretch(7, true),
+           "stores behind it");
+    mmu_drop_write(cpu, ram + 0x7000);
+    EXPECT(in_stretch(6, true) && !in_stretch(7, true), "stores before it");
+    mmu_drop_write(cpu, ram + 0x5000);
+    EXPECT(!in_stretch(3, true) && !in_stretch(6, true), "what is left is too short");
+    code_at = NULL;
+    /* the same when the code was there first */
+    const unsigned bit = code_filter_bit(((uintptr_t)ram + 0x3000) >> 12),
+                   chunk = code_filter_bit(~((uintptr_t)ram / CODE_CHUNK));
+    filter[bit / 64] |= 1ull << bit % 64;
+    filter[chunk / 64] |= 1ull << chunk % 64;
+    make_row(PAGES, 0, 0);
+    EXPECT(in_stretch(2, true) && !in_stretch(3, true) && in_stretch(3, false), "before code");
+    flush(MMU_FLUSH_ALL, MMU_REGIME_E10, 0, 0, 0);
+    EXPECT(can_load(ROW + 0x5000) && !in_stretch(3, true) && in_stretch(4, true), "behind code");
+    /* across tables, and a leaf of 2 MiB */
+    const uint64_t wide = 0x40000000;
+    for (unsigned i = 0; i < 1024; i++) {
+        map_at(wide + i * 0x1000, 3, RAM_BASE + 0x200000 + i * 0x1000, D_AF);
+    }
+    map_at(wide + 0x400000, 2, RAM_BASE + 0x600000, D_AF);
+    EXPECT(can_load(wide + 0x234000) && mmu_in_stretch(cpu, wide, true) &&
+               mmu_in_stretch(cpu, wide + 0x3ff000, true) &&
+               !mmu_in_stretch(cpu, wide + 0x400000, false),
+           "two tables of pages");
+    EXPECT(can_load(wide + 0x512000) && mmu_in_stretch(cpu, wide, true) &&
+               mmu_in_stretch(cpu, wide + 0x5ff000, true) &&
+               !mmu_in_stretch(cpu, wide + 0x600000, false),
+           "and a block");
+    close_machine();
+}
+
 int main(void)
 {
     test_scopes();
@@ -729,5 +871,6 @@ int main(void)
     test_random();
     test_collisions();
     test_walks_again();
+    test_stretches();
     return report("tlb");
 }

@@ -26,6 +26,7 @@
 
 #define X64_CPU_BIAS   128
 #define X64_MAX_GROUPS TR_MAX_INSNS
+#define X64_GROUP_SPAN 256 /* what is wider crosses pages too often */
 #define X64_MAX_NODES  (TR_MAX_NODES + 1)
 #define X64_MAX_REFS   (X64_MAX_NODES + X64_MAX_GROUPS + 1)
 
@@ -57,6 +58,7 @@ enum x64_stub_kind {
     STUB_PAGE,
     STUB_SITE,
     STUB_WALK,
+    STUB_OUTSIDE,
     STUB_FLAGS,
     STUB_SP,
     STUB_VOP,
@@ -81,10 +83,11 @@ struct x64_stub {
     uint8_t insn;
     uint8_t refill; /* RAX and RCX are as they were compared: MMU_REFILL_*, plus 1; 0: no */
     ir_ref node;
-    uint32_t jump;               /* rel32 that leads here */
-    uint32_t jump2;              /* another; 0: none */
-    uint32_t resume;             /* where the code goes on */
-    uint16_t other;              /* of STUB_PAGE: the access's own stub; of STUB_SITE: the site */
+    uint32_t jump;   /* rel32 that leads here */
+    uint32_t jump2;  /* another; 0: none */
+    uint32_t resume; /* where the code goes on */
+    uint16_t
+        other; /* of STUB_PAGE and STUB_OUTSIDE: the access's own stub; of STUB_SITE: the site */
     uint64_t target;             /* of STUB_EXIT */
     int8_t reg, value_reg, base; /* operands in registers */
     bool value_is_vector;
@@ -423,6 +426,7 @@ void x64_barrier(struct x64_emit *e);
 void x64_stub_mem(struct x64_emit *e, const struct x64_stub *stub);
 void x64_fill_site(struct x64_emit *e, unsigned site, int base); /* at the loop's head */
 void x64_stub_site(struct x64_emit *e, const struct x64_stub *stub);
+void x64_stub_outside(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_page(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_zero(struct x64_emit *e, const struct x64_stub *stub);
 void x64_stub_guess(struct x64_emit *e, const struct x64_stub *stub);

@@ -534,6 +534,7 @@ const struct x64_stub_info x64_stub_kinds[] = {
     [STUB_ATOMIC] = {"atomic in C", x64_stub_atomic, true},
     [STUB_GUESS] = {"another addend", x64_stub_guess, false},
     [STUB_PAGE] = {"another page", x64_stub_page, false},
+    [STUB_OUTSIDE] = {"outside of the stretch", x64_stub_outside, false},
     [STUB_SITE] = {"no page yet", x64_stub_site, false},
     [STUB_WALK] = {"other pages", x64_stub_walk, true},
     [STUB_FLAGS] = {"flags", x64_stub_flags, false},

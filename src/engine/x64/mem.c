@@ -18,6 +18,10 @@
  * the instruction found last is at a known place, and the entry's is compared with it. Where memory is mapped one to one, as in a
  * kernel's map of all memory, all pages have the same. At EL0 they do not, and a wrong guess costs more than it saves.
  *
+ * While memory is mapped in large leaves, as bare machines have it, or kernels their map of all memory, the context has a stretch (mmu/tlb.h).
+ * Then an access asks first whether it is inside, which takes no entry and knows the addend early, and the comparison with the entry
+ * is behind the block.
+ *
  * Everything else is done by the same functions that the interpreter calls.
  */
 #include "engine/x64/mem.h"
@@ -188,6 +192,63 @@ void x64_stub_guess(struct x64_emit *e, const struct x64_stub *stub)
     x64_jmp_to(a, stub->resume);
 }
 
+/* --- Stretches --- */
+
+_Static_assert(TLB_STRETCH_SPAN >= X64_GROUP_SPAN + 16, "one comparison of a group's first byte");
+
+static struct x64_mem stretch_field(bool is_store, size_t field)
+{
+    const size_t at = sizeof(struct tlb_stretch) * (is_store ? STRETCH_STORE : STRETCH_LOAD) +
+                      field;
+
+    return x64_at(R14, (int32_t)at - (int32_t)offsetof(struct tlb_table, entries));
+}
+
+/* Not where alignment matters, and not where the address is seen to be outside: of a stack somewhere else, for one. */
+static bool wants_stretch(const struct x64_emit *e, ir_ref node, const struct x64_place *p)
+{
+    const uint64_t pc = e->block->pc + 4ull * e->nodes[node].insn;
+    ir_ref base;
+    int32_t disp;
+
+    if ((p->flags & X64_NOT_PLAIN) != 0 || (e->block->mode & MODE_ALIGNED) != 0 ||
+        !mmu_wants_stretch(e->cpu, pc, p->is_store)) {
+        return false;
+    }
+    x64_split_address(e, e->nodes[node].a, &base, &disp);
+    const struct ir_node *const n = x64_node(e, base);
+    return n->op == IR_GET_X
+               ? mmu_in_stretch(e->cpu, e->cpu->x[n->imm] + (uint64_t)(int64_t)p->disp, p->is_store)
+           : n->op == IR_CONST
+               ? mmu_in_stretch(e->cpu, n->imm64 + (uint64_t)(int64_t)p->disp, p->is_store)
+               : true;
+}
+
+static void ask_stretch(struct x64_emit *e, const struct x64_place *p, struct x64_stub *outside)
+{
+    struct x64_asm *const a = &e->a;
+
+    if (p->disp == 0) {
+        x64_mov_rr(a, 1, RAX, p->base);
+    } else {
+        x64_lea(a, 1, RAX, x64_at(p->base, p->disp));
+    }
+    x64_alu_rm(a, 1, ALU_SUB, RAX, stretch_field(p->is_store, offsetof(struct tlb_stretch, first)));
+    x64_alu_rm(a, 1, ALU_CMP, RAX, stretch_field(p->is_store, offsetof(struct tlb_stretch, size)));
+    outside->jump = x64_jcc(a, CC_AE);
+    x64_load(a, 1, p->addend, stretch_field(p->is_store, offsetof(struct tlb_stretch, addend)));
+    outside->resume = x64_here(a);
+}
+
+void x64_stub_outside(struct x64_emit *e, const struct x64_stub *stub)
+{
+    struct x64_place p = x64_place_of(e, stub->node, stub->base);
+
+    p.addend = stub->reg;
+    x64_check_place(e, &p, &e->stubs[stub->other]);
+    x64_jmp_to(&e->a, stub->resume);
+}
+
 static int table_of(struct x64_emit *e, unsigned flags)
 {
     if ((flags & IR_MEM_UNPRIV) == 0) {
@@ -236,11 +297,17 @@ static struct x64_stub *check(struct x64_emit *e, ir_ref node, struct place *p)
     const struct x64_site *const walking = x64_walking_site(e, node);
     const unsigned site = x64_site_of(e, node);
     struct x64_place checked = x64_place_of(e, node, p->base);
-    struct x64_stub *page = NULL;
+    const bool is_load = e->nodes[node].op == IR_LOAD;
+    struct x64_stub *elsewhere = NULL;
+    const bool by_itself = site == 0 && walking == NULL;
+    const bool stretch = by_itself && wants_stretch(e, node, &checked);
 
+    if (by_itself && !stretch && e->guesses && is_load) {
+        checked.guess = node;
+    }
     if (group != NULL) {
         checked.addend = x64_def(e, INT, group->value);
-    } else if (site == 0 && e->guesses && e->nodes[node].op == IR_LOAD) {
+    } else if (checked.guess != IR_REF_NONE) {
         checked.addend = RCX;
     }
     /* Registers are found before a stub notes what is where. */
@@ -250,25 +317,30 @@ static struct x64_stub *check(struct x64_emit *e, ir_ref node, struct place *p)
         x64_load_site_addend(e, walking, p->addend);
         return NULL;
     }
-    if (site != 0) { /* its code leads to the access's stub, and has to be made before that */
-        page = x64_new_stub(e, STUB_PAGE, node);
-        page->base = (int8_t)p->base;
-        page->reg = (int8_t)p->addend;
-        page->other = (uint16_t)e->n_stubs;
+    if (site != 0 ||
+        stretch) { /* its code leads to the access's stub, and has to be made before that */
+        elsewhere = x64_new_stub(e, site != 0 ? STUB_PAGE : STUB_OUTSIDE, node);
+        elsewhere->base = (int8_t)p->base;
+        elsewhere->reg = (int8_t)p->addend;
+        elsewhere->other = (uint16_t)e->n_stubs;
     }
-    const enum x64_stub_kind alone = e->nodes[node].op == IR_STORE ? STUB_STORE : STUB_LOAD;
-    struct x64_stub *const stub = x64_new_stub(e, group != NULL ? STUB_GROUP : alone, node);
+    struct x64_stub *const stub = x64_new_stub(e,
+                                               group != NULL ? STUB_GROUP
+                                               : is_load     ? STUB_LOAD
+                                                             : STUB_STORE,
+                                               node);
     stub->base = (int8_t)p->base;
     stub->disp = p->disp;
-    if (page != NULL) {
+    if (site != 0) {
         x64_alu_rm(&e->a, 1, ALU_CMP, p->base, SITE_LIMIT(site - 1));
-        page->jump = x64_jcc(&e->a, CC_AE);
+        elsewhere->jump = x64_jcc(&e->a, CC_AE);
         x64_load(&e->a, 1, p->addend, SITE_ADDEND(site - 1));
-        page->resume = x64_here(&e->a);
-        return stub;
+        elsewhere->resume = x64_here(&e->a);
+    } else if (stretch) {
+        ask_stretch(e, &checked, elsewhere);
+    } else {
+        x64_check_place(e, &checked, stub);
     }
-    checked.guess = e->guesses && e->nodes[node].op == IR_LOAD ? node : IR_REF_NONE;
-    x64_check_place(e, &checked, stub);
     return stub;
 }
 

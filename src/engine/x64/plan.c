@@ -317,7 +317,6 @@ static bool is_observer(const struct x64_emit *e, const struct ir_node *n)
 
 /* --- Groups of accesses ---------------------------------------------------------------------------------------------------------- */
 
-#define GROUP_SPAN  256 /* what is wider crosses pages too often */
 #define OPEN_GROUPS 8
 
 static bool found_group(struct x64_emit *e, struct x64_group group)
@@ -358,7 +357,7 @@ static void join_group(struct x64_emit *e, unsigned i, unsigned first_open)
         }
         const int32_t min = disp < group->min ? disp : group->min,
                       max = end > group->max ? end : group->max;
-        if (group->base == base && max - min <= GROUP_SPAN) {
+        if (group->base == base && max - min <= X64_GROUP_SPAN) {
             group->min = min;
             group->max = max;
             group->is_store |= n->op == IR_STORE;
