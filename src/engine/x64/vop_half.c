@@ -87,8 +87,8 @@ static void narrow(struct x64_emit *e, int rd, int from, unsigned part)
     }
 }
 
-/* To the stub for a NaN, the least normal number where that matters, and what other masks say; NOREG: none. */
-static void check(struct x64_emit *e, int rd, bool tiny, int masks, struct x64_stub *stub)
+/* To the stub for a NaN, and the least normal number where that matters. */
+static void check(struct x64_emit *e, int rd, bool tiny, struct x64_stub *stub)
 {
     struct x64_asm *const a = &e->a;
 
@@ -97,9 +97,6 @@ static void check(struct x64_emit *e, int rd, bool tiny, int masks, struct x64_s
     if (tiny) {
         x64_v_literal(e, x64_op_eq[1], X0, X0, all_words(0x0400));
         x64_v(a, VPOR, X1, X1, X0);
-    }
-    if (masks != NOREG) {
-        x64_v(a, VPOR, X1, X1, masks);
     }
     x64_v(a, VPMOVMSKB, RAX, NOREG, X1);
     x64_test_rr(a, 0, RAX, RAX);
@@ -124,7 +121,7 @@ static bool arithmetic(struct x64_emit *e, ir_ref node, const struct ir_node *n,
         x64_v(a, is_scalar(n) ? SS(byte) : NP(byte), X0, X0, second);
         narrow(e, rd, X0, part);
     }
-    check(e, rd, tiny, NOREG, stub);
+    check(e, rd, tiny, stub);
     if (n->d == VOP_fabd) {
         x64_v_literal(e, VPAND, rd, rd, all_words(0x7fff));
     } else if (n->d == VOP_fnmul) {
@@ -195,17 +192,23 @@ static bool vop_fmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rc = x64_use(e, VEC, n->c);
     const int rd = x64_def(e, VEC, node);
     struct x64_stub *const stub = x64_vop_stub(e, node, ra, rb, rc, rd);
-    const int elem = element(e, n, rb), sum = x64_temp(e, VEC), masks = x64_temp(e, VEC),
-              temp = x64_temp(e, VEC);
+    const int elem = element(e, n, rb), masks = x64_temp(e, VEC), temp = x64_temp(e, VEC);
+    const int sums[2] = {x64_temp(e, VEC), parts(n) == 2 ? x64_temp(e, VEC) : NOREG};
     for (unsigned part = 0; part < parts(n); part++) {
-        widen(e, n, sum, rc, part);
+        widen(e, n, sums[part], rc, part);
         const int second = operands(e, n, ra, rb, elem, part);
         /* VFMADD231, VFMSUB231, VFNMADD231, VFNMSUB231 */
-        x64_v(&e->a, OP38(0xb8u + 2 * kind + is_scalar(n)), sum, X0, second);
-        doubtful(e, sum, masks, temp, part == 0);
-        narrow(e, rd, sum, part);
+        x64_v(&e->a, OP38(0xb8u + 2 * kind + is_scalar(n)), sums[part], X0, second);
+        doubtful(e, sums[part], masks, temp, part == 0);
     }
-    check(e, rd, false, masks, stub);
+    /* Before they are narrowed: that could signal an overflow that is none. */
+    x64_v(&e->a, VPMOVMSKB, RAX, NOREG, masks);
+    x64_test_rr(&e->a, 0, RAX, RAX);
+    stub->jump2 = x64_jcc(&e->a, CC_NE);
+    for (unsigned part = 0; part < parts(n); part++) {
+        narrow(e, rd, sums[part], part);
+    }
+    check(e, rd, false, stub);
     stub->resume = x64_here(&e->a);
     return true;
 }
@@ -222,7 +225,7 @@ static bool vop_fsqrt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         x64_v(&e->a, NP(0x51), X0, NOREG, X0);
         narrow(e, rd, X0, part);
     }
-    check(e, rd, false, NOREG, stub);
+    check(e, rd, false, stub);
     stub->resume = x64_here(&e->a);
     return true;
 }
@@ -243,7 +246,7 @@ static bool vop_frint(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         x64_vi(&e->a, OP3A(0x08), X0, NOREG, X0, (n->imm & FP_VEXACT) != 0 ? mode : mode | 8);
         narrow(e, rd, X0, part);
     }
-    check(e, rd, false, NOREG, stub);
+    check(e, rd, false, stub);
     stub->resume = x64_here(&e->a);
     return true;
 }

@@ -626,6 +626,35 @@ static void test_precisions(void)
     run_both(&p, "precisions");
 }
 
+/* A sum of halves just below the middle between the greatest half and infinity, and the middle itself in single precision. */
+static void load_halves(uint8_t *ram)
+{
+    static const uint32_t code[] = {
+        0x1ffeb400, /* fnmsub h0, h0, h30, h13 */
+        0x0e460ca7, /* fmla v7.4h, v5.4h, v6.4h */
+        HVC(1),
+    };
+
+    memcpy(ram + START, code, sizeof(code));
+}
+
+static void set_halves(struct a64_cpu *cpu)
+{
+    cpu->v[0] = (v128){.d = {0xbf1c, 0}};
+    cpu->v[30] = (v128){.d = {0xf880, 0}};
+    cpu->v[13] = (v128){.d = {0x0400, 0}};
+    cpu->v[5] = (v128){.d = {0x3f1c3c003f1c3c00, 0}};
+    cpu->v[6] = (v128){.d = {0x78803c0078803c00, 0}};
+    cpu->v[7] = (v128){.d = {0x8400000084000000, 0}};
+}
+
+static void test_halves(void)
+{
+    const struct program p = {.load = load_halves, .set = set_halves};
+
+    run_both(&p, "halves");
+}
+
 /* --- One block by hand ----------------------------------------------------------------------------------------------------------- */
 
 static struct a64_cpu hand_cpu;
@@ -917,6 +946,7 @@ int main(void)
     test_vectors();
     test_spilling();
     test_precisions();
+    test_halves();
     test_pauth();
     test_copies();
     return failures != 0;
