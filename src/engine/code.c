@@ -56,8 +56,8 @@ struct code_page {
     uint32_t comparisons, rest; /* since the lines became active; how many are to be */
     uint64_t watched; /* by id: vCPUs that have no fast stores to the page since it has blocks */
     struct code_page *next;
-    uint64_t covered[PAGE_WORDS / 64]; /* words that a block was made of */
-    uint32_t words[PAGE_WORDS];        /* what those were; the others may be anything */
+    uint64_t covered[PAGE_WORDS / 64];       /* words that a block was made of */
+    _Alignas(64) uint32_t words[PAGE_WORDS]; /* what those were; the others may be anything */
 };
 
 /* Memory of copies, taken piece by piece and given back all at once. */
@@ -417,19 +417,32 @@ static bool is_block(const struct ir_block *b, const struct a64_cpu *cpu, const 
 /* As many instructions at once as a vector holds, wherever they lie. */
 typedef uint64_t four_words __attribute__((vector_size(16), aligned(4), may_alias));
 
-/* Lines of `lines` that differ from memory in any word. Other vCPUs of the guest may be writing there. */
-__attribute__((no_sanitize_thread)) static uint64_t changed_lines(const struct code_page *page,
-                                                                  uint64_t lines)
+__attribute__((no_sanitize_thread)) static inline four_words differing(const struct code_page *page,
+                                                                       unsigned line)
 {
-    const uint32_t *const now = (const uint32_t *)(page->page << 12);
-    uint64_t changed = 0;
+    const four_words *const a = (const four_words *)&page->words[line * LINE_WORDS],
+                            *const b = (const four_words *)(page->page << 12) + 4u * line;
 
-    for (; lines != 0; lines &= lines - 1) {
-        const unsigned line = (unsigned)__builtin_ctzll(lines);
-        const four_words *const a = (const four_words *)&page->words[line * LINE_WORDS],
-                                *const b = (const four_words *)&now[line * LINE_WORDS];
-        const four_words any = (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]);
-        changed |= (any[0] | any[1]) != 0 ? 1ull << line : 0;
+    return (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]);
+}
+
+static inline bool is_zero(four_words v)
+{
+    return (v[0] | v[1]) == 0;
+}
+
+/* Lines of `lines` that differ from memory in any word, which they seldom do. Other vCPUs of the guest may be writing there. */
+static uint64_t changed_lines(const struct code_page *page, uint64_t lines)
+{
+    uint64_t changed = 0;
+    four_words any = {0, 0};
+
+    for (uint64_t left = lines; left != 0; left &= left - 1) {
+        any |= differing(page, (unsigned)__builtin_ctzll(left));
+    }
+    for (uint64_t left = is_zero(any) ? 0 : lines; left != 0; left &= left - 1) {
+        const unsigned line = (unsigned)__builtin_ctzll(left);
+        changed |= is_zero(differing(page, line)) ? 0 : 1ull << line;
     }
     return changed;
 }
@@ -597,8 +610,9 @@ static struct code_page *get_page(struct code_cache *cache, const uint8_t *hva, 
     struct code_page **const slot = page_slot(cache, (uintptr_t)hva >> 12);
 
     if (*slot == NULL) {
-        struct code_page *const page = calloc(1, sizeof(*page));
+        struct code_page *const page = aligned_alloc(64, sizeof(*page));
         if (page != NULL) {
+            memset(page, 0, sizeof(*page));
             page->page = (uintptr_t)hva >> 12;
             page->verified = epoch;
             page->rest = FIRST_REST;

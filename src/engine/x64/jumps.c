@@ -43,7 +43,7 @@ struct x64_contexts {
     unsigned current; /* CONTEXTS: the present state has none */
     uint64_t clock;
     unsigned n_holding;
-    uint32_t holding[HOLDING]; /* entries that hold in the present run: context * SLOTS + slot */
+    struct x64_jump *holding[HOLDING];           /* entries that hold in the present run */
     struct x64_jump tables[CONTEXTS + 1][SLOTS]; /* the last is empty */
     struct ir_block *blocks[CONTEXTS][SLOTS];    /* of the entries */
 };
@@ -188,7 +188,7 @@ void x64_hold(struct a64_cpu *cpu, const struct ir_block *block, unsigned btype)
     struct x64_jump *const jump = &cpu->x64.jumps[slot];
 
     if (contexts->n_holding < HOLDING) {
-        contexts->holding[contexts->n_holding] = contexts->current * SLOTS + slot;
+        contexts->holding[contexts->n_holding] = jump;
     }
     contexts->n_holding += contexts->n_holding <= HOLDING;
     if (!cpu->smp) { /* who retires blocks now has stopped this vCPU, or is this one */
@@ -214,11 +214,11 @@ void x64_begin_run(struct a64_cpu *cpu)
         contexts->n_holding = 0;
     }
     for (unsigned i = 0; i < contexts->n_holding; i++) {
-        const unsigned at = contexts->holding[i], slot = at % SLOTS;
-        struct x64_jump *const jump = &contexts->tables[at / SLOTS][slot];
+        struct x64_jump *const jump = contexts->holding[i];
+        const size_t at = (size_t)(jump - contexts->tables[0]);
         const uint64_t pc = __atomic_load_n(&jump->pc, __ATOMIC_RELAXED);
         /* It may be another's by now, or none's. If it is retired at this moment, code_known() finds out. */
-        if (X64_JUMP_SLOT(pc) == slot % X64_JUMP_ENTRIES) {
+        if (X64_JUMP_SLOT(pc) == at % X64_JUMP_ENTRIES) {
             __atomic_store_n(&jump->pc, ~pc, __ATOMIC_RELAXED);
         }
     }

@@ -498,14 +498,16 @@ static void emit_store(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 
 /* --- Slow paths ------------------------------------------------------------------------------------------------------------------ */
 
+/* No CALL: it may never return, and the host's predictions of returns would be off by one for each. */
 static void call_thunk(struct x64_emit *e, const struct x64_access *access)
 {
     struct x64_asm *const a = &e->a;
     const uint8_t *const bytes = (const uint8_t *)access;
 
-    x64_byte(a, 0xe8);
-    x64_u32(a, 0);
-    x64_reloc(e, x64_here(a) - 4, e->thunks->slow_access);
+    x64_lea(a, 1, RAX, x64_at(X64_RIP, 0));
+    const uint32_t description = x64_here(a) - 4;
+    x64_reloc(e, x64_jmp(a), e->thunks->slow_access);
+    x64_patch_here(a, description);
     for (unsigned i = 0; i < sizeof(*access); i++) {
         x64_byte(a, bytes[i]);
     }

@@ -337,33 +337,31 @@ void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
     x64_emit_pauth_thunks(a, out->pauth);
 
     out->slow_access = x64_here(a);
-    const int32_t frame = 8; /* RSP is below the frame by the return address */
+    const struct x64_mem description = FRAME(FRAME_SAVED_GPR + 8 * N(lost_in_c));
     for (unsigned i = 0; i < N(lost_in_c); i++) {
-        x64_store(a, 1, lost_in_c[i], x64_at(RSP, frame + FRAME_SAVED_GPR + 8 * (int32_t)i));
+        x64_store(a, 1, lost_in_c[i], FRAME(FRAME_SAVED_GPR + 8 * i));
     }
     for (int i = 2; i < (int)a->vectors; i++) {
-        x64_vm(a, X64_VMOVDQU_STORE, i, NOREG, x64_at(RSP, frame + FRAME_SAVED_XMM + 16 * i));
+        x64_vm(a, X64_VMOVDQU_STORE, i, NOREG, FRAME(FRAME_SAVED_XMM + 16 * i));
     }
+    x64_store(a, 1, RAX, description);
     x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
-    x64_lea(a, 1, RSI, x64_at(RSP, frame));
-    x64_load(a, 1, RDX, x64_at(RSP, 0));
-    x64_alu_ri(a, 1, ALU_SUB, RSP, 8);
+    x64_mov_rr(a, 1, RSI, RSP);
+    x64_mov_rr(a, 1, RDX, RAX);
     x64_mov_ri(a, RAX, (uintptr_t)slow_access);
     x64_call_r(a, RAX);
-    x64_alu_ri(a, 1, ALU_ADD, RSP, 8);
     x64_test_rr(a, 0, RAX, RAX);
     const uint32_t leave = x64_jcc(a, CC_NE);
     for (unsigned i = 0; i < N(lost_in_c); i++) {
-        x64_load(a, 1, lost_in_c[i], x64_at(RSP, frame + FRAME_SAVED_GPR + 8 * (int32_t)i));
+        x64_load(a, 1, lost_in_c[i], FRAME(FRAME_SAVED_GPR + 8 * i));
     }
     for (int i = 2; i < (int)a->vectors; i++) {
-        x64_vm(a, X64_VMOVDQU_LOAD, i, NOREG, x64_at(RSP, frame + FRAME_SAVED_XMM + 16 * i));
+        x64_vm(a, X64_VMOVDQU_LOAD, i, NOREG, FRAME(FRAME_SAVED_XMM + 16 * i));
     }
-    x64_pop(a, RAX); /* behind the description */
+    x64_load(a, 1, RAX, description);
     x64_alu_ri(a, 1, ALU_ADD, RAX, sizeof(struct x64_access));
     x64_jmp_r(a, RAX);
     x64_patch_here(a, leave);
-    x64_alu_ri(a, 1, ALU_ADD, RSP, 8);
     x64_mov_ri(a, RDX, X64_LEFT_ACCESS);
     x64_jmp_to(a, out->go_on_eax);
 }

@@ -43,7 +43,7 @@ _Static_assert(FRAME_SIZE % 16 == 0, "RSP is aligned in emitted code");
 /* Puts them in cpu->nzcv. */
 void x64_settle_flags(struct a64_cpu *cpu);
 
-/* What a slow path needs to know about the access. Lies in the code, behind the call. */
+/* What a slow path needs to know about the access. Lies in the code, behind the jump. */
 struct x64_access {
     uint64_t pc;
     const struct ir_block *block;
@@ -69,7 +69,7 @@ struct x64_thunks {
     /* Jump here with cpu->pc set and no value in a register: goes on with the code of that pc in the present context, which may be
      * another than before, or leaves as leave_go_edx. go_on_eax: EAX is the enum ir_next. */
     const void *go_on, *go_on_eax;
-    /* Call here, with FRAME_VA and the operands in FRAME_ARGS; a struct x64_access follows the call. Comes back behind it with the
+    /* Jump here with a struct x64_access at RAX, FRAME_VA, and the operands in FRAME_ARGS. Comes back behind that structure with the
      * result in FRAME_ARGS[3] and all registers but RAX, RCX, XMM0 and XMM1 kept, or leaves. */
     const void *slow_access;
     /* Call here, by MMU_REFILL_*, with the entry's offset in RAX and the tag wanted in RCX. All registers are kept. NE: the entry has
