@@ -209,7 +209,7 @@ static uint64_t next_epoch(struct vcpu *vcpu)
 void vm_vcpu_run(struct vcpu *vcpu)
 {
     struct a64_cpu *const cpu = &vcpu->cpu;
-    const uint64_t start = vm_stamp(vcpu->vm);
+    const uint64_t start = vm_exec_begin(vcpu);
 
     if (!atomic_load_explicit(&vcpu->started, memory_order_relaxed)) {
         cpu_update_mode(cpu); /* later changes of registers say so themselves */
@@ -228,6 +228,6 @@ void vm_vcpu_run(struct vcpu *vcpu)
     vm_leave_guest(vcpu);
     cpu->irq_pending = false;
     cpu->fiq_pending = false;
-    vcpu->exec_stamps += vm_stamp(vcpu->vm) - start;
+    vm_exec_end(vcpu, start);
     atomic_store_explicit(&vcpu->running, false, memory_order_release);
 }

@@ -236,6 +236,6 @@ void vm_vcpu_wait(struct vcpu *vcpu, uint64_t deadline)
     }
     atomic_store(&vcpu->parked, false);
     pthread_mutex_unlock(&vm->gate);
-    vcpu->exec_stamps -= vm_stamp(vm) - start; /* the run will add all of its time */
+    vm_exec_waited(vcpu, start);
     vm_enter_guest(vcpu);
 }
