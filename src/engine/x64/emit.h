@@ -26,9 +26,10 @@
 
 #define X64_CPU_BIAS   128
 #define X64_MAX_GROUPS TR_MAX_INSNS
+#define X64_MAX_UNREAD 16
 #define X64_GROUP_SPAN 256 /* what is wider crosses pages too often */
 #define X64_MAX_NODES  (TR_MAX_NODES + 1)
-#define X64_MAX_REFS   (X64_MAX_NODES + X64_MAX_GROUPS + 1)
+#define X64_MAX_REFS   (X64_MAX_NODES + X64_MAX_GROUPS + 1 + X64_MAX_UNREAD + X64_MAX_SITES)
 
 enum x64_class { CLASS_INT, CLASS_VEC };
 
@@ -159,13 +160,14 @@ struct x64_fixup {
 
 #define X64_MAX_FIXUPS 4096
 
-#define X64_MAX_CARRIED 8 /* of each class */
+#define X64_MAX_CARRIED 12 /* of each class */
 
 struct x64_carried { /* a guest register that a loop keeps in a host register */
     uint8_t cls, guest;
     int8_t reg;   /* at the head */
     bool written; /* by the block */
-    ir_ref node;  /* its IR_GET */
+    bool unread;  /* and not read before; it is carried so that no back edge stores it */
+    ir_ref node;  /* its IR_GET; of an unread one a value without a node */
 };
 
 /*
@@ -195,6 +197,9 @@ struct x64_site {
     int32_t offset;
     uint8_t walk;   /* its number plus 1; 0: none */
     uint8_t moving; /* the term that moves */
+    int8_t reg;     /* at the head, for the addend; NOREG: only the frame has it */
+    ir_ref value;   /* of a walk: stands for the addend; no IR makes it */
+    int16_t slot;   /* of the frame, where that is */
 };
 
 /* Sites whose addresses move with the same register, by nothing else. The head looks whether all are still on their pages. */
@@ -223,8 +228,11 @@ struct x64_emit {
     unsigned now; /* node being emitted */
 
     /* By class: of general-purpose and of vector registers. */
-    ir_ref held[2][32]; /* the value in a host register; 0: free */
-    bool any_vector;    /* the present node's code may have vectors in XMM16 to XMM31 */
+    ir_ref held[2][32];   /* the value in a host register; 0: free */
+    uint32_t reserved[2]; /* registers at the head of what a loop writes: others take them last */
+    int8_t want
+        [X64_MAX_NODES]; /* such a register, for the value that is to be there at the back edge; NOREG */
+    bool any_vector; /* the present node's code may have vectors in XMM16 to XMM31 */
     uint32_t locked[2];
     ir_ref guest[2][32]; /* the present value of a guest register; 0: that in memory */
     uint32_t dirty[2];
@@ -263,7 +271,7 @@ struct x64_emit {
     unsigned n_fixups;
     struct x64_fixup fixups[X64_MAX_FIXUPS];
     struct x64_carried carried[2 * X64_MAX_CARRIED];
-    unsigned n_carried,
+    unsigned n_unread, n_carried,
         back_edge; /* back_edge: the last node that branches to the block's start; 0: it is no loop */
     unsigned n_sites;
     struct x64_site sites[X64_MAX_SITES];
@@ -353,7 +361,8 @@ int x64_temp(struct x64_emit *e, enum x64_class cls);
 void x64_bind(struct x64_emit *e, enum x64_class cls, ir_ref node,
               int reg);                     /* a temporary becomes the node's value */
 void x64_take(struct x64_emit *e, int gpr); /* empties and locks it */
-unsigned x64_free_registers(const struct x64_emit *e, enum x64_class cls);
+unsigned x64_free_registers(const struct x64_emit *e, enum x64_class cls); /* or nearly so */
+unsigned x64_empty_registers(const struct x64_emit *e, enum x64_class cls);
 static inline bool x64_dies(const struct x64_emit *e, ir_ref ref)
 {
     return e->val[x64_resolve(e, ref)].last <= e->now;
@@ -370,6 +379,7 @@ enum x64_flags_form {
 void x64_store_dirty(struct x64_emit *e, enum x64_flags_form form); /* uses RAX and RCX */
 void x64_snapshot(struct x64_emit *e, struct x64_stub *stub);
 struct x64_where x64_where_is(const struct x64_emit *e, ir_ref ref);
+int x64_new_slot(struct x64_emit *e);
 void x64_drop_dead(struct x64_emit *e, ir_ref ref); /* when it is not needed any more */
 void x64_put(struct x64_emit *e, enum x64_class cls, unsigned r, ir_ref value);
 void x64_put_flags(struct x64_emit *e, ir_ref value);
@@ -401,7 +411,9 @@ void x64_join_walk(struct x64_emit *e, struct x64_site *site); /* while planning
 void x64_settle_walks(struct x64_emit *e);                     /* which of all sites stay */
 /* The site of an access, or of its group, when it is in a walk; NULL: it is not */
 const struct x64_site *x64_walking_site(const struct x64_emit *e, ir_ref node);
-void x64_load_site_addend(struct x64_emit *e, const struct x64_site *site, int reg);
+void x64_plan_walks(struct x64_emit *e); /* after all else */
+/* Into reg, or where it is when that is NOREG; the addend's register. */
+int x64_site_addend(struct x64_emit *e, const struct x64_site *site, int reg);
 void x64_enter_walks(struct x64_emit *e, uint32_t *head);
 void x64_stub_walk(struct x64_emit *e, const struct x64_stub *stub);
 

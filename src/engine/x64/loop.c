@@ -3,6 +3,8 @@
  * Blocks that branch to their own start. Guest registers that such a block reads are carried from one round to the next in host
  * registers: they are loaded before the head, and the back edge moves their present values to where the head has them.
  *
+ * Registers that are written before they are read are carried as well: so a back edge stores nothing for who does not look.
+ *
  * At the head a carried register that the block writes is dirty: a stub stores it, whether or not it has changed yet. Everything else
  * is in memory there, as at the start of any block. A back edge polls, so that a round is as long as a loop goes unseen; a block that
  * is retired asks its vCPUs to poll (code.c).
@@ -36,20 +38,38 @@ static bool serves_from_memory(const struct x64_emit *e, ir_ref ref)
     return true;
 }
 
-/* When the block writes it, or does not, as `written` says. */
-static void carry(struct x64_emit *e, enum x64_class cls, ir_ref node, unsigned r, bool written)
+static bool is_written(const struct x64_emit *e, enum x64_class cls, unsigned r)
 {
     const unsigned op = cls == INT ? IR_PUT_X : IR_PUT_V;
+
+    for (unsigned i = 1; i < e->back_edge; i++) {
+        if (e->nodes[i].op == op && e->nodes[i].imm == r) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static unsigned count_carried(const struct x64_emit *e, enum x64_class cls)
+{
     unsigned n = 0;
-    bool is_written = false;
 
     for (unsigned i = 0; i < e->n_carried; i++) {
         n += e->carried[i].cls == cls;
     }
-    for (unsigned i = 1; i < e->back_edge && !is_written; i++) {
-        is_written = e->nodes[i].op == op && e->nodes[i].imm == r;
-    }
-    if (n == X64_MAX_CARRIED || written != is_written) {
+    return n;
+}
+
+/* As many as leave registers for everything else. */
+static unsigned most_carried(const struct x64_emit *e, enum x64_class cls)
+{
+    return cls == VEC && e->level >= 4 ? X64_MAX_CARRIED : 8;
+}
+
+/* When the block writes it, or does not, as `written` says. */
+static void carry(struct x64_emit *e, enum x64_class cls, ir_ref node, unsigned r, bool written)
+{
+    if (count_carried(e, cls) == most_carried(e, cls) || written != is_written(e, cls, r)) {
         return;
     }
     if (cls == VEC && !written && serves_from_memory(e, node)) {
@@ -57,6 +77,51 @@ static void carry(struct x64_emit *e, enum x64_class cls, ir_ref node, unsigned 
     }
     e->carried[e->n_carried++] = (struct x64_carried){
         .cls = (uint8_t)cls, .guest = (uint8_t)r, .node = node, .written = written, .reg = NOREG};
+}
+
+static void carry_read(struct x64_emit *e, bool written)
+{
+    for (unsigned i = 1; i < e->back_edge; i++) {
+        const struct ir_node *const n = &e->nodes[i];
+        if (n->op == IR_GET_X || n->op == IR_GET_V) {
+            carry(e, n->op == IR_GET_X ? INT : VEC, (ir_ref)i, n->imm, written);
+        }
+    }
+}
+
+static bool is_read(const struct x64_emit *e, enum x64_class cls, unsigned r)
+{
+    const unsigned op = cls == INT ? IR_GET_X : IR_GET_V;
+
+    for (unsigned i = 1; i < e->n_nodes; i++) {
+        if (e->nodes[i].op == op && e->nodes[i].imm == r) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Registers that are written before they are read: in a register the value of the last round is nobody's but an observer's. */
+static void carry_unread(struct x64_emit *e, enum x64_class cls)
+{
+    const unsigned most = cls == INT ? 5 : e->level >= 4 ? X64_MAX_CARRIED : 0;
+
+    for (unsigned r = 0; r < 32; r++) {
+        const ir_ref node = (ir_ref)(e->n_nodes + X64_MAX_GROUPS + 1 + e->n_unread);
+        if (!is_written(e, cls, r) || is_read(e, cls, r) || count_carried(e, cls) >= most ||
+            e->n_unread == X64_MAX_UNREAD) {
+            continue;
+        }
+        e->n_unread++;
+        e->alias[node] = 0;
+        e->val[node] = (struct x64_val){.reg = NOREG, .slot = -1, .guest = -1, .cls = (uint8_t)cls};
+        e->carried[e->n_carried++] = (struct x64_carried){.cls = (uint8_t)cls,
+                                                          .guest = (uint8_t)r,
+                                                          .node = node,
+                                                          .written = true,
+                                                          .unread = true,
+                                                          .reg = NOREG};
+    }
 }
 
 /* --- Flags of the round before ---------------------------------------------------------------------------------------------------- */
@@ -174,6 +239,7 @@ void x64_find_loop(struct x64_emit *e)
     unsigned first_observer = 0, first_flags = 0, n_back_edges = 0;
 
     e->n_carried = 0;
+    e->n_unread = 0;
     e->back_edge = 0;
     e->round.is_on = false;
     e->flags_dead = false;
@@ -195,14 +261,10 @@ void x64_find_loop(struct x64_emit *e)
     if (e->back_edge == 0) {
         return;
     }
-    for (int written = 1; written >= 0; written--) { /* first what is to be stored otherwise */
-        for (unsigned i = 1; i < e->back_edge; i++) {
-            const struct ir_node *const n = &e->nodes[i];
-            if (n->op == IR_GET_X || n->op == IR_GET_V) {
-                carry(e, n->op == IR_GET_X ? INT : VEC, (ir_ref)i, n->imm, written != 0);
-            }
-        }
-    }
+    carry_read(e, true); /* first what is to be stored otherwise */
+    carry_unread(e, INT);
+    carry_unread(e, VEC);
+    carry_read(e, false);
     for (unsigned i = 1; i < e->n_nodes; i++) {
         const struct ir_node *const n = &e->nodes[i];
         if ((n->op == IR_GET_NZCV || n->op == IR_PUT_NZCV) && first_flags == 0) {
@@ -333,7 +395,7 @@ void x64_find_sites(struct x64_emit *e)
     for (unsigned i = 1; i < e->back_edge && e->n_sites < X64_MAX_SITES; i++) {
         const struct ir_node *const n = &e->nodes[i];
         const struct x64_group *const group = x64_group_of(e, i);
-        struct x64_site site = {.node = (ir_ref)i};
+        struct x64_site site = {.node = (ir_ref)i, .reg = NOREG};
         uint64_t step;
         ir_ref base;
         int32_t disp;
@@ -406,6 +468,23 @@ bool x64_is_carried(const struct x64_emit *e, enum x64_class cls, unsigned r)
     return false;
 }
 
+/* The value that is to be in its register at the back edge is made there, if nothing else needs that until then. */
+static void want_register(struct x64_emit *e, const struct x64_carried *c)
+{
+    const unsigned op = c->cls == INT ? IR_PUT_X : IR_PUT_V;
+
+    for (unsigned i = e->back_edge - 1; i > 0; i--) {
+        const struct ir_node *const n = &e->nodes[i];
+        if (n->op == op && n->imm == c->guest) {
+            const ir_ref value = x64_resolve(e, n->a);
+            if (value != IR_REF_NONE && e->val[value].cls == c->cls) {
+                e->want[value] = c->reg;
+            }
+            return;
+        }
+    }
+}
+
 void x64_emit_head(struct x64_emit *e)
 {
     struct x64_asm *const a = &e->a;
@@ -423,6 +502,8 @@ void x64_emit_head(struct x64_emit *e)
         e->guest[cls][c->guest] = c->node;
         if (c->written) {
             e->dirty[cls] |= 1u << c->guest;
+            e->reserved[cls] |= 1u << c->reg;
+            want_register(e, c);
         } else {
             e->memory[cls][c->guest] = c->node;
             e->val[c->node].guest = (int8_t)c->guest;
@@ -501,7 +582,7 @@ static void load_carried(struct x64_emit *e, const struct x64_carried *c, ir_ref
 {
     const struct x64_val *const v = &e->val[value];
 
-    if (v->cls == c->cls && (v->slot >= 0 || v->guest >= 0 || e->nodes[value].op == IR_CONST)) {
+    if (v->cls == c->cls && (v->slot >= 0 || v->guest >= 0 || x64_op_of(e, value) == IR_CONST)) {
         x64_load_value(e, (enum x64_class)c->cls, c->reg, value);
     } else if (c->cls == INT) { /* made in the other class, and stored at once */
         x64_load(&e->a, 1, c->reg, CPU_X(c->guest));
@@ -512,9 +593,17 @@ static void load_carried(struct x64_emit *e, const struct x64_carried *c, ir_ref
 
 static void restore_carried(struct x64_emit *e)
 {
-    struct move moves[2 * X64_MAX_CARRIED];
+    struct move moves[2 * X64_MAX_CARRIED + X64_MAX_SITES];
     unsigned n = 0;
 
+    for (unsigned i = 0; i < e->n_sites; i++) {
+        const struct x64_site *const site = &e->sites[i];
+        const int from = site->reg != NOREG ? e->val[site->value].reg : NOREG;
+        if (from != NOREG) {
+            moves[n++] = (struct move){
+                .cls = INT, .to = site->reg, .from = (int8_t)from, .done = from == site->reg};
+        }
+    }
     for (unsigned i = 0; i < e->n_carried; i++) {
         const struct x64_carried *const c = &e->carried[i];
         const struct x64_val *const v = &e->val[e->guest[c->cls][c->guest]];
@@ -536,6 +625,12 @@ static void restore_carried(struct x64_emit *e)
         const ir_ref value = e->guest[c->cls][c->guest];
         if (e->val[value].reg == NOREG || e->val[value].cls != c->cls) {
             load_carried(e, c, value);
+        }
+    }
+    for (unsigned i = 0; i < e->n_sites; i++) {
+        const struct x64_site *const site = &e->sites[i];
+        if (site->reg != NOREG && e->val[site->value].reg == NOREG) {
+            x64_load_value(e, INT, site->reg, site->value);
         }
     }
 }

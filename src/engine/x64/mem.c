@@ -314,7 +314,7 @@ static struct x64_stub *check(struct x64_emit *e, ir_ref node, struct place *p)
     checked.table = table_of(e, checked.flags);
     p->addend = checked.addend;
     if (walking != NULL) {
-        x64_load_site_addend(e, walking, p->addend);
+        p->addend = x64_site_addend(e, walking, group != NULL ? p->addend : NOREG);
         return NULL;
     }
     if (site != 0 ||

@@ -210,8 +210,12 @@ static void use(struct x64_emit *e, ir_ref ref, unsigned when)
 static void use_address(struct x64_emit *e, unsigned when)
 {
     const struct x64_group *const group = x64_group_of(e, when);
+    const struct x64_site *const site = x64_walking_site(e, (ir_ref)when);
 
     use(e, x64_address_of(e, (ir_ref)when).base, when);
+    if (site != NULL) {
+        x64_touch(e, site->value, when);
+    }
     if (group != NULL) {
         x64_touch(e, group->value, when);
     }
@@ -442,6 +446,7 @@ static void forward(struct x64_emit *e)
         }
         note_observer(e, i);
         e->alias[i] = 0;
+        e->want[i] = NOREG;
         *v = (struct x64_val){.reg = NOREG,
                               .slot = -1,
                               .guest = -1,
@@ -470,7 +475,7 @@ static void drop_unused_carried(struct x64_emit *e)
 
     for (unsigned i = 0; i < e->n_carried; i++) {
         const struct x64_val *const v = &e->val[e->carried[i].node];
-        if (v->last != 0 && (v->inside || e->carried[i].written)) {
+        if (e->carried[i].unread || (v->last != 0 && (v->inside || e->carried[i].written))) {
             e->carried[n++] = e->carried[i];
         }
     }
@@ -496,6 +501,7 @@ void x64_plan(struct x64_emit *e)
         until_flags = e->n_nodes; /* where the register is next written */
 
     e->n_sites = 0;
+    e->reserved[CLASS_INT] = e->reserved[CLASS_VEC] = 0;
     forward(e);
     x64_plan_fp_runs(e);
     x64_find_loop(e);
@@ -550,4 +556,5 @@ void x64_plan(struct x64_emit *e)
         /* Dirty from the head on; or there until the last round ends, which saves loading it again. */
         x64_touch(e, c->node, c->written ? e->observer[until - 1] : e->back_edge);
     }
+    x64_plan_walks(e);
 }

@@ -55,7 +55,7 @@ static void load(struct x64_emit *e, enum x64_class cls, int reg, struct x64_mem
 
 /* --- Places ---------------------------------------------------------------------------------------------------------------------- */
 
-static int new_slot(struct x64_emit *e)
+int x64_new_slot(struct x64_emit *e)
 {
     for (unsigned i = 0; i < X64_FRAME_SLOTS / 64; i++) {
         if (~e->slots[i] != 0) {
@@ -113,7 +113,7 @@ static void evict(struct x64_emit *e, enum x64_class cls, int reg)
         }
     }
     if (v->guest < 0) {
-        v->slot = (int16_t)new_slot(e);
+        v->slot = (int16_t)x64_new_slot(e);
         store(e, cls, reg, FRAME_SLOT(v->slot));
     }
 }
@@ -150,19 +150,29 @@ static bool retreat(struct x64_emit *e, int reg)
     return false;
 }
 
+static bool is_free(const struct x64_emit *e, enum x64_class cls, int reg)
+{
+    const ir_ref ref = e->held[cls][reg];
+
+    return ref == 0 || e->val[ref].last < e->now;
+}
+
 static int allocate(struct x64_emit *e, enum x64_class cls)
 {
     const uint32_t usable = cls == CLASS_INT || e->any_vector ? ~0u : 0xffffu;
     const uint32_t possible = allocatable(e, (enum x64_class)cls) & usable & ~e->locked[cls];
-    int victim = NOREG;
+    int victim = NOREG, spare = NOREG;
     unsigned latest = 0;
 
     for (uint32_t set = possible; set != 0; set &= set - 1) {
         const int reg = __builtin_ctz(set);
         const ir_ref ref = e->held[cls][reg];
-        if (ref == 0 || e->val[ref].last < e->now) {
-            victim = reg;
-            break;
+        if (is_free(e, cls, reg)) {
+            spare = reg;
+            if ((e->reserved[cls] & BIT(reg)) == 0) {
+                break;
+            }
+            continue;
         }
         /* What can be had again for nothing goes first, and what only stubs need. */
         const bool cold = x64_op_of(e, ref) == IR_CONST ||
@@ -173,6 +183,7 @@ static int allocate(struct x64_emit *e, enum x64_class cls)
             latest = last;
         }
     }
+    victim = spare != NOREG ? spare : victim;
     assert(victim != NOREG);
     if (e->held[cls][victim] != 0 && (cls == CLASS_INT || !retreat(e, victim))) {
         evict(e, cls, victim);
@@ -206,6 +217,16 @@ unsigned x64_free_registers(const struct x64_emit *e, enum x64_class cls)
     return n;
 }
 
+unsigned x64_empty_registers(const struct x64_emit *e, enum x64_class cls)
+{
+    unsigned n = 0;
+
+    for (uint32_t set = allocatable(e, cls); set != 0; set &= set - 1) {
+        n += e->held[cls][__builtin_ctz(set)] == 0;
+    }
+    return n;
+}
+
 /* --- For the nodes' code --------------------------------------------------------------------------------------------------------- */
 
 int x64_temp(struct x64_emit *e, enum x64_class cls)
@@ -222,8 +243,18 @@ void x64_bind(struct x64_emit *e, enum x64_class cls, ir_ref node, int reg)
 
 int x64_def(struct x64_emit *e, enum x64_class cls, ir_ref node)
 {
-    const int reg = allocate(e, cls);
+    const int want = node < e->n_nodes ? e->want[node] : NOREG;
+    int reg = want;
 
+    if (want != NOREG && is_usable(e, cls, want) && is_free(e, cls, want) &&
+        (e->locked[cls] & BIT(want)) == 0) {
+        if (e->held[cls][want] != 0) {
+            drop(e, e->held[cls][want]);
+        }
+        e->locked[cls] |= BIT(want);
+    } else {
+        reg = allocate(e, cls);
+    }
     x64_bind(e, cls, node, reg);
     return reg;
 }
@@ -610,11 +641,11 @@ void x64_keep_in_frame(struct x64_emit *e)
             const ir_ref ref = e->memory[cls][r];
             struct x64_val *const v = &e->val[ref];
             if (ref == IR_REF_NONE || v->guest != (int8_t)r || v->last <= e->now || v->slot >= 0 ||
-                e->nodes[ref].op == IR_CONST) {
+                x64_op_of(e, ref) == IR_CONST) {
                 continue;
             }
             const int reg = x64_use(e, (enum x64_class)v->cls, ref);
-            v->slot = (int16_t)new_slot(e);
+            v->slot = (int16_t)x64_new_slot(e);
             store(e, (enum x64_class)v->cls, reg, FRAME_SLOT(v->slot));
             e->locked[v->cls] &= ~BIT(reg);
         }

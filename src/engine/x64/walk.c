@@ -16,10 +16,9 @@
 
 #define INT CLASS_INT
 
-#define SITE_ADDEND(site) FRAME(FRAME_SITES + 16 * (int32_t)(site) + 8)
-#define WALK_LIMIT(walk)  FRAME(FRAME_WALKS + 8 * (int32_t)(walk))
-#define SUM               FRAME(FRAME_SCRATCH)     /* of what does not move */
-#define ADDRESS           FRAME(FRAME_SCRATCH + 8) /* of the access, without its displacement */
+#define WALK_LIMIT(walk) FRAME(FRAME_WALKS + 8 * (int32_t)(walk))
+#define SUM              FRAME(FRAME_SCRATCH)     /* of what does not move */
+#define ADDRESS          FRAME(FRAME_SCRATCH + 8) /* of the access, without its displacement */
 
 /* A register is compared as a signed number, because indices often go from below 0 up to it. None comes so near to the greatest. */
 #define MOST_ADVANCE (4 * (int32_t)MMU_PAGE_SIZE)
@@ -104,6 +103,21 @@ void x64_settle_walks(struct x64_emit *e)
         }
     }
     e->n_sites = kept;
+    for (unsigned s = 0; s < e->n_sites; s++) {
+        const ir_ref value = (ir_ref)(e->n_nodes + X64_MAX_GROUPS + 1 + X64_MAX_UNREAD + s);
+        e->sites[s].value = value;
+        e->alias[value] = 0;
+        e->val[value] = (struct x64_val){.reg = NOREG, .slot = -1, .guest = -1, .cls = INT};
+    }
+}
+
+void x64_plan_walks(struct x64_emit *e)
+{
+    for (unsigned s = 0; s < e->n_sites; s++) {
+        if (e->sites[s].walk != 0) {
+            x64_touch(e, e->sites[s].value, e->back_edge);
+        }
+    }
 }
 
 const struct x64_site *x64_walking_site(const struct x64_emit *e, ir_ref node)
@@ -129,9 +143,31 @@ struct x64_address x64_address_of(const struct x64_emit *e, ir_ref node)
 
 /* --- Code ------------------------------------------------------------------------------------------------------------------------ */
 
-void x64_load_site_addend(struct x64_emit *e, const struct x64_site *site, int reg)
+int x64_site_addend(struct x64_emit *e, const struct x64_site *site, int reg)
 {
-    x64_load(&e->a, 1, reg, SITE_ADDEND(site - e->sites));
+    if (reg == NOREG && e->val[site->value].reg != NOREG) {
+        return x64_use(e, INT, site->value);
+    }
+    reg = reg != NOREG ? reg : RAX;
+    x64_load_value(e, INT, reg, site->value);
+    return reg;
+}
+
+/* Addends have a place in the frame, and as many as leave some registers for the rest are in one as well. */
+static void place_addends(struct x64_emit *e)
+{
+    for (unsigned i = 0; i < e->n_sites; i++) {
+        struct x64_site *const site = &e->sites[i];
+        if (site->walk == 0) {
+            continue;
+        }
+        if (x64_group_of(e, site->node) == NULL && x64_empty_registers(e, INT) > 2) {
+            site->reg = (int8_t)x64_def(e, INT, site->value);
+        }
+        site->slot = (int16_t)x64_new_slot(e);
+        e->val[site->value].slot = site->slot;
+    }
+    e->locked[INT] = 0;
 }
 
 /* Before the head: makes all limits. At it: compares with them. */
@@ -140,6 +176,7 @@ void x64_enter_walks(struct x64_emit *e, uint32_t *head)
     struct x64_asm *const a = &e->a;
     struct x64_stub *stub = NULL;
 
+    place_addends(e);
     if (e->n_walks != 0) {
         stub = x64_new_stub(e, STUB_WALK, 1);
         stub->jump = x64_jmp(a);
@@ -188,7 +225,7 @@ static void find_page(struct x64_emit *e, const struct x64_site *site, struct x6
     x64_store(a, 1, RCX, ADDRESS);
     x64_check_place(e, &p, miss);
     x64_alu_rm(a, 1, ALU_ADD, RAX, SUM);
-    x64_store(a, 1, RAX, SITE_ADDEND(site - e->sites));
+    x64_store(a, 1, RAX, FRAME_SLOT(site->slot));
     x64_lea(a, 1, RCX, x64_at(RCX, 1 - (int32_t)p.span - p.disp)); /* the last that fits */
     x64_alu_rm(a, 1, ALU_SUB, RCX, ADDRESS);
     if (scale != 0) {
@@ -238,6 +275,11 @@ void x64_stub_walk(struct x64_emit *e, const struct x64_stub *stub)
     }
     for (unsigned i = 0; i < e->n_walks; i++) {
         far[i] = find_limit(e, i, misses);
+    }
+    for (unsigned i = 0; i < e->n_sites; i++) {
+        if (e->sites[i].reg != NOREG) {
+            x64_load(a, 1, e->sites[i].reg, FRAME_SLOT(e->sites[i].slot));
+        }
     }
     x64_jmp_to(a, stub->resume);
     for (unsigned i = 0; i < e->n_sites; i++) {
