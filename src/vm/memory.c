@@ -632,3 +632,8 @@ bool vm_lookup_range(struct vm *vm, uint64_t ipa, struct vm_range *range, int *l
     };
     return true;
 }
+
+uint32_t vm_map_version(const struct vm *vm)
+{
+    return atomic_load_explicit(&vm->memory->sequence, memory_order_acquire);
+}

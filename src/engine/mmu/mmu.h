@@ -56,6 +56,12 @@ bool mmu_store_exclusive(struct a64_cpu *cpu, uint64_t va, unsigned size_log2, u
  * Returns NULL and sets cpu->fault. Valid until the next poll. Write access has already invalidated translations of the page's bytes. */
 void *mmu_data_pointer(struct a64_cpu *cpu, uint64_t va, unsigned size, bool write, unsigned flags);
 
+/*
+ * True: a load or store at va, which is aligned, has no translation, as a walk made before and made again now says, and cpu->fault is
+ * set. The short way to what mmu_load() and mmu_store() would find.
+ */
+bool mmu_fails(struct a64_cpu *cpu, bool is_unprivileged, uint64_t va, bool is_write);
+
 /* DC ZVA: zeroes the size bytes (a power of two, at most 4096) around va; an Alignment fault on Device memory. */
 bool mmu_zero(struct a64_cpu *cpu, uint64_t va, unsigned size);
 

@@ -477,6 +477,46 @@ static bool fails(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned acc
     return true;
 }
 
+/* False: there is nothing, but a device of the client's perhaps. */
+static bool look_up(struct a64_cpu *cpu, uint64_t pa, struct vm_range *range)
+{
+    const uint32_t version = vm_map_version(cpu->vm);
+    int level;
+
+    if (vm_lookup_range(cpu->vm, pa, range, &level)) {
+        return true;
+    }
+    cpu->mmu->hole = (struct mmu_hole){pa >> MMU_PAGE_LOG2, version, level};
+    return false;
+}
+
+bool mmu_fails(struct a64_cpu *cpu, bool is_unprivileged, uint64_t va, bool is_write)
+{
+    const unsigned index = is_unprivileged ? cpu->mmu_index_unpriv : cpu->mmu_index;
+    const unsigned access = is_write ? ACCESS_WRITE : ACCESS_READ;
+    const struct mmu_hole *const hole = &cpu->mmu->hole;
+    uint64_t leaf;
+
+    if (index > MMU_E10_1_PAN) {
+        return false;
+    }
+    const struct mmu_walk_known *const w = walk_again(cpu, index, va, &leaf);
+    if (w == NULL) {
+        return false;
+    }
+    if (!mmu_bit(leaf, DESC_VALID)) {
+        return fails(cpu, index, va, access, w->level, 1, 0);
+    }
+    const struct mmu_leaf_known *const known = known_leaf(w, leaf);
+    const uint64_t pa = address_of(w, leaf, va);
+    if (known == NULL || (access & ~known->allowed) != 0 || hole->page != pa >> MMU_PAGE_LOG2 ||
+        hole->version != vm_map_version(cpu->vm) ||
+        (cpu->vm->gic != NULL && cpu->vm->gic->claims(cpu, pa))) {
+        return false;
+    }
+    return fails(cpu, index, va, access, hole->level, 3, pa);
+}
+
 bool mmu_refill(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned access, bool misaligned,
                 bool *fault)
 {
@@ -502,9 +542,8 @@ bool mmu_refill(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned acces
     }
     const uint64_t pa = address_of(w, leaf, va);
     struct vm_range *const range = range_slot(cpu, pa);
-    int level;
-    if (!is_in(range, pa) && !vm_lookup_range(cpu->vm, pa, range, &level)) {
-        *fault = fails(cpu, index, va, access, level, 3, pa); /* a device of the client's */
+    if (!is_in(range, pa) && !look_up(cpu, pa, range)) {
+        *fault = fails(cpu, index, va, access, cpu->mmu->hole.level, 3, pa);
         return true;
     }
     const struct kind kind = kind_of(w, known, range);
@@ -613,4 +652,5 @@ void mmu_forget_walks(struct mmu *mmu)
 {
     memset(mmu->walks, 0, sizeof(mmu->walks));
     memset(mmu->ranges, 0, sizeof(mmu->ranges));
+    mmu->hole.page = UINT64_MAX;
 }

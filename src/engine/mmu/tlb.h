@@ -142,6 +142,13 @@ struct mmu_walk_known {
     int8_t level;
 };
 
+/* The page of the VM's map where nothing was found last. */
+struct mmu_hole {
+    uint64_t page;    /* PA[63:12] */
+    uint32_t version; /* vm_map_version() before */
+    int level;        /* of the Translation fault */
+};
+
 #define TLB_CODE_FILTER_BITS 32768u
 
 struct mmu {
@@ -170,6 +177,7 @@ struct mmu {
 
     struct mmu_walk_known walks[MMU_WALKS];
     struct vm_range ranges[MMU_RANGES]; /* of the VM's map, by 1 GiB */
+    struct mmu_hole hole;
 
     struct mmu_bus *bus;
     struct a64_cpu *bus_next; /* guarded by the bus */

@@ -589,7 +589,7 @@ static void test_walks_again(void)
 {
     static const unsigned granules[] = {12, 14, 16};
     static const _Atomic uint64_t no_code[CODE_FILTER_BITS / 64];
-    static uint64_t counted[2], in_places;
+    static uint64_t counted[2], in_places, failures;
 
     open_machine(false);
     cpu->may_have_code = no_code;
@@ -643,6 +643,10 @@ static void test_walks_again(void)
                                             : tlb_slot(cpu, index, va)->read) == (va | TLB_TAG),
                    "step %u: not filled", step);
             cpu->fault = (struct fault){0};
+            const bool fails = access != MMU_FETCH &&
+                               mmu_fails(cpu, false, va, access == MMU_WRITE);
+            const struct fault why = cpu->fault;
+            failures += fails;
             const uint8_t *const host = access == MMU_FETCH
                                             ? mmu_fetch(cpu, va, &guarded)
                                             : mmu_resolve(cpu, index, va, 1, 1u << access, false,
@@ -656,6 +660,8 @@ static void test_walks_again(void)
             }
             EXPECT(!in_place || (expected && mmu_attr_is_wb(page.attr)), "step %u: in place", step);
             EXPECT((host != NULL) == expected, "step %u: va %llx", step, (unsigned long long)va);
+            EXPECT(!fails || (!expected && memcmp(&why, &fault, sizeof(fault)) == 0),
+                   "step %u: fails by fault %d level %d", step, why.type, why.level);
             if (host == NULL) {
                 EXPECT(memcmp(&got, &fault, sizeof(fault)) == 0,
                        "step %u: fault %d level %d, expected %d level %d", step, got.type,
@@ -681,9 +687,34 @@ static void test_walks_again(void)
         }
     }
     EXPECT(counted[0] > WALK_STEPS / 6 && counted[1] > WALK_STEPS / 6 &&
-               in_places > WALK_STEPS / 1000,
-           "%llu, %llu, %llu", (unsigned long long)counted[0], (unsigned long long)counted[1],
-           (unsigned long long)in_places);
+               in_places > WALK_STEPS / 1000 && failures > WALK_STEPS / 1000,
+           "%llu, %llu, %llu, %llu", (unsigned long long)counted[0], (unsigned long long)counted[1],
+           (unsigned long long)in_places, (unsigned long long)failures);
+    close_machine();
+}
+
+/* What is said to have no translation has none at that moment: in the guest's tables, or in the VM's map. */
+static void test_failures(void)
+{
+    const uint64_t va = 0x5000, hole = RAM_BASE + RAM_SIZE;
+
+    open_machine(false);
+    use_tables(12, 39);
+    EXPECT(!mmu_fails(cpu, false, va, false), "nothing was walked");
+    EXPECT(!can_load(va) && !can_load(va) && mmu_fails(cpu, false, va, false), "no leaf");
+    EXPECT(cpu->fault.stage == 1 && cpu->fault.va == va && !cpu->fault.is_write, "stage 1");
+    map_at(va, 3, hole, D_AF);
+    EXPECT(!mmu_fails(cpu, false, va, false), "a leaf");
+    EXPECT(!can_load(va) && !can_load(va) && mmu_fails(cpu, false, va, true), "no memory");
+    EXPECT(cpu->fault.stage == 3 && cpu->fault.ipa == hole && cpu->fault.is_write, "stage 3");
+    EXPECT(!mmu_fails(cpu, false, va + 0x1000, false) || cpu->fault.stage == 1, "another page");
+    EXPECT(vm_map(&vm, ram, hole, 0x4000, VM_READ | VM_WRITE) == VM_OK, "map");
+    EXPECT(!mmu_fails(cpu, false, va, false) && can_load(va), "memory");
+    EXPECT(vm_unmap(&vm, hole, 0x4000) == VM_OK, "unmap");
+    mmu_handle_mailbox(cpu);
+    EXPECT(!can_load(va) && !can_load(va) && mmu_fails(cpu, false, va, false), "none again");
+    map_at(va, 3, RAM_BASE, D_AF);
+    EXPECT(!mmu_fails(cpu, false, va, false) && can_load(va), "another leaf");
     close_machine();
 }
 
@@ -871,6 +902,7 @@ int main(void)
     test_random();
     test_collisions();
     test_walks_again();
+    test_failures();
     test_stretches();
     return report("tlb");
 }

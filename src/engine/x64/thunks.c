@@ -147,6 +147,11 @@ static int slow_access(struct a64_cpu *cpu, struct frame_view *frame,
     }
     cpu->x64.stats->access[access->op]++;
     if (access->op == IR_LOAD || access->op == IR_STORE) {
+        if ((va & ((1u << size) - 1)) == 0 &&
+            mmu_fails(cpu, (flags & IR_MEM_UNPRIV) != 0, va, access->op == IR_STORE)) {
+            cpu->x64.stats->slow[X64_SLOW_MISS]++;
+            return (int)exc_abort(cpu, access->iss);
+        }
         count_slow(cpu, va, 1u << size, access);
     }
     const uint64_t first = access->op == IR_ZERO ? va & -(1ull << size) : va;
