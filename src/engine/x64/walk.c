@@ -128,6 +128,27 @@ const struct x64_site *x64_walking_site(const struct x64_emit *e, ir_ref node)
     return site != 0 && e->sites[site - 1].walk != 0 ? &e->sites[site - 1] : NULL;
 }
 
+/* What a walk's register is from the node on that has added to it: its last value, if that is a sum with a constant. */
+static ir_ref moved_on(const struct x64_emit *e, ir_ref mover, ir_ref node, int32_t *by)
+{
+    ir_ref base, last = IR_REF_NONE;
+
+    for (unsigned i = 1; i < node; i++) {
+        if (e->nodes[i].op == IR_PUT_X && e->nodes[i].imm == e->nodes[mover].imm) {
+            last = x64_resolve(e, e->nodes[i].a);
+        }
+    }
+    if (last == IR_REF_NONE) {
+        return mover;
+    }
+    x64_split_address(e, last, &base, by);
+    if (base != mover) {
+        *by = 0;
+        return mover;
+    }
+    return last;
+}
+
 struct x64_address x64_address_of(const struct x64_emit *e, ir_ref node)
 {
     const struct x64_site *const site = x64_walking_site(e, node);
@@ -135,8 +156,10 @@ struct x64_address x64_address_of(const struct x64_emit *e, ir_ref node)
 
     x64_split_address(e, e->nodes[node].a, &address.base, &address.disp);
     if (site != NULL) {
-        address.base = site->term[site->moving];
+        int32_t by = 0;
+        address.base = moved_on(e, site->term[site->moving], node, &by);
         address.scale = site->scale[site->moving];
+        address.disp -= by * (1 << address.scale);
     }
     return address;
 }
