@@ -472,6 +472,8 @@ void x64_fp_constants(struct a64_cpu *cpu);
 /* May be looked at later; *tiny: also for the least normal number. */
 bool x64_fp_can_wait(const struct x64_emit *e, const struct ir_node *n, bool *tiny);
 bool x64_fp_is_plain(const struct ir_node *n);
+/* Of these the operands are looked at: the result of a NaN may be none. */
+bool x64_fp_is_max_min(const struct ir_node *n);
 /* The operand of a run's operation that can stay in memory, where it is 128 bits and nothing has to be made of it; 0: none. */
 ir_ref x64_fp_memory_operand(const struct x64_emit *e, ir_ref node);
 bool x64_fp_is_pairwise(const struct ir_node *n);

@@ -137,6 +137,9 @@ static bool is_passed_on(const struct x64_emit *e, unsigned member)
 {
     const ir_ref ref = e->fp_waiting[member];
 
+    if (x64_fp_is_max_min(&e->nodes[ref])) {
+        return false;
+    }
     for (unsigned i = member + 1; i < e->n_fp_waiting; i++) {
         const struct ir_node *const n = &e->nodes[e->fp_waiting[i]];
         const bool takes = x64_resolve(e, n->a) == ref || x64_resolve(e, n->c) == ref ||
@@ -373,6 +376,13 @@ static bool look_at_lanes(struct x64_emit *e, bool is_double, bool *rough)
         if ((IR_VIMM_LANE(n->imm) == 3) != is_double || (!as_tiny && is_passed_on(e, i))) {
             continue;
         }
+        if (x64_fp_is_max_min(n)) {
+            const int ra = x64_use(e, VEC, n->a);
+            x64_fp_sure(e, is_double, X64_FP_ORDERED, any, ra, x64_use(e, VEC, n->b));
+            any = true;
+            e->locked[VEC] = first != NOREG ? 1u << first : 0;
+            continue;
+        }
         const int reg = x64_use(e, VEC, ref);
         if (as_tiny) {
             x64_fp_sure(e, is_double, X64_FP_NOT_TINY, any, reg, NOREG);
@@ -525,10 +535,14 @@ static void look_again(struct x64_emit *e, const struct x64_stub *stub)
     for (unsigned i = 0; i < stub->n_redos; i++) {
         const struct x64_redo *const r = &e->redos[stub->first_redo + i];
         const struct ir_node *const n = &e->nodes[r->node];
-        const int masks = next_masks(&any);
-        x64_fp_masks(e, IR_VIMM_LANE(n->imm) == 3, may_be_tiny(e, n), masks,
-                     x64_load_where_vector(e, masks, &r->result), NOREG);
-        merge_masks(e, masks);
+        const bool operands = x64_fp_is_max_min(n);
+        for (unsigned k = 0; k < (operands ? 2 : 1); k++) {
+            const int masks = next_masks(&any);
+            const struct x64_where *const from = operands ? &r->operands[k] : &r->result;
+            x64_fp_masks(e, IR_VIMM_LANE(n->imm) == 3, may_be_tiny(e, n), masks,
+                         x64_load_where_vector(e, masks, from), NOREG);
+            merge_masks(e, masks);
+        }
     }
     x64_v(a, X64_OP(PP_NONE, MAP_0F, 0x50), RAX, NOREG, X0); /* VMOVMSKPS */
     x64_test_rr(a, 0, RAX, RAX);

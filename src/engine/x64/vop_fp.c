@@ -342,17 +342,31 @@ bool x64_fp_is_pairwise(const struct ir_node *n)
     return FP_VMODE(n->imm) == FP_VMODE_PAIR;
 }
 
+bool x64_fp_is_max_min(const struct ir_node *n)
+{
+    return n->op == IR_VOP &&
+           (n->d == VOP_fmax || n->d == VOP_fmaxnm || n->d == VOP_fmin || n->d == VOP_fminnm);
+}
+
 bool x64_fp_can_wait(const struct x64_emit *e, const struct ir_node *n, bool *tiny)
 {
+    *tiny = false;
     if (n->op != IR_VOP) {
         return false;
     }
     switch (n->d) {
+    case VOP_fmax: /* a signaling NaN is one for VRANGE as well, a quiet one is none for anybody */
+    case VOP_fmaxnm:
+    case VOP_fmin:
+    case VOP_fminnm:
+        if (e->level < 4 || is_scalar(n) || is_half_vector(n) || !x64_fp_is_plain(n)) {
+            return false;
+        }
+        break;
     case VOP_fadd:
     case VOP_fsub:
     case VOP_fabd:
     case VOP_fsqrt:
-        *tiny = false;
         break;
     case VOP_fmul:
     case VOP_fnmul:
@@ -375,15 +389,8 @@ bool x64_fp_takes_any(const struct x64_emit *e, const struct ir_node *n)
 {
     bool tiny;
 
-    switch (n->d) {
-    case VOP_fmax:
-    case VOP_fmaxnm:
-    case VOP_fmin:
-    case VOP_fminnm:
-        return x64_fp_is_fast(e, n) && may_prepare(n);
-    default:
-        return x64_fp_can_wait(e, n, &tiny);
-    }
+    return x64_fp_is_max_min(n) ? x64_fp_is_fast(e, n) && may_prepare(n)
+                                : x64_fp_can_wait(e, n, &tiny);
 }
 
 static bool is_in_memory(const struct x64_emit *e, ir_ref ref)
@@ -398,7 +405,7 @@ ir_ref x64_fp_memory_operand(const struct x64_emit *e, ir_ref node)
     const struct ir_node *const n = &e->nodes[node];
 
     if (e->fp_until[node] == 0 || is_scalar(n) || is_half_vector(n) || !x64_fp_is_plain(n) ||
-        n->d == VOP_fsqrt) {
+        n->d == VOP_fsqrt || x64_fp_is_max_min(n)) {
         return IR_REF_NONE;
     }
     if (is_in_memory(e, n->b)) {
@@ -570,13 +577,13 @@ static bool max_min(struct x64_emit *e, ir_ref node, const struct ir_node *n, bo
     }
     int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b);
     const int rd = x64_def(e, VEC, node);
-    struct x64_stub *const stub = x64_vop_stub(e, node, ra, rb, NOREG, rd);
+    struct x64_stub *const stub = stub_or_wait(e, node, ra, rb, NOREG, rd);
 
     prepare(e, n, &ra, &rb);
     if (is_scalar(n)) {
         x64_v(a, packed(n, B_UCOMI), ra, NOREG, rb);
         also_from(e, stub, CC_P);
-    } else {
+    } else if (stub != NULL) {
         check_ordered(e, n, ra, rb, rd, stub);
     }
     if (e->level >= 4) { /* VRANGE, with the sign of the result of the comparison */
