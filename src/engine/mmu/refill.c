@@ -280,11 +280,12 @@ INLINE unsigned entries_left(const struct mmu_walk_known *w, uint64_t va, int di
 
 #define TABLE_ENTRIES 512u
 #define TABLE_ADDRESS 0x0000fffffffff000ull
+#define DESC_IS_PAGE  2ull /* of a leaf at level 3 */
 
 /* The same in the tables of 4 KiB pages next to w's, from the page of the last table's end on. */
 static unsigned in_next_tables(struct a64_cpu *cpu, uint64_t va, int direction,
                                const struct mmu_walk_known *w, uint64_t attributes,
-                               uint64_t address)
+                               uint64_t address, uint8_t *leaf_log2)
 {
     const unsigned parent = w->descriptor[2] != 0
                                 ? 2
@@ -302,6 +303,16 @@ static unsigned in_next_tables(struct a64_cpu *cpu, uint64_t va, int direction,
         index += (unsigned)direction;
         at += direction;
         const uint64_t table = __atomic_load_n(at, __ATOMIC_ACQUIRE), pa = table & TABLE_ADDRESS;
+        /* A block does as well, when no table has taken permissions from the pages. */
+        const uint64_t block = direction == UP ? address + MMU_PAGE_SIZE
+                                               : address - TABLE_ENTRIES * MMU_PAGE_SIZE;
+        if (table == ((attributes & ~DESC_IS_PAGE) | block) && w->descriptor[parent] >> 59 == 0 &&
+            block % (TABLE_ENTRIES * MMU_PAGE_SIZE) == 0 && (block & ~w->address_mask) == 0) {
+            *leaf_log2 = MMU_WALK_LOG2;
+            pages += TABLE_ENTRIES;
+            address += (uint64_t)direction * TABLE_ENTRIES << MMU_PAGE_LOG2;
+            continue;
+        }
         const struct vm_range *const range = range_slot(cpu, pa);
         if (((table ^ w->descriptor[parent]) & ~TABLE_ADDRESS) != 0 || !is_in(range, pa)) {
             return pages;
@@ -319,17 +330,17 @@ static unsigned in_next_tables(struct a64_cpu *cpu, uint64_t va, int direction,
 
 /* How many leaves next to va's go on as it does. */
 static unsigned leaves_in_order(struct a64_cpu *cpu, uint64_t va, int direction,
-                                const struct mmu_walk_known *w, uint64_t leaf)
+                                const struct mmu_walk_known *w, uint64_t leaf, uint8_t *leaf_log2)
 {
     const uint64_t *const at = w->leaves + (va >> w->shift & w->index_mask);
     const uint64_t attributes = leaf & ~w->address_mask, address = leaf & w->address_mask;
     const unsigned left = entries_left(w, va, direction);
     const unsigned n = in_order(at + direction, left, direction, w, attributes, address);
 
-    return n < left
-               ? n
-               : n + in_next_tables(cpu, va, direction, w, attributes,
-                                    address + ((uint64_t)((int64_t)direction * n) << w->shift));
+    return n < left ? n
+                    : n + in_next_tables(cpu, va, direction, w, attributes,
+                                         address + ((uint64_t)((int64_t)direction * n) << w->shift),
+                                         leaf_log2);
 }
 
 /* How far from a page of host memory that is free of code the pages below, or above, are so too. */
@@ -365,7 +376,7 @@ static uintptr_t code_free_up(const struct a64_cpu *cpu, uintptr_t host, uintptr
 
 /* Larger than what is there, or the rest of it. */
 static void offer_stretch(struct tlb_stretch *s, uint64_t first, uint64_t end, uintptr_t addend,
-                          unsigned asid, bool global)
+                          unsigned asid, bool global, uint8_t leaf_log2)
 {
     const uint64_t s_end = s->first + s->size + TLB_STRETCH_SPAN;
 
@@ -373,6 +384,7 @@ static void offer_stretch(struct tlb_stretch *s, uint64_t first, uint64_t end, u
         first <= s_end && end >= s->first) {
         first = first < s->first ? first : s->first;
         end = end > s_end ? end : s_end;
+        leaf_log2 = leaf_log2 > s->leaf_log2 ? leaf_log2 : s->leaf_log2;
     } else if (s->size != 0 && s->size >= end - first) {
         return;
     }
@@ -381,6 +393,7 @@ static void offer_stretch(struct tlb_stretch *s, uint64_t first, uint64_t end, u
     s->addend = addend;
     s->asid = (uint16_t)asid;
     s->global = global;
+    s->leaf_log2 = leaf_log2;
 }
 
 /*
@@ -406,7 +419,8 @@ static __attribute__((noinline)) void look_for_stretch(struct a64_cpu *cpu, unsi
     if (loads->looks < LOOKS_AT_ONCE + 12) {
         loads->looks++;
     }
-    loads->wait = loads->looks < LOOKS_AT_ONCE ? 0 : 8u << (loads->looks - LOOKS_AT_ONCE);
+    loads->wait = (uint16_t)(loads->looks < LOOKS_AT_ONCE ? 0
+                                                          : 8u << (loads->looks - LOOKS_AT_ONCE));
     const uint64_t pa = address_of(w, leaf, va), page = va & ~((1ull << w->shift) - 1);
     const struct vm_range *const range = range_slot(cpu, pa);
     if (!is_in(range, pa)) {
@@ -416,8 +430,9 @@ static __attribute__((noinline)) void look_for_stretch(struct a64_cpu *cpu, unsi
     if ((kind.flags & (TLB_WB | TLB_DEVICE)) != TLB_WB || (kind.allowed & ALLOW_READ) == 0) {
         return;
     }
-    const unsigned down = leaves_in_order(cpu, va, DOWN, w, leaf),
-                   up = leaves_in_order(cpu, va, UP, w, leaf);
+    uint8_t leaf_log2 = w->shift;
+    const unsigned down = leaves_in_order(cpu, va, DOWN, w, leaf, &leaf_log2),
+                   up = leaves_in_order(cpu, va, UP, w, leaf, &leaf_log2);
     /* What the VM's map has of it. */
     const uint64_t start = page - ((uint64_t)down << w->shift),
                    last = page + ((up + 1ull) << w->shift) - 1;
@@ -431,7 +446,7 @@ static __attribute__((noinline)) void look_for_stretch(struct a64_cpu *cpu, unsi
         return;
     }
     mmu->touched |= 1u << mmu->number[index];
-    offer_stretch(loads, first, end, addend, asid, global);
+    offer_stretch(loads, first, end, addend, asid, global, leaf_log2);
     if ((kind.allowed & ALLOW_WRITE) == 0) {
         return;
     }
@@ -440,7 +455,7 @@ static __attribute__((noinline)) void look_for_stretch(struct a64_cpu *cpu, unsi
     const uint64_t from = code_free_down(cpu, host, (uintptr_t)first + addend) - addend,
                    to = code_free_up(cpu, host, (uintptr_t)end + addend) - addend;
     if (from < to && to - from >= mmu->stretch_least) {
-        offer_stretch(stores, from, to, addend, asid, global);
+        offer_stretch(stores, from, to, addend, asid, global, leaf_log2);
     }
 }
 

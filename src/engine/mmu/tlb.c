@@ -169,13 +169,17 @@ static void empty(struct tlb_table *table)
     }
 }
 
-/* MMU_VA_MASK addresses; whatever the ASID: no more goes than has to, as far as somebody notices. */
+/*
+ * MMU_VA_MASK addresses; whatever the ASID: no more goes than has to, as far as somebody notices. A leaf at either end may be larger than what
+ * the stretch has of it.
+ */
 static void drop_stretches_of(struct tlb_table *table, uint64_t first, uint64_t last)
 {
     for (unsigned i = 0; i < STRETCHES; i++) {
         struct tlb_stretch *const s = &table->stretches[i];
-        const uint64_t start = s->first & MMU_VA_MASK;
-        if (s->size != 0 && start <= last && start + s->size + TLB_STRETCH_SPAN - 1 >= first) {
+        const uint64_t leaf = (1ull << s->leaf_log2) - 1, start = s->first & MMU_VA_MASK;
+        if (s->size != 0 && (start & ~leaf) <= last &&
+            ((start + s->size + TLB_STRETCH_SPAN - 1) | leaf) >= first) {
             s->size = 0;
         }
     }

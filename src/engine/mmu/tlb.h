@@ -64,8 +64,9 @@ struct tlb_stretch {
     uintptr_t addend;
     uint16_t asid;
     bool global;
-    uint8_t looks; /* of loads: how often one was looked for ... */
-    uint32_t wait; /* ... and how many fills outside of it are to come before the next time */
+    uint8_t leaf_log2; /* of the largest leaf */
+    uint8_t looks;     /* of loads: how often one was looked for ... */
+    uint16_t wait;     /* ... and how many fills outside of it are to come before the next time */
 };
 _Static_assert(sizeof(struct tlb_stretch) == 32, "the place in emitted code");
 

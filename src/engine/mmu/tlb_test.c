@@ -872,19 +872,38 @@ static void test_stretches(void)
     flush(MMU_FLUSH_ALL, MMU_REGIME_E10, 0, 0, 0);
     EXPECT(can_load(ROW + 0x5000) && !in_stretch(3, true) && in_stretch(4, true), "behind code");
     /* across tables, and a leaf of 2 MiB */
-    const uint64_t wide = 0x40000000;
+    const uint64_t wide = 0x40200000;
     for (unsigned i = 0; i < 1024; i++) {
         map_at(wide + i * 0x1000, 3, RAM_BASE + 0x200000 + i * 0x1000, D_AF);
     }
     map_at(wide + 0x400000, 2, RAM_BASE + 0x600000, D_AF);
     EXPECT(can_load(wide + 0x234000) && mmu_in_stretch(cpu, wide, true) &&
                mmu_in_stretch(cpu, wide + 0x3ff000, true) &&
-               !mmu_in_stretch(cpu, wide + 0x400000, false),
-           "two tables of pages");
-    EXPECT(can_load(wide + 0x512000) && mmu_in_stretch(cpu, wide, true) &&
                mmu_in_stretch(cpu, wide + 0x5ff000, true) &&
                !mmu_in_stretch(cpu, wide + 0x600000, false),
-           "and a block");
+           "two tables of pages and a block");
+    mmu_drop_write(cpu, ram + 0x600000);
+    EXPECT(mmu_in_stretch(cpu, wide + 0x3ff000, true) &&
+               !mmu_in_stretch(cpu, wide + 0x400000, true),
+           "cut");
+    /* from the pages to blocks on both sides */
+    mmu_flush_all(cpu);
+    map_at(wide - 0x200000, 2, RAM_BASE, D_AF);
+    const unsigned code[] = {code_filter_bit(((uintptr_t)ram + 0x1000) >> 12),
+                             code_filter_bit(~((uintptr_t)(ram + 0x1000) / CODE_CHUNK))};
+    for (unsigned i = 0; i < 2; i++) {
+        filter[code[i] / 64] |= 1ull << code[i] % 64;
+    }
+    EXPECT(can_load(wide + 0x3f0000) && mmu_in_stretch(cpu, wide - 0x200000, false) &&
+               mmu_in_stretch(cpu, wide + 0x5ff000, false) &&
+               !mmu_in_stretch(cpu, wide - 0x1ff000, true) &&
+               mmu_in_stretch(cpu, wide + 0x5ff000, true),
+           "blocks on both sides");
+    flush(MMU_FLUSH_VA, MMU_REGIME_E10, -1, wide + 0x600000, 0);
+    EXPECT(mmu_in_stretch(cpu, wide, false) && mmu_in_stretch(cpu, wide, true), "behind");
+    flush(MMU_FLUSH_VA, MMU_REGIME_E10, -1, wide - 0x1ffff8, 0);
+    EXPECT(!mmu_in_stretch(cpu, wide, false) && !mmu_in_stretch(cpu, wide, true),
+           "TLBI of what code has taken of a leaf");
     close_machine();
 }
 
