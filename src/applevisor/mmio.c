@@ -155,6 +155,11 @@ static av_error locate(const av_exit_event *event, const av_insn *insn, uint64_t
 
 /* --- Begin -------------------------------------------------------------------------------------------------------------------- */
 
+static uint64_t low_bytes(uint64_t value, unsigned n)
+{
+    return n < 8 ? value & ((1ull << 8 * n) - 1) : value;
+}
+
 static uint64_t bytes_of(const hv_simd_fp_uchar16_t *v, unsigned first, unsigned n)
 {
     uint64_t value = 0;
@@ -180,9 +185,7 @@ static av_error store_value(hv_vcpu_t vcpu, const av_insn *insn, const av_insn_t
         return AV_OK;
     }
     TRY(av_exit_get_x(vcpu, transfer->reg, value));
-    if (transfer->size_bytes < 8) {
-        *value &= (1ull << 8 * transfer->size_bytes) - 1;
-    }
+    *value = low_bytes(*value, transfer->size_bytes);
     return AV_OK;
 }
 
@@ -339,6 +342,33 @@ av_error av_mmio_complete(hv_vcpu_t vcpu, const av_mmio *mmio)
     return av_exit_skip(vcpu);
 }
 
+static av_error nothing_at(const av_mmio_access *access, bool is_write)
+{
+    return av_fail(AV_ERROR_NOT_MAPPED, "av_mmio_run",
+                   "nothing is at IPA 0x%llx for a %s of %u bytes", (unsigned long long)access->ipa,
+                   is_write ? "write" : "read", access->size_bytes);
+}
+
+/* Most accesses by far: the syndrome says all, which is one register. */
+static av_error run_described(hv_vcpu_t vcpu, const av_exit_event *event, av_mmio_handler *handler,
+                              void *context)
+{
+    const av_access *const access = &event->u.abort.access;
+    av_mmio_access made = {.ipa = event->physical_address, .size_bytes = access->size_bytes};
+
+    if (access->is_write) {
+        TRY(av_exit_get_x(vcpu, access->reg, &made.value));
+        made.value = low_bytes(made.value, access->size_bytes);
+    }
+    if (!handler(context, access->is_write, &made)) {
+        return nothing_at(&made, access->is_write);
+    }
+    if (!access->is_write) {
+        TRY(av_exit_set_x(vcpu, access->reg, av_access_extend(access, made.value)));
+    }
+    return av_exit_skip(vcpu);
+}
+
 av_error av_mmio_run(hv_vcpu_t vcpu, const av_exit_event *event, const av_guest_memory *memory,
                      av_mmio_handler *handler, void *context)
 {
@@ -347,12 +377,13 @@ av_error av_mmio_run(hv_vcpu_t vcpu, const av_exit_event *event, const av_guest_
     NOT_NULL(event);
     NOT_NULL(handler);
     TRY(check_event(event, __func__));
+    if (event->u.abort.has_access && !event->u.abort.cache_maintenance) {
+        return run_described(vcpu, event, handler, context);
+    }
     TRY(begin(vcpu, event, memory, &mmio));
     for (unsigned i = 0; i < mmio.n_accesses; i++) {
         if (!handler(context, mmio.is_write, &mmio.accesses[i])) {
-            return FAIL(AV_ERROR_NOT_MAPPED, "nothing is at IPA 0x%llx for a %s of %u bytes",
-                        (unsigned long long)mmio.accesses[i].ipa, mmio.is_write ? "write" : "read",
-                        mmio.accesses[i].size_bytes);
+            return nothing_at(&mmio.accesses[i], mmio.is_write);
         }
     }
     return av_mmio_complete(vcpu, &mmio);
