@@ -43,7 +43,7 @@
 
 /* An inactive page costs its blocks' way through code_find() once more: after so many comparisons, at first and at most. */
 #define FIRST_REST   64u
-#define LONGEST_REST 4096u
+#define LONGEST_REST 1024u
 #define REST_BLOCKS  128u /* of a page with more it would take long */
 
 /* Pages stay in the table without blocks, until all blocks are freed. */
@@ -505,29 +505,36 @@ static void forget(struct code_cache *cache, struct ir_block *block)
     }
 }
 
+/* How many blocks of the page have active lines; those are forgotten if that is wanted. Caller holds the lock. */
+static unsigned active_blocks(struct code_cache *cache, struct code_page *page, bool forgotten)
+{
+    const uint64_t active = active_lines(page);
+    unsigned n = 0;
+
+    for (struct ir_block *b = page->blocks; b != NULL; b = b->page_next) {
+        if ((b->lines & active) == 0) {
+            continue;
+        }
+        for (struct ir_block *copy = b; copy != NULL;
+             copy = copy == b ? b->copies : copy->page_next) {
+            n++;
+            if (forgotten) {
+                forget(cache, copy);
+            }
+        }
+    }
+    return n;
+}
+
 /* Nothing of the page is active. A vCPU that is in a block of it stays there: in the present run that is right. Caller holds the lock. */
 static void let_rest(struct code_cache *cache, struct code_page *page)
 {
-    unsigned n = 0;
-
     page->comparisons = 0;
     page->rest = page->rest < LONGEST_REST ? 2 * page->rest : LONGEST_REST;
-    for (struct ir_block *b = page->blocks; b != NULL; b = b->page_next) {
-        n++;
-        for (struct ir_block *copy = b->copies; copy != NULL; copy = copy->page_next) {
-            n++;
-        }
+    if (active_blocks(cache, page, false) <= REST_BLOCKS) {
+        active_blocks(cache, page, true);
+        atomic_store_explicit(&page->active, 0, memory_order_release);
     }
-    if (n > REST_BLOCKS) {
-        return;
-    }
-    for (struct ir_block *b = page->blocks; b != NULL; b = b->page_next) {
-        forget(cache, b);
-        for (struct ir_block *copy = b->copies; copy != NULL; copy = copy->page_next) {
-            forget(cache, copy);
-        }
-    }
-    atomic_store_explicit(&page->active, 0, memory_order_release);
 }
 
 /*

@@ -46,6 +46,14 @@ hv_return_t hv_explain_vcpu(const char *function, hv_vcpu_t id)
 
 /* --- Life -------------------------------------------------------------------------------------------------------------------- */
 
+#define SAME_PLACE(theirs, ours) \
+    _Static_assert(offsetof(hv_vcpu_exit_t, theirs) == offsetof(struct cpu_exit, ours), #theirs)
+SAME_PLACE(reason, reason);
+SAME_PLACE(exception.syndrome, syndrome);
+SAME_PLACE(exception.virtual_address, virtual_address);
+SAME_PLACE(exception.physical_address, physical_address);
+
+/* The client looks at the engine's own record of an exit. */
 HV_EXPORT hv_return_t hv_vcpu_create(hv_vcpu_t *vcpu, hv_vcpu_exit_t **exit,
                                      hv_vcpu_config_t config)
 {
@@ -80,7 +88,7 @@ HV_EXPORT hv_return_t hv_vcpu_create(hv_vcpu_t *vcpu, hv_vcpu_exit_t **exit,
     }
     own = v;
     *vcpu = v->vcpu->id;
-    *exit = &v->exit;
+    *exit = (hv_vcpu_exit_t *)(void *)&v->vcpu->cpu.exit;
     return HV_SUCCESS;
 }
 
@@ -146,10 +154,6 @@ HV_EXPORT hv_return_t hv_vcpu_run(hv_vcpu_t vcpu)
         v->fpsr.set = false;
     }
     vm_vcpu_run(v->vcpu);
-    v->exit = (hv_vcpu_exit_t){
-        .reason = cpu->exit.reason,
-        .exception = {cpu->exit.syndrome, cpu->exit.virtual_address, cpu->exit.physical_address},
-    };
     return HV_SUCCESS;
 }
 

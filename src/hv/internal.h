@@ -70,7 +70,6 @@ struct hv_staged {
 
 struct hv_vcpu {
     struct vcpu *vcpu;
-    hv_vcpu_exit_t exit; /* what hv_vcpu_create gave out a pointer to */
     struct hv_staged cpsr, fpcr, fpsr;
 };
 

@@ -15,8 +15,44 @@ struct vm_timer *vm_timer_create(struct vm *vm);
 void vm_timer_destroy(struct vm_timer *timer); /* NULL is fine */
 
 /* On the vCPU's thread, around guest execution; between them it may hold host addresses of guest memory. */
-void vm_enter_guest(struct vcpu *vcpu);
-void vm_leave_guest(struct vcpu *vcpu);
+void vm_enter_guest_slowly(struct vcpu *vcpu);
+void vm_let_stopper_know(struct vm *vm);
+
+extern bool vm_has_fence_for_all; /* written once, before there is a VM */
+
+/*
+ * A vCPU enters guest code by setting `inside` and then looking at `stopping`; the stopper sets `stopping` and then looks at
+ * `inside`. A fence between the two, on either side, makes at least one see the other. The host can make a fence for all threads of the
+ * process: so the stopper does it for a vCPU that is alone, which enters and leaves often. Of several each has its own, because
+ * mmu_broadcast_done() looks at `inside` as well, and often.
+ */
+static inline void vm_set_inside(struct vcpu *vcpu, bool inside)
+{
+    if (vcpu->cpu.smp || !vm_has_fence_for_all) {
+        atomic_store(&vcpu->inside, inside);
+    } else {
+        atomic_store_explicit(&vcpu->inside, inside, memory_order_release);
+        atomic_signal_fence(memory_order_seq_cst);
+    }
+}
+
+static inline void vm_enter_guest(struct vcpu *vcpu)
+{
+    struct vm *const vm = vcpu->vm;
+
+    vm_set_inside(vcpu, true);
+    if (__builtin_expect(atomic_load(&vm->stopping) || vcpu->cpu.smp != atomic_load(&vm->smp), 0)) {
+        vm_enter_guest_slowly(vcpu);
+    }
+}
+
+static inline void vm_leave_guest(struct vcpu *vcpu)
+{
+    vm_set_inside(vcpu, false);
+    if (__builtin_expect(atomic_load(&vcpu->vm->stopping), 0)) {
+        vm_let_stopper_know(vcpu->vm);
+    }
+}
 
 /* A vCPU comes or goes: its Redistributor too. Nothing without a GIC. Caller of attach holds vm->lock. */
 void vm_gic_attach(struct vcpu *vcpu);

@@ -32,17 +32,17 @@ unsigned vm_host_level_by_name(const char *name)
 
 /* --- Fences for all threads ---------------------------------------------------------------------------------------------------- */
 
-static bool has_fence_for_all; /* written once, before there is a VM */
+bool vm_has_fence_for_all;
 
 static void ask_for_fences(void)
 {
-    has_fence_for_all = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) ==
-                        0;
+    vm_has_fence_for_all = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0,
+                                   0) == 0;
 }
 
 static void fence_for_all(void)
 {
-    if (has_fence_for_all) {
+    if (vm_has_fence_for_all) {
         syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
     }
 }
@@ -107,55 +107,32 @@ enum vm_status vm_destroy(struct vm *vm)
 
 /* --- Stopping ---------------------------------------------------------------------------------------------------------------- */
 
-/*
- * A vCPU enters guest code by setting `inside` and then looking at `stopping`; the stopper sets `stopping` and then looks at
- * `inside`. A fence between the two, on either side, makes at least one see the other. The host can make a fence for all threads of the
- * process: so the stopper does it for a vCPU that is alone, which enters and leaves often. Of several each has its own, because
- * mmu_broadcast_done() looks at `inside` as well, and often.
- */
-static void set_inside(struct vcpu *vcpu, bool inside)
-{
-    if (vcpu->cpu.smp || !has_fence_for_all) {
-        atomic_store(&vcpu->inside, inside);
-    } else {
-        atomic_store_explicit(&vcpu->inside, inside, memory_order_release);
-        atomic_signal_fence(memory_order_seq_cst);
-    }
-}
-
-void vm_enter_guest(struct vcpu *vcpu)
+/* `inside` is set, and there may be somebody who stops, or another vCPU for the first time. */
+void vm_enter_guest_slowly(struct vcpu *vcpu)
 {
     struct vm *const vm = vcpu->vm;
 
-    for (;;) {
-        set_inside(vcpu, true);
-        if (__builtin_expect(!atomic_load(&vm->stopping), 1)) {
-            if (__builtin_expect(!vcpu->cpu.smp && atomic_load(&vm->smp), 0)) {
-                vcpu->cpu.smp = true;
-                set_inside(vcpu, true);
-                cpu_update_mode(&vcpu->cpu);
-            }
-            return;
-        }
+    while (atomic_load(&vm->stopping)) {
         vm_leave_guest(vcpu);
         pthread_mutex_lock(&vm->gate);
         while (atomic_load(&vm->stopping)) {
             pthread_cond_wait(&vm->gate_open, &vm->gate);
         }
         pthread_mutex_unlock(&vm->gate);
+        vm_set_inside(vcpu, true);
+    }
+    if (!vcpu->cpu.smp && atomic_load(&vm->smp)) {
+        vcpu->cpu.smp = true;
+        vm_set_inside(vcpu, true);
+        cpu_update_mode(&vcpu->cpu);
     }
 }
 
-void vm_leave_guest(struct vcpu *vcpu)
+void vm_let_stopper_know(struct vm *vm)
 {
-    struct vm *const vm = vcpu->vm;
-
-    set_inside(vcpu, false);
-    if (__builtin_expect(atomic_load(&vm->stopping), 0)) {
-        pthread_mutex_lock(&vm->gate);
-        pthread_cond_broadcast(&vm->all_outside);
-        pthread_mutex_unlock(&vm->gate);
-    }
+    pthread_mutex_lock(&vm->gate);
+    pthread_cond_broadcast(&vm->all_outside);
+    pthread_mutex_unlock(&vm->gate);
 }
 
 void vm_stop(struct vm *vm, struct vcpu *self)

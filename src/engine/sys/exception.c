@@ -202,24 +202,24 @@ enum ir_next exc_abort(struct a64_cpu *cpu, uint32_t template)
     if (__builtin_expect(gic_abort(cpu), 0)) {
         return IR_GO;
     }
-    const struct fault fault = cpu->fault;
-    const enum ec ec = fault.is_fetch ? EC_IABT_LOWER : EC_DABT_LOWER;
-    const uint32_t iss = abort_iss(&fault, template);
+    const struct fault *const fault = &cpu->fault;
+    const enum ec ec = fault->is_fetch ? EC_IABT_LOWER : EC_DABT_LOWER;
+    const uint32_t iss = abort_iss(fault, template);
     unsigned target = cpu_default_target(cpu);
 
-    if (fault.type == FAULT_WATCHPOINT) {
-        return debug_take(cpu, EC_WATCHPOINT_LOWER, iss, true, fault.va);
+    if (fault->type == FAULT_WATCHPOINT) {
+        return debug_take(cpu, EC_WATCHPOINT_LOWER, iss, true, fault->va);
     }
-    if (fault.stage == 3) {
-        return exc_leave(cpu, ec, true, iss, fault.va, fault.ipa);
+    if (fault->stage == 3) {
+        return exc_leave(cpu, ec, true, iss, fault->va, fault->ipa);
     }
-    if (fault.stage == 2) {
+    if (fault->stage == 2) {
         target = 2;
-        cpu->sys[SR_HPFAR_EL2] = (fault.ipa >> 12 & ((1ull << 40) - 1)) << 4;
-    } else if (fault.type == FAULT_EXTERNAL && (cpu_hcr(cpu) & HCR_TEA) != 0 && target == 1) {
+        cpu->sys[SR_HPFAR_EL2] = (fault->ipa >> 12 & ((1ull << 40) - 1)) << 4;
+    } else if (fault->type == FAULT_EXTERNAL && (cpu_hcr(cpu) & HCR_TEA) != 0 && target == 1) {
         target = 2;
     }
-    return exc_take(cpu, target, ec, true, iss, true, fault.va);
+    return exc_take(cpu, target, ec, true, iss, true, fault->va);
 }
 
 /* --- Interrupts -------------------------------------------------------------------------------------------------------------- */
