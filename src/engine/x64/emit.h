@@ -180,7 +180,8 @@ struct x64_round {
     ir_ref a, b;   /* as the head has them: IR_GETs that are carried, or constants */
     int32_t added; /* to a */
     ir_ref marker;
-    int8_t reg; /* of the marker at the head */
+    int8_t reg;   /* of the marker at the head */
+    int16_t slot; /* of the frame, where only walks ask, who know the back edge's way; -1 */
 };
 
 /*
@@ -230,6 +231,7 @@ struct x64_emit {
     /* By class: of general-purpose and of vector registers. */
     ir_ref held[2][32];   /* the value in a host register; 0: free */
     uint32_t reserved[2]; /* registers at the head of what a loop writes: others take them last */
+    int8_t zero; /* a register that is 0 in a loop, for what is compared with 0 in memory; NOREG */
     int8_t want
         [X64_MAX_NODES]; /* such a register, for the value that is to be there at the back edge; NOREG */
     bool any_vector; /* the present node's code may have vectors in XMM16 to XMM31 */

@@ -221,13 +221,30 @@ void x64_plan_round(struct x64_emit *e, unsigned until)
     }
 }
 
+static bool has_one_edge(const struct x64_emit *e)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 1; i <= e->back_edge; i++) {
+        n += is_back_edge(e, &e->nodes[i]);
+    }
+    return n == 1;
+}
+
 static void mark_round(struct x64_emit *e)
 {
     if (!e->round.is_on) {
         return;
     }
-    e->round.reg = (int8_t)x64_def(e, INT, e->round.marker);
-    x64_mov_ri(&e->a, e->round.reg, 0);
+    e->round.slot = -1;
+    if (e->n_walks != 0 && e->val[e->round.marker].last == 0 && has_one_edge(e)) {
+        e->round.slot = (int16_t)x64_new_slot(e);
+        e->val[e->round.marker].slot = e->round.slot;
+        x64_store_imm(&e->a, 0, FRAME_SLOT(e->round.slot), 0);
+    } else {
+        e->round.reg = (int8_t)x64_def(e, INT, e->round.marker);
+        x64_mov_ri(&e->a, e->round.reg, 0);
+    }
     e->flags = e->round.marker;
     e->dirty_flags = true;
 }
@@ -485,6 +502,22 @@ static void want_register(struct x64_emit *e, const struct x64_carried *c)
     }
 }
 
+#define LEFT_FOR_ROUNDS 4
+
+/* A comparison of memory with a register is one operation with its jump; with a constant it is two. */
+static void find_zero(struct x64_emit *e)
+{
+    static const int8_t candidates[] = {R15, R13, R12, R11}; /* no operation wants these */
+
+    for (unsigned i = 0; i < sizeof(candidates); i++) {
+        if (e->held[INT][candidates[i]] == 0 && x64_empty_registers(e, INT) > LEFT_FOR_ROUNDS) {
+            x64_mov_ri(&e->a, candidates[i], 0);
+            e->zero = candidates[i];
+            return;
+        }
+    }
+}
+
 void x64_emit_head(struct x64_emit *e)
 {
     struct x64_asm *const a = &e->a;
@@ -510,6 +543,7 @@ void x64_emit_head(struct x64_emit *e)
         }
     }
     mark_round(e);
+    find_zero(e);
     e->locked[INT] = 0;
     e->locked[VEC] = 0;
     fill_sites(e);
@@ -652,11 +686,15 @@ void x64_emit_back_edge(struct x64_emit *e, ir_ref node)
     }
     struct x64_stub *const poll = x64_new_stub(e, STUB_EXIT, node);
     poll->target = e->block->pc;
-    x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(requests), 0);
+    if (e->zero != NOREG) { /* one operation with the jump */
+        x64_alu_rm(a, 0, ALU_CMP, e->zero, CPU_FIELD(requests));
+    } else {
+        x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(requests), 0);
+    }
     poll->jump = x64_jcc(a, CC_NE);
     x64_stub_stores_but_carried(e, poll);
     restore_carried(e);
-    if (e->round.is_on) {
+    if (e->round.is_on && e->round.reg != NOREG) {
         x64_mov_ri(a, e->round.reg, 1);
     }
     x64_jmp_to(a, e->head);

@@ -501,6 +501,7 @@ void x64_plan(struct x64_emit *e)
         until_flags = e->n_nodes; /* where the register is next written */
 
     e->n_sites = 0;
+    e->zero = NOREG;
     e->reserved[CLASS_INT] = e->reserved[CLASS_VEC] = 0;
     forward(e);
     x64_plan_fp_runs(e);

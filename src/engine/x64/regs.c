@@ -14,7 +14,8 @@
 static uint32_t allocatable(const struct x64_emit *e, enum x64_class cls)
 {
     if (cls == CLASS_INT) {
-        return 0xffffu & ~(BIT(RAX) | BIT(RCX) | BIT(RSP) | BIT(RBP) | BIT(R14));
+        const uint32_t zero = e->zero != NOREG && e->now <= e->back_edge ? BIT(e->zero) : 0;
+        return 0xffffu & ~(BIT(RAX) | BIT(RCX) | BIT(RSP) | BIT(RBP) | BIT(R14) | zero);
     }
     return e->a.legacy ? 0xfffcu & ~BIT(X64_LEGACY_XMM) : e->level < 4 ? 0xfffcu : ~3u;
 }

@@ -296,6 +296,10 @@ void x64_stub_walk(struct x64_emit *e, const struct x64_stub *stub)
     for (unsigned i = 0; i < e->n_walks; i++) {
         x64_patch_here(a, e->walks[i].jump);
     }
+    if (e->round.is_on && e->round.slot >= 0) {
+        x64_store_imm(a, 0, FRAME_SLOT(e->round.slot), 1);
+    }
+    x64_patch_here(a, stub->jump); /* from before the head */
     for (unsigned i = 0; i < e->n_walks; i++) {
         far[i] = find_limit(e, i, misses);
     }
