@@ -581,6 +581,40 @@ bool mmu_can_refill_in_place(void)
 #endif
 }
 
+#define PAGES_AHEAD 3u
+
+/*
+ * Who goes through pages in order finds the next ones there. Of entries that are free, and leaves of the same table and attributes, which
+ * a walk would find now. The last page that was filled.
+ */
+static __attribute__((noinline)) uint64_t fill_ahead(struct a64_cpu *cpu, unsigned index,
+                                                     uint64_t va, const struct mmu_walk_known *w,
+                                                     const struct mmu_leaf_known *known,
+                                                     const struct vm_range *range)
+{
+    const struct kind kind = kind_of(w, known, range);
+
+    for (unsigned i = 0; i < PAGES_AHEAD; i++) {
+        const uint64_t next = va + MMU_PAGE_SIZE;
+        if ((next ^ va) >> MMU_WALK_LOG2 != 0 ||
+            test_bit(cpu->mmu->at[index]->used.words, tlb_slot_of(next))) {
+            break;
+        }
+        const uint64_t leaf = __atomic_load_n(w->leaves + (next >> w->shift & w->index_mask),
+                                              __ATOMIC_ACQUIRE);
+        const uint64_t pa = address_of(w, leaf, next);
+        const uint8_t *const host = range->host + (pa - range->start);
+        if ((leaf & ~w->address_mask) != known->attributes || !is_in(range, pa) ||
+            ((kind.allowed & ALLOW_WRITE) != 0 &&
+             code_page_may_have_code(cpu->may_have_code, host))) {
+            break;
+        }
+        set_data(cpu, index, next, host, &kind);
+        va = next;
+    }
+    return va;
+}
+
 bool mmu_refill_in_place(struct a64_cpu *cpu, uint64_t tag, unsigned how, uint64_t offset)
 {
     const unsigned index = (how & MMU_REFILL_UNPRIV) != 0 ? cpu->mmu_index_unpriv : cpu->mmu_index;
@@ -612,6 +646,11 @@ bool mmu_refill_in_place(struct a64_cpu *cpu, uint64_t tag, unsigned how, uint64
     /* When this access is not allowed, the entry says so from here on, and somebody else why. */
     set_data(cpu, index, va, host, &kind);
     want_stretch(cpu, index, va);
+    uint64_t last = va;
+    if (va == cpu->mmu->next_page) {
+        last = fill_ahead(cpu, index, va, w, known, range);
+    }
+    cpu->mmu->next_page = last + MMU_PAGE_SIZE;
     return *now == tag;
 }
 

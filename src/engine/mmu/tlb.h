@@ -185,6 +185,7 @@ struct mmu {
     _Atomic uint64_t seen;    /* how far this vCPU has carried out what the bus holds */
     uint64_t posted;          /* number of its own last post ... */
     uint64_t confirmed;       /* ... and of the last that all have carried out */
+    uint64_t next_page;       /* behind the one that was filled last */
 };
 
 static inline unsigned tlb_slot_of(uint64_t va)

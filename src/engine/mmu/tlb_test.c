@@ -718,6 +718,65 @@ static void test_failures(void)
     close_machine();
 }
 
+static bool refill_in_place(uint64_t va)
+{
+    return mmu_refill_in_place(cpu, va | TLB_TAG, 0, tlb_slot_of(va) * sizeof(struct tlb_entry));
+}
+
+static bool is_filled(uint64_t va)
+{
+    return tlb_slot(cpu, cpu->mmu_index, va)->read == (va | TLB_TAG);
+}
+
+/* Who goes through pages in order finds the next ones: as they are, and no others. */
+static void test_pages_ahead(void)
+{
+    static _Atomic uint64_t code[CODE_FILTER_BITS / 64];
+    const uint64_t va = 0x200000, last = va + 511 * 0x1000;
+
+    open_machine(false);
+    use_tables(12, 39);
+    cpu->may_have_code = code;
+    for (unsigned i = 0; i < 1024; i++) {
+        map_at(va + i * 0x1000, 3, RAM_BASE + (i ^ 1) * 0x1000, D_AF | D_NG);
+    }
+    map_at(va + 0x104000, 3, RAM_BASE, D_AF | D_NG | D_AP(2)); /* other attributes */
+    map_at(va + 0x114000, 3, RAM_BASE + RAM_SIZE, D_AF | D_NG);
+    *descriptor_of(va + 0x124000, 3) = 0;
+    const unsigned page = code_filter_bit((uintptr_t)ram_at(RAM_BASE + 0x135000) >> 12);
+    code[page / 64] |= 1ull << page % 64;
+    EXPECT(can_load(va + 0x100000) && can_load(last + 0x1000), "walks");
+    mmu_flush_va(cpu, va + 0x100000, -1);
+    mmu_flush_va(cpu, last + 0x1000, -1);
+
+    EXPECT(refill_in_place(va + 0x1000) && !is_filled(va + 0x2000), "one page is no order");
+    EXPECT(refill_in_place(va + 0x2000), "the next");
+    for (unsigned i = 3; i < 6; i++) {
+        uint64_t value;
+        EXPECT(is_filled(va + i * 0x1000), "page %u", i);
+        *word_at(RAM_BASE + (i ^ 1) * 0x1000) = i;
+        EXPECT(load(va + i * 0x1000, 3, &value) && value == i, "page %u is another", i);
+    }
+    EXPECT(!is_filled(va + 0x6000), "not so far");
+    mmu_flush_va(cpu, va + 0x4000, -1);
+    EXPECT(is_filled(va + 0x3000) && !is_filled(va + 0x4000), "TLBI VA");
+    mmu_flush_asid(cpu, 0);
+    EXPECT(!is_filled(va + 0x3000) && !is_filled(va + 0x5000), "TLBI ASID");
+    for (unsigned i = 0; i < 4; i++) {
+        const uint64_t at = va + 0x102000 + i * 0x10000;
+        EXPECT(refill_in_place(at - 0x1000) && refill_in_place(at), "before what is different");
+        EXPECT(is_filled(at + 0x1000) && !is_filled(at + 0x2000), "%u: no further", i);
+    }
+    EXPECT(refill_in_place(last - 0x2000) && refill_in_place(last - 0x1000), "before the end");
+    EXPECT(is_filled(last) && !is_filled(last + 0x1000), "the end of the table");
+    const uint64_t taken = va + 0x14000 + TLB_SLOTS * MMU_PAGE_SIZE;
+    map_at(taken, 3, RAM_BASE, D_AF);
+    EXPECT(can_load(taken) && refill_in_place(va + 0x12000) && refill_in_place(va + 0x13000),
+           "in order");
+    EXPECT(is_filled(taken), "an entry of another page stays");
+    close_machine();
+}
+
 /* Two pages of one slot: what one was allowed is not the other's. */
 static void test_collisions(void)
 {
@@ -922,6 +981,7 @@ int main(void)
     test_collisions();
     test_walks_again();
     test_failures();
+    test_pages_ahead();
     test_stretches();
     return report("tlb");
 }
