@@ -48,15 +48,18 @@ static bool takes_member(const struct x64_emit *e, const struct run *run, ir_ref
     return false;
 }
 
-/* A NaN of one precision may be any number of the other, for which the operation raises flags. */
-static bool takes_another_precision(const struct x64_emit *e, const struct run *run,
-                                    const struct ir_node *n)
+/*
+ * An operand that may be a number where it should be a NaN: one of the other precision, or what VRANGE gives. The operation would
+ * raise flags for it.
+ */
+static bool takes_no_nan(const struct x64_emit *e, const struct run *run, const struct ir_node *n)
 {
     const ir_ref operands[3] = {x64_resolve(e, n->a), x64_resolve(e, n->b), x64_resolve(e, n->c)};
 
     for (unsigned i = 0; i < 3; i++) {
+        const struct ir_node *const operand = &e->nodes[operands[i]];
         if (operands[i] != IR_REF_NONE && takes_member(e, run, operands[i]) &&
-            IR_VIMM_LANE(e->nodes[operands[i]].imm) != IR_VIMM_LANE(n->imm)) {
+            (IR_VIMM_LANE(operand->imm) != IR_VIMM_LANE(n->imm) || x64_fp_is_max_min(operand))) {
             return true;
         }
     }
@@ -109,7 +112,7 @@ void x64_plan_fp_runs(struct x64_emit *e)
             continue;
         }
         if (x64_fp_can_wait(e, &e->nodes[i], &tiny)) {
-            if (takes_another_precision(e, &run, &e->nodes[i])) {
+            if (takes_no_nan(e, &run, &e->nodes[i])) {
                 end_run(e, &run, i);
             }
             run.members[run.n++] = (ir_ref)i;

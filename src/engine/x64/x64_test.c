@@ -655,6 +655,32 @@ static void test_halves(void)
     run_both(&p, "halves");
 }
 
+/* The host's minimum of a quiet NaN and a number is the number, with which the next operation would signal. */
+static void load_minimum(uint8_t *ram)
+{
+    static const uint32_t code[] = {
+        0x4ee4f420, /* fmin v0.2d, v1.2d, v4.2d */
+        0x6e62dc03, /* fmul v3.2d, v0.2d, v2.2d */
+        HVC(1),
+    };
+
+    memcpy(ram + START, code, sizeof(code));
+}
+
+static void set_minimum(struct a64_cpu *cpu)
+{
+    cpu->v[1] = (v128){.d = {0x7ff8000000000001, 0x7ff8000000000002}};
+    cpu->v[4] = (v128){.d = {0x7fe0000000000000, 0x7fe0000000000000}};
+    cpu->v[2] = cpu->v[4];
+}
+
+static void test_minimum(void)
+{
+    const struct program p = {.load = load_minimum, .set = set_minimum};
+
+    run_both(&p, "minimum");
+}
+
 /* --- One block by hand ----------------------------------------------------------------------------------------------------------- */
 
 static struct a64_cpu hand_cpu;
@@ -947,6 +973,7 @@ int main(void)
     test_spilling();
     test_precisions();
     test_halves();
+    test_minimum();
     test_pauth();
     test_copies();
     return failures != 0;
