@@ -321,7 +321,7 @@ static void retire_range(struct code_cache *cache, uintptr_t first, uintptr_t la
         struct ir_block **link = found != NULL ? &found->blocks : NULL;
         while (link != NULL && *link != NULL) {
             struct ir_block *const block = *link;
-            const uintptr_t start = (uintptr_t)block->hva, end = start + 4u * block->n_insns;
+            const uintptr_t start = (uintptr_t)block_start(block), end = start + block_bytes(block);
             if (start <= last && end > first) {
                 *link = block->page_next;
                 retire_with_copies(cache, block);
@@ -449,8 +449,8 @@ static uint64_t changed_lines(const struct code_page *page, uint64_t lines)
 
 static uint64_t lines_of(const struct ir_block *block)
 {
-    const unsigned first = (unsigned)((uintptr_t)block->hva & 0xfff) / 4;
-    const unsigned last = (first + block->n_insns - 1u) / LINE_WORDS;
+    const unsigned first = (unsigned)((uintptr_t)block_start(block) & 0xfff) / 4;
+    const unsigned last = (first + block_bytes(block) / 4 - 1u) / LINE_WORDS;
 
     return (2ull << last) - (1ull << first / LINE_WORDS);
 }
@@ -567,18 +567,18 @@ static void verify_page(struct a64_cpu *cpu, struct code_page *page)
 /* A new block's words become the page's. What was made of others there is not what memory holds any more. */
 static void cover(struct code_cache *cache, struct code_page *page, struct ir_block *block)
 {
-    const unsigned first = (unsigned)((uintptr_t)block->hva & 0xfff) / 4;
+    const unsigned first = (unsigned)((uintptr_t)block_start(block) & 0xfff) / 4;
+    const uint32_t *const words = block->words - block->n_before;
 
-    for (unsigned i = 0; i < block->n_insns; i++) {
+    for (unsigned i = 0; i < block_bytes(block) / 4; i++) {
         const unsigned word = first + i;
-        if ((page->covered[word / 64] >> word % 64 & 1) != 0 &&
-            page->words[word] != block->words[i]) {
+        if ((page->covered[word / 64] >> word % 64 & 1) != 0 && page->words[word] != words[i]) {
             retire_word(cache, page, word);
         }
-        page->words[word] = block->words[i];
+        page->words[word] = words[i];
         page->covered[word / 64] |= 1ull << word % 64;
     }
-    block->words = &page->words[first];
+    block->words = &page->words[first + block->n_before];
 }
 
 static bool verified_in_run(const struct a64_cpu *cpu, const struct code_page *page)
@@ -679,8 +679,8 @@ static bool insert(struct code_cache *cache, const struct a64_cpu *cpu, struct i
     /* Between reading the words and now another vCPU may have compared the page for a later run than this one's, or invalidated. A
      * donor that is still valid has seen either. */
     if (donor == NULL && !translator_is_in_memory(block)) {
-        const uintptr_t start = (uintptr_t)block->hva;
-        retire_range(cache, start, start + 4u * block->n_insns - 1);
+        const uintptr_t start = (uintptr_t)block_start(block);
+        retire_range(cache, start, start + block_bytes(block) - 1);
     }
     return true;
 }
@@ -758,6 +758,30 @@ static bool is_cold(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode)
     return true;
 }
 
+/* How often code at pc has been reached, up to WARM_UP. */
+static unsigned warmth(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint64_t pc)
+{
+    struct code_cache *const cache = cpu->code;
+    const uint8_t *const at = hva + (int64_t)(pc - cpu->pc);
+    unsigned times = atomic_load_explicit(&cache->counts[mix((uintptr_t)at) % COUNTS],
+                                          memory_order_relaxed);
+
+    pthread_mutex_lock(&cache->lock);
+    for (const struct ir_block *b = *bucket_of(cache, at, pc, mode); b != NULL; b = b->next) {
+        if (b->pc == pc && b->hva == at && b->mode == mode) {
+            times = WARM_UP;
+        }
+    }
+    pthread_mutex_unlock(&cache->lock);
+    return times;
+}
+
+bool code_is_warmer(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint64_t a, uint64_t b)
+{
+    return cpu->code->eager || cpu->code->x64 == NULL ||
+           warmth(cpu, hva, mode, a) > warmth(cpu, hva, mode, b);
+}
+
 static struct ir_block *make_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
                                    bool guarded)
 {
@@ -817,6 +841,7 @@ static struct ir_block *copy_block(struct a64_cpu *cpu, struct ir_block *donor)
             .pc = cpu->pc,
             .mode = donor->mode,
             .n_insns = donor->n_insns,
+            .n_before = donor->n_before,
             .hva = donor->hva,
             .valid = true,
             .guarded = donor->guarded,

@@ -31,6 +31,12 @@ struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next);
  * Else NULL. For emitted code that has looked where it does not hold yet. */
 const void *code_known(struct a64_cpu *cpu);
 
+/*
+ * Code at `a`, of the present page and mode, has been reached more often than that at `b`, as far as that is counted. hva: of cpu->pc.
+ * Where everything is translated at once nothing is, and it is the tests' to see that it does not matter: always true.
+ */
+bool code_is_warmer(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint64_t a, uint64_t b);
+
 /* True when translated code lies in the 4 KiB host page of hva: stores to it must call code_invalidate. Any thread. */
 bool code_page_has_code(const struct code_cache *cache, const uint8_t *hva);
 

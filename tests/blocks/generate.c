@@ -303,6 +303,67 @@ static void unit_walk(struct maker *m)
     }
 }
 
+/* Two loops. The inner one's counter is set in each round of the outer: bits 2:0 of the outer's, or a register of its own. */
+static void unit_nest(struct maker *m)
+{
+    if (m->in_loop || m->region != 0) {
+        put(m, words_any(&m->words));
+        return;
+    }
+    const unsigned pointer = FIRST_POINTER + below(m->r, LAST_POINTER - FIRST_POINTER + 1);
+    const unsigned index = FIRST_INDEX + below(m->r, LAST_INDEX - FIRST_INDEX + 1);
+    const uint32_t step = below(m->r, 100);
+    const unsigned moved = percent(m->r, 50) ? pointer : index;
+    const bool bits = percent(m->r, 50);
+
+    put(m, 0xd280001c | below(m->r, bits ? 128 : 16) << 5); /* movz x28, #count */
+    const unsigned outer = m->b->n_words;
+    for (unsigned n = below(m->r, 3); n > 0; n--) {
+        put(m, words_plain(&m->words));
+    }
+    if (percent(m->r, 50)) {
+        put(m, 0xd2800000 | below(m->r, 64) << 5 | index); /* movz index, #number */
+    }
+    if (percent(m->r, 30)) {
+        put(m, 0x91400400 | pointer << 5 | pointer); /* add pointer, pointer, #1, lsl #12 */
+    }
+    put(m, bits ? 0xb2400b9c /* orr x28, x28, #7 */
+                : 0xd2800011 | below(m->r, 32) << 5 /* movz x17, #count */);
+    const unsigned inner = m->b->n_words;
+    for (unsigned n = below(m->r, 4); n > 0; n--) {
+        put_walking_access(m, pointer, index);
+    }
+    put(m, 0x91000000 | step << 10 | moved << 5 | moved);
+    if (bits) {
+        put(m, 0xd100079c);                   /* sub x28, x28, #1 */
+        put(m, 0xf2400b9f);                   /* tst x28, #7 */
+        put_to(m, 0x54000001, FIX_19, inner); /* b.ne */
+    } else {
+        put(m, 0x92400e31);                   /* and x17, x17, #0xf */
+        put(m, 0xf1000631);                   /* subs x17, x17, #1 */
+        put_to(m, 0x5400000c, FIX_19, inner); /* b.gt */
+    }
+    for (unsigned n = below(m->r, 3); n > 0; n--) {
+        put(m, percent(m->r, 30) ? words_any(&m->words) : words_plain(&m->words));
+    }
+    start_unit(m);
+    put(m, bits ? 0xd100239c : 0xd100079c); /* sub x28, x28, #8, or #1 */
+    put(m, 0x92401b9c);                     /* and x28, x28, #0x7f */
+    switch (below(m->r, 3)) {
+    case 0:
+        put_to(m, 0xb500001c, FIX_19, outer); /* cbnz x28 */
+        break;
+    case 1:
+        put(m, 0xf100039f);                   /* cmp x28, #0 */
+        put_to(m, 0x54000001, FIX_19, outer); /* b.ne */
+        break;
+    default:
+        put(m, 0xb400005c); /* cbz x28, behind */
+        put_to(m, 0x14000000, FIX_26, outer);
+        break;
+    }
+}
+
 static void unit_call(struct maker *m)
 {
     if (m->region != 0) {
@@ -533,7 +594,7 @@ static const struct {
     {6, unit_loop},      {5, unit_call},    {4, unit_exclusive}, {2, unit_copy},
     {4, unit_exception}, {2, unit_patch},   {2, unit_eret},      {1, unit_sctlr},
     {3, unit_literal},   {8, unit_run},     {9, unit_system},    {5, unit_walk},
-    {2, unit_aes},
+    {2, unit_aes},       {4, unit_nest},
 };
 #define N_UNITS (sizeof(units) / sizeof(units[0]))
 

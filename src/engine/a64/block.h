@@ -16,6 +16,8 @@ struct ir_block {
     uint64_t pc;   /* virtual address that the code was translated at */
     uint32_t mode; /* mode key */
     uint16_t n_insns, n_nodes;
+    uint16_t
+        n_before; /* instructions before pc that it goes on with, from the back; n_insns are from pc on */
     const uint8_t *hva; /* host address of its bytes: with pc and mode, its identity */
     _Atomic bool valid; /* cleared when its bytes have changed */
     bool guarded;       /* its page has the GP attribute: part of the identity */
@@ -34,8 +36,25 @@ struct ir_block {
     struct ir_block *donor;      /* it is a copy of this one */
     struct ir_block *donor_next; /* chain of blocks that have code to be copied */
     struct ir_node *nodes;       /* n_nodes; NULL with code */
-    const uint32_t
-        *words; /* copy of the guest code: the maker's scratch, and in the cache the page's */
+    const uint32_t *
+        words; /* copy of the guest code from pc on, behind n_before: the maker's scratch, and in the cache the page's */
 };
+
+/* Of a node's instruction. */
+static inline uint64_t block_pc_of(const struct ir_block *block, unsigned insn)
+{
+    return block->pc + 4 * (uint64_t)(int8_t)insn;
+}
+
+/* What lies in memory: its first byte, and how many. */
+static inline const uint8_t *block_start(const struct ir_block *block)
+{
+    return block->hva - 4u * block->n_before;
+}
+
+static inline unsigned block_bytes(const struct ir_block *block)
+{
+    return 4u * ((unsigned)block->n_before + block->n_insns);
+}
 
 #endif

@@ -272,15 +272,29 @@ void tr_check_sp(struct tr *t, unsigned rn)
 
 /* --- Control ----------------------------------------------------------------------------------------------------------------- */
 
+/* The block goes on where the present branch leads. */
+static bool turns(struct tr *t)
+{
+    t->turned = t->turn_to != t->turn_from && t->pc == t->turn_from;
+    return t->turned;
+}
+
 void tr_jump(struct tr *t, uint64_t target)
 {
+    if (turns(t)) {
+        return;
+    }
     node_imm64(t, IR_JUMP, 0, IR_REF_NONE, target);
     t->end = true;
 }
 
 void tr_branch_if(struct tr *t, ir_ref cond, uint64_t target)
 {
-    node_imm64(t, IR_BRANCH_IF, 0, cond, target);
+    if (turns(t)) {
+        node_imm64(t, IR_BRANCH_IF, 0, tr_op1(t, IR_EQZ, IR_I64, cond), t->pc + 4);
+    } else {
+        node_imm64(t, IR_BRANCH_IF, 0, cond, target);
+    }
     t->branched = true;
 }
 

@@ -27,13 +27,15 @@ struct a64_row;
 struct tr {
     struct ir_node *nodes;
     uint32_t n_nodes;
-    uint32_t mode;       /* the mode key that the block is made for */
-    uint64_t pc;         /* address of the present instruction */
-    uint8_t insn;        /* its index in the block */
-    bool end;            /* the present instruction has ended the block */
-    bool branched;       /* an instruction may have left the block */
-    bool guarded;        /* the page has the GP attribute: BR sets BTYPE accordingly */
-    struct a64_cpu *cpu; /* features; nothing else of it may be baked into the block */
+    uint32_t mode;               /* the mode key that the block is made for */
+    uint64_t pc;                 /* address of the present instruction */
+    uint8_t insn;                /* its index in the block, signed */
+    bool end;                    /* the present instruction has ended the block */
+    bool branched;               /* an instruction may have left the block */
+    bool turned;                 /* the present instruction goes on with: */
+    uint64_t turn_from, turn_to; /* the branch at turn_from is taken; both 0: none is */
+    bool guarded;                /* the page has the GP attribute: BR sets BTYPE accordingly */
+    struct a64_cpu *cpu;         /* features; nothing else of it may be baked into the block */
     ir_ref x[32], v[32],
         nzcv; /* node that holds the register's present value; IR_REF_NONE = only memory has it */
     ir_ref zero;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/a64/decode.h"
+#include "engine/code.h"
 
 _Static_assert(TR_MAX_NODES > TR_NODES_PER_INSN * 2, "one instruction always fits");
 
@@ -45,11 +46,89 @@ static uint8_t landing(uint32_t w)
     return (w & 0xffe0001f) == 0xd4200000 || (w & 0xffe0001f) == 0xd4400000 ? 0xf : 1u << 0;
 }
 
+/* --- Turning back ---------------------------------------------------------------------------------------------------------------- */
+
+#define MOST_BEFORE 16 /* instructions from where a block turns back to, up to its start */
+
+/* Where a B, B.cond, CBZ, CBNZ, TBZ or TBNZ leads to, in instructions from itself; 0: it is none of these. */
+static int branch_offset(uint32_t w)
+{
+    if (w >> 26 == 0x05) { /* B */
+        return (int)(w << 6) >> 6;
+    }
+    if (w >> 24 == 0x54 || (w >> 25 & 0x3f) == 0x1a) { /* B.cond, CBZ, CBNZ */
+        return (int)(w << 8) >> 13;
+    }
+    return (w >> 25 & 0x3f) == 0x1b ? (int)(w << 13) >> 18 : 0; /* TBZ, TBNZ */
+}
+
+/* Nothing goes on behind it: B, BL, BR, BLR, RET, ERET. */
+static bool goes_away(uint32_t w)
+{
+    return (w >> 26 & 0x1f) == 0x05 || w >> 25 == 0x6b;
+}
+
+/* The instructions from `to` on, which is negative, lead to the block's start. */
+static bool leads_to_start(const uint32_t *words, int to)
+{
+    for (int i = to; i < 0; i++) {
+        if (goes_away(words[i])) {
+            return words[i] >> 26 == 0x05 && i + branch_offset(words[i]) == 0;
+        }
+    }
+    return true;
+}
+
+/*
+ * A loop is mostly entered where its inner loop starts, or behind a jump to where it tests its condition; what is done in each round
+ * before that place then lies before the block's start. The block goes on there, and so becomes a loop: at the first branch to there
+ * behind one to its own start, where there is such a loop, else at the last, if more comes that way than goes on behind it.
+ * words: n of them from the block's start on, and n_before before that. Gives the branch's index; 0: none.
+ */
+static unsigned find_turn(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
+                          const uint32_t *words, unsigned n, unsigned n_before, int *to)
+{
+    unsigned turn = 0;
+    bool loops = false;
+
+    for (unsigned i = 0; i < n; i++) {
+        const int offset = branch_offset(words[i]), at = (int)i + offset;
+        if (offset != 0 && at == 0) {
+            loops = true;
+        } else if (i != 0 && at < 0 && at >= -(int)n_before && leads_to_start(words, at)) {
+            turn = i;
+            *to = at;
+            if (loops) {
+                return turn;
+            }
+        }
+        if (goes_away(words[i])) {
+            break;
+        }
+    }
+    const uint64_t target = cpu->pc + 4 * (uint64_t)(int64_t)*to,
+                   behind = cpu->pc + 4ull * (turn + 1);
+    const bool comes_by = turn != 0 && (words[turn] >> 26 == 0x05 ||
+                                        code_is_warmer(cpu, hva, mode, target, behind));
+    return comes_by ? turn : 0;
+}
+
+/* --- Blocks ---------------------------------------------------------------------------------------------------------------------- */
+
+/* The guest's other vCPUs may be writing here: each word is read once, and the copy is what the block stands for. */
+static void read_words(uint32_t *words, const uint8_t *hva, int from, int to)
+{
+    for (int i = from; i < to; i++) {
+        words[i] = __atomic_load_n((const uint32_t *)(const void *)(hva + 4 * (ptrdiff_t)i),
+                                   __ATOMIC_RELAXED);
+    }
+}
+
 /* The vCPU's scratch block. straight: no further than to the first branch. */
 static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
                                    bool guarded, unsigned max_insns, bool straight)
 {
-    uint32_t *const words = cpu->translator->words;
+    uint32_t *const words = &cpu->translator->words[TR_MAX_INSNS];
     struct tr t = {
         .nodes = cpu->translator->nodes,
         .mode = mode,
@@ -57,32 +136,51 @@ static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint
         .cpu = cpu,
         .guarded = guarded,
     };
-    const unsigned in_page = (unsigned)(0x1000 - (cpu->pc & 0xfff)) / 4;
+    const unsigned behind = (unsigned)(cpu->pc & 0xfff) / 4, in_page = 0x1000 / 4 - behind;
     const unsigned most = (t.mode & MODE_ONE_INSN) != 0 ? 1 : max_insns;
     const unsigned limit = in_page < most ? in_page : most;
-    unsigned n = 0;
+    unsigned n = 0, n_insns = 0, n_before = 0;
+    int at = 0, to = 0;
+    const bool ahead = !straight && limit > 1 && (mode & MODE_EACH_CHECK) == 0;
 
+    if (ahead) {
+        const unsigned before = behind < MOST_BEFORE ? behind : MOST_BEFORE;
+        read_words(words, hva, -(int)before, (int)limit);
+        const unsigned turn = find_turn(cpu, hva, mode, words, limit, before, &to);
+        t.turn_from = cpu->pc + 4ull * turn;
+        t.turn_to = t.turn_from + (turn != 0 ? 4 * (uint64_t)(int64_t)(to - (int)turn) : 0);
+    }
     tr_node(&t, IR_NONE, 0, 0, IR_REF_NONE, IR_REF_NONE, IR_REF_NONE, 0, 0);
     while (!t.end) {
-        /* The guest's other vCPUs may be writing here: each word is read once, and the copy is what the block stands for. */
-        const uint32_t word = __atomic_load_n((const uint32_t *)(const void *)(hva + 4 * n),
-                                              __ATOMIC_RELAXED);
-        words[n] = word;
-        t.insn = (uint8_t)n;
-        translate_insn(&t, word);
-        n++;
-        if (n >= limit || t.n_nodes > TR_MAX_NODES - TR_NODES_PER_INSN ||
-            (straight && t.branched)) {
-            tr_end(&t);
+        if (!ahead) {
+            read_words(words, hva, at, at + 1);
         }
-        t.pc += 4;
+        t.insn = (uint8_t)at;
+        translate_insn(&t, words[at]);
+        n++;
+        at++;
+        n_insns += n_before == 0;
+        uint64_t next = t.pc + 4;
+        if (t.turned) {
+            next = t.turn_to;
+            t.turned = false;
+            t.turn_to = t.turn_from;
+            n_before = (unsigned)-to;
+            at = to;
+        }
+        if (!t.end && (n >= most || at == (int)limit || at == 0 ||
+                       t.n_nodes > TR_MAX_NODES - TR_NODES_PER_INSN || (straight && t.branched))) {
+            tr_jump(&t, next);
+        }
+        t.pc = next;
     }
     struct ir_block *const block = &cpu->translator->block;
     *block = (struct ir_block){
         .pc = cpu->pc,
         .mode = mode,
         .guarded = guarded,
-        .n_insns = (uint16_t)n,
+        .n_insns = (uint16_t)n_insns,
+        .n_before = (uint16_t)n_before,
         .n_nodes = (uint16_t)t.n_nodes,
         .hva = hva,
         .valid = true,
@@ -123,18 +221,19 @@ typedef uint64_t four_words __attribute__((vector_size(16), aligned(4), may_alia
  */
 __attribute__((no_sanitize_thread)) bool translator_is_in_memory(const struct ir_block *block)
 {
-    const uint32_t *const now = (const uint32_t *)(const void *)block->hva;
+    const uint32_t *const now = (const uint32_t *)(const void *)block_start(block);
+    const uint32_t *const words = block->words - block->n_before;
+    const unsigned n = block_bytes(block) / 4;
     unsigned i = 0;
 
-    for (; i + 4 <= block->n_insns; i += 4) {
-        const four_words differing = *(const four_words *)&block->words[i] ^
-                                     *(const four_words *)&now[i];
+    for (; i + 4 <= n; i += 4) {
+        const four_words differing = *(const four_words *)&words[i] ^ *(const four_words *)&now[i];
         if ((differing[0] | differing[1]) != 0) {
             return false;
         }
     }
-    for (; i < block->n_insns; i++) {
-        if (block->words[i] != __atomic_load_n(&now[i], __ATOMIC_RELAXED)) {
+    for (; i < n; i++) {
+        if (words[i] != __atomic_load_n(&now[i], __ATOMIC_RELAXED)) {
             return false;
         }
     }

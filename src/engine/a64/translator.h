@@ -11,12 +11,15 @@ struct translator {
     v128 values[TR_MAX_NODES];          /* of the interpreter, by node */
     struct ir_node nodes[TR_MAX_NODES]; /* of the block under construction */
     struct ir_block block;
-    uint32_t words[TR_MAX_INSNS];
+    uint32_t
+        words[2 *
+              TR_MAX_INSNS]; /* of the block, from the middle on; what is before it before that */
 };
 
 /*
  * Translates the code at cpu->pc, which lies at hva, under that mode. The block ends at the latest at the end of the 4 KiB
- * page, and after max_insns instructions. NULL: out of memory. The caller owns the block; its words are the vCPU's scratch, and its
+ * page, and after max_insns instructions. It follows a straight line, but for one branch that leads back to shortly before
+ * its start (turn.c). NULL: out of memory. The caller owns the block; its words are the vCPU's scratch, and its
  * nodes are until translator_keep_nodes().
  */
 struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,

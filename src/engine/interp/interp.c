@@ -283,7 +283,7 @@ do_CLREX:
 
 do_CHECK_SP:
     if (__builtin_expect((A & 15) != 0, 0)) {
-        cpu->pc = block->pc + 4ull * n->insn;
+        cpu->pc = block_pc_of(block, n->insn);
         return exc_take_default(cpu, EC_SP_ALIGN, true, 0, false, 0);
     }
     NEXT;
@@ -303,20 +303,20 @@ do_JUMP_IND : {
     return IR_GO;
 }
 do_HELPER : {
-    cpu->pc = block->pc + 4ull * n->insn;
+    cpu->pc = block_pc_of(block, n->insn);
     const enum ir_next next = ir_helpers[n->d].fn(cpu, &RESULT, A, B, n->imm);
     if (next == IR_NEXT) {
         NEXT;
     }
     if (next == IR_END) {
-        cpu->pc = block->pc + 4ull * (n->insn + 1u);
+        cpu->pc = block_pc_of(block, n->insn) + 4;
         return IR_GO;
     }
     return next;
 }
 
 fault:
-    cpu->pc = block->pc + 4ull * n->insn;
+    cpu->pc = block_pc_of(block, n->insn);
     return exc_abort(cpu, n->imm);
 
 invalidated : {
@@ -330,7 +330,7 @@ invalidated : {
         copy[count++] = *rest;
     }
     copy[count] = (struct ir_node){
-        .op = IR_JUMP, .insn = insn, .imm64 = block->pc + 4ull * (insn + 1u)};
+        .op = IR_JUMP, .insn = insn, .imm64 = block_pc_of(block, insn) + 4};
     n = copy;
     out++;
     goto *labels[n->op][n->type];

@@ -6,7 +6,7 @@
  * nodes: a block has one entry, leaves at its end or through BRANCH_IF, and guest registers carry values between blocks.
  * Guest state is written by PUT_* in program order and completely before anything that can fault or leave, so that the state is
  * exact at every node; an emitter may delay the stores as long as it keeps that promise.
- * node.insn is the index of the guest instruction in the block: PC = block.pc + 4 * insn.
+ * node.insn is the index of the guest instruction in the block, as a signed number: PC = block.pc + 4 * insn.
  */
 #ifndef ENGINE_IR_H
 #define ENGINE_IR_H

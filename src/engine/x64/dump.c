@@ -131,7 +131,7 @@ void x64_trace_made(const struct x64_cache *cache, const struct x64_emit *e)
     char name[64];
 
     stats->blocks++;
-    stats->insns += e->block->n_insns;
+    stats->insns += block_bytes(e->block) / 4;
     stats->bytes += size;
     if (cache->trace.code_made != NULL) {
         code_trace_name(e->block, name, sizeof(name));

@@ -41,7 +41,7 @@ struct x64_val {
     int16_t slot;  /* frame slot; -1 */
     int8_t guest;  /* guest register whose memory holds it; -1 */
     bool lazy;     /* not computed yet: where it is used */
-    bool inside;   /* needed in the rounds of the block's loop, and not only behind it */
+    bool inside;   /* needed in the rounds of the block's innermost loop, and not only behind it */
     uint16_t hot;  /* the last node whose code may need it; later ones do in stubs only */
     uint16_t seen; /* the last that may see it in a guest register, where that is not among those */
 };
@@ -166,16 +166,19 @@ struct x64_carried { /* a guest register that a loop keeps in a host register */
     uint8_t cls, guest;
     int8_t reg;   /* at the head */
     bool written; /* by the block */
-    bool unread;  /* and not read before; it is carried so that no back edge stores it */
-    ir_ref node;  /* its IR_GET; of an unread one a value without a node */
+    bool
+        outer; /* ... but not by its innermost loop: the addends of walks have more need of registers */
+    bool unread; /* and not read before; it is carried so that no back edge stores it */
+    ir_ref node; /* its IR_GET; of an unread one a value without a node */
 };
 
 /*
- * What NZCV are at the head of a loop, in all rounds but the first: those of two operands that are there. `marker` stands for whether
- * it is another round.
+ * What NZCV are at the head of a loop, in rounds that begin with one back edge: those of two operands that are there. `marker` stands for
+ * whether it is such a round.
  */
 struct x64_round {
     bool is_on;
+    ir_ref edge;   /* the back edge behind the comparison: the first */
     ir_ref flags;  /* IR_FLAGS_ADD, _SUB or _LOGIC */
     ir_ref a, b;   /* as the head has them: IR_GETs that are carried, or constants */
     int32_t added; /* to a */
@@ -201,11 +204,13 @@ struct x64_site {
     int8_t reg;     /* at the head, for the addend; NOREG: only the frame has it */
     ir_ref value;   /* of a walk: stands for the addend; no IR makes it */
     int16_t slot;   /* of the frame, where that is */
+    bool inner;     /* only from the head to the first back edge */
 };
 
 /* Sites whose addresses move with the same register, by nothing else. The head looks whether all are still on their pages. */
 struct x64_walk {
     ir_ref mover;  /* its IR_GET */
+    bool inner;    /* one of them is */
     uint32_t jump; /* of the head's comparison */
 };
 
@@ -273,13 +278,14 @@ struct x64_emit {
     unsigned n_fixups;
     struct x64_fixup fixups[X64_MAX_FIXUPS];
     struct x64_carried carried[2 * X64_MAX_CARRIED];
-    unsigned n_unread, n_carried,
-        back_edge; /* back_edge: the last node that branches to the block's start; 0: it is no loop */
+    unsigned n_unread, n_carried;
+    unsigned first_edge,
+        back_edge; /* the first and last node that branch to the block's start; 0: it is no loop */
     unsigned n_sites;
     struct x64_site sites[X64_MAX_SITES];
     unsigned n_walks;
     struct x64_walk walks[X64_MAX_WALKS];
-    uint32_t head;
+    uint32_t head, walk_head; /* walk_head: walks begin anew */
     struct x64_round round;
     bool flags_dead; /* NZCV is written before anyone can see it, from the head on */
     unsigned n_literals;
@@ -416,7 +422,7 @@ const struct x64_site *x64_walking_site(const struct x64_emit *e, ir_ref node);
 void x64_plan_walks(struct x64_emit *e); /* after all else */
 /* Into reg, or where it is when that is NOREG; the addend's register. */
 int x64_site_addend(struct x64_emit *e, const struct x64_site *site, int reg);
-void x64_enter_walks(struct x64_emit *e, uint32_t *head);
+void x64_enter_walks(struct x64_emit *e, uint32_t *anew, uint32_t *head);
 void x64_stub_walk(struct x64_emit *e, const struct x64_stub *stub);
 
 /* --- node.c */
@@ -516,8 +522,8 @@ struct x64_stub_info { /* by enum x64_stub_kind */
 };
 extern const struct x64_stub_info x64_stub_kinds[];
 void x64_stub_stores(struct x64_emit *e, const struct x64_stub *stub, enum x64_flags_form form);
-void x64_stub_stores_but_carried(struct x64_emit *e,
-                                 const struct x64_stub *stub); /* for the back edge of a loop */
+void x64_stub_stores_but_carried(struct x64_emit *e, const struct x64_stub *stub,
+                                 bool flags); /* for the back edge of a loop */
 struct x64_stub *x64_new_stub(struct x64_emit *e, enum x64_stub_kind kind, ir_ref node);
 void x64_reloc(struct x64_emit *e, uint32_t rel32, const void *to);
 /* Whatever depends on the block's pc, or its descriptor, is emitted by one of these, or told to the second. */

@@ -272,9 +272,9 @@ void x64_stub_stores(struct x64_emit *e, const struct x64_stub *stub, enum x64_f
     }
 }
 
-void x64_stub_stores_but_carried(struct x64_emit *e, const struct x64_stub *stub)
+void x64_stub_stores_but_carried(struct x64_emit *e, const struct x64_stub *stub, bool flags)
 {
-    if (stub->flags_dirty && !e->flags_dead && !e->round.is_on) {
+    if (flags && stub->flags_dirty) {
         store_flags(e, stub, FLAGS_LAZY);
     }
     for (unsigned i = 0; i < stub->n_saved; i++) {
@@ -426,7 +426,7 @@ static void call_helper(struct x64_emit *e, ir_ref node, const struct ir_node *n
     x64_keep_in_frame(e);
     x64_spill_for_call(e);
     x64_count(e, offsetof(struct x64_stats, helper[n->d]));
-    x64_set_pc(e, e->block->pc + 4ull * n->insn);
+    x64_set_pc(e, block_pc_of(e->block, n->insn));
     if (!settled) { /* they may be those of the block before */
         x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(x64.flags_kind), 0);
         const uint32_t none = x64_jcc(a, CC_E);
@@ -450,7 +450,7 @@ static void call_helper(struct x64_emit *e, ir_ref node, const struct ir_node *n
         return;
     }
     e->helper_exits[e->n_helper_exits++] = (struct x64_exit){
-        .rel32 = leave, .stub = n->d, .pc = e->block->pc + 4ull * (n->insn + 1u)};
+        .rel32 = leave, .stub = n->d, .pc = block_pc_of(e->block, n->insn) + 4};
     /* What is needed later has left guest memory, which the helper may have written. */
     x64_forget_memory(e);
     if (e->val[node].last > e->now) {
@@ -484,7 +484,7 @@ static void stub_sp(struct x64_emit *e, const struct x64_stub *stub)
     struct x64_asm *const a = &e->a;
 
     x64_stub_stores(e, stub, FLAGS_PACKED);
-    x64_set_pc(e, e->block->pc + 4ull * stub->insn);
+    x64_set_pc(e, block_pc_of(e->block, stub->insn));
     x64_lea(a, 1, RDI, CPU_OFFSET(0));
     x64_mov_ri(a, RAX, (uintptr_t)sp_fault);
     x64_call_r(a, RAX);
@@ -513,7 +513,7 @@ void x64_stub_group(struct x64_emit *e, const struct x64_stub *stub)
         x64_barrier(e);
     }
     x64_stub_stores(e, stub, FLAGS_LAZY);
-    jump_near(e, e->block->pc + 4ull * stub->insn, MODE_EACH_CHECK);
+    jump_near(e, block_pc_of(e->block, stub->insn), MODE_EACH_CHECK);
 }
 
 /* What it is for has been done by x64_stub_redo(). */

@@ -8,6 +8,8 @@
  * At the head a carried register that the block writes is dirty: a stub stores it, whether or not it has changed yet. Everything else
  * is in memory there, as at the start of any block. A back edge polls, so that a round is as long as a loop goes unseen; a block that
  * is retired asks its vCPUs to poll (code.c).
+ *
+ * The first back edge is taken for that of the innermost loop, and what others do may cost a little.
  */
 #include "engine/x64/emit.h"
 
@@ -38,11 +40,11 @@ static bool serves_from_memory(const struct x64_emit *e, ir_ref ref)
     return true;
 }
 
-static bool is_written(const struct x64_emit *e, enum x64_class cls, unsigned r)
+static bool is_written(const struct x64_emit *e, enum x64_class cls, unsigned r, unsigned end)
 {
     const unsigned op = cls == INT ? IR_PUT_X : IR_PUT_V;
 
-    for (unsigned i = 1; i < e->back_edge; i++) {
+    for (unsigned i = 1; i < end; i++) {
         if (e->nodes[i].op == op && e->nodes[i].imm == r) {
             return true;
         }
@@ -69,19 +71,28 @@ static unsigned most_carried(const struct x64_emit *e, enum x64_class cls)
 /* When the block writes it, or does not, as `written` says. */
 static void carry(struct x64_emit *e, enum x64_class cls, ir_ref node, unsigned r, bool written)
 {
-    if (count_carried(e, cls) == most_carried(e, cls) || written != is_written(e, cls, r)) {
+    /* What only outer loops use leaves some for the innermost. */
+    const unsigned left = node > e->first_edge ? 2 : 0;
+
+    if (count_carried(e, cls) + left >= most_carried(e, cls) ||
+        written != is_written(e, cls, r, e->back_edge)) {
         return;
     }
     if (cls == VEC && !written && serves_from_memory(e, node)) {
         return;
     }
     e->carried[e->n_carried++] = (struct x64_carried){
-        .cls = (uint8_t)cls, .guest = (uint8_t)r, .node = node, .written = written, .reg = NOREG};
+        .cls = (uint8_t)cls,
+        .guest = (uint8_t)r,
+        .node = node,
+        .written = written,
+        .outer = written && !is_written(e, cls, r, e->first_edge),
+        .reg = NOREG};
 }
 
-static void carry_read(struct x64_emit *e, bool written)
+static void carry_read(struct x64_emit *e, unsigned from, unsigned to, bool written)
 {
-    for (unsigned i = 1; i < e->back_edge; i++) {
+    for (unsigned i = from; i < to; i++) {
         const struct ir_node *const n = &e->nodes[i];
         if (n->op == IR_GET_X || n->op == IR_GET_V) {
             carry(e, n->op == IR_GET_X ? INT : VEC, (ir_ref)i, n->imm, written);
@@ -108,8 +119,8 @@ static void carry_unread(struct x64_emit *e, enum x64_class cls)
 
     for (unsigned r = 0; r < 32; r++) {
         const ir_ref node = (ir_ref)(e->n_nodes + X64_MAX_GROUPS + 1 + e->n_unread);
-        if (!is_written(e, cls, r) || is_read(e, cls, r) || count_carried(e, cls) >= most ||
-            e->n_unread == X64_MAX_UNREAD) {
+        if (!is_written(e, cls, r, e->first_edge) || is_read(e, cls, r) ||
+            count_carried(e, cls) >= most || e->n_unread == X64_MAX_UNREAD) {
             continue;
         }
         e->n_unread++;
@@ -126,13 +137,13 @@ static void carry_unread(struct x64_emit *e, enum x64_class cls)
 
 /* --- Flags of the round before ---------------------------------------------------------------------------------------------------- */
 
-/* The carried register whose value at the end of a round that is; NULL: none. */
+/* The carried register whose value at the first back edge that is; NULL: none. */
 static const struct x64_carried *carrier_of(const struct x64_emit *e, ir_ref value)
 {
     for (unsigned i = 0; i < e->n_carried; i++) {
         const struct x64_carried *const c = &e->carried[i];
         ir_ref last = c->node;
-        for (unsigned n = 1; n < e->back_edge; n++) {
+        for (unsigned n = 1; n < e->first_edge; n++) {
             if (e->nodes[n].op == IR_PUT_X && e->nodes[n].imm == c->guest) {
                 last = x64_resolve(e, e->nodes[n].a);
             }
@@ -161,7 +172,7 @@ static bool of_difference(const struct x64_emit *e, const struct ir_node *flags,
     if (flags->op != IR_FLAGS_SUB || !x64_imm32(e, flags->b, 1, added)) {
         return false;
     }
-    for (unsigned i = 1; i < e->back_edge; i++) {
+    for (unsigned i = 1; i < e->first_edge; i++) {
         const struct ir_node *const n = &e->nodes[i];
         int32_t other;
         if (n->op == IR_SUB && n->type == flags->type && e->alias[i] == 0 &&
@@ -177,14 +188,14 @@ static bool of_difference(const struct x64_emit *e, const struct ir_node *flags,
  * A back edge would store what NZCV are of, in each round, for nobody: the comparison that ends a round is done in each. When its
  * operands are carried, the flags are known at the head as well, and only who leaves before they are written anew stores them.
  */
-static void find_round(struct x64_emit *e, unsigned n_back_edges)
+static void find_round(struct x64_emit *e)
 {
     ir_ref flags = IR_REF_NONE;
 
-    if (n_back_edges != 1 || e->flags_dead) {
+    if (e->flags_dead) {
         return;
     }
-    for (unsigned i = 1; i < e->back_edge; i++) {
+    for (unsigned i = 1; i < e->first_edge; i++) {
         if (e->nodes[i].op == IR_GET_NZCV) {
             return;
         }
@@ -196,7 +207,8 @@ static void find_round(struct x64_emit *e, unsigned n_back_edges)
     if (n->op != IR_FLAGS_ADD && n->op != IR_FLAGS_SUB && n->op != IR_FLAGS_LOGIC) {
         return;
     }
-    e->round = (struct x64_round){.flags = flags,
+    e->round = (struct x64_round){.edge = (ir_ref)e->first_edge,
+                                  .flags = flags,
                                   .marker = (ir_ref)(e->n_nodes + X64_MAX_GROUPS),
                                   .b = IR_REF_NONE,
                                   .reg = NOREG};
@@ -221,14 +233,15 @@ void x64_plan_round(struct x64_emit *e, unsigned until)
     }
 }
 
-static bool has_one_edge(const struct x64_emit *e)
+/* Back edges but the first make walks begin anew. */
+static bool others_begin_anew(const struct x64_emit *e)
 {
-    unsigned n = 0;
+    bool anew = false;
 
-    for (unsigned i = 1; i <= e->back_edge; i++) {
-        n += is_back_edge(e, &e->nodes[i]);
+    for (unsigned i = 0; i < e->n_walks; i++) {
+        anew |= e->walks[i].inner;
     }
-    return n == 1;
+    return anew;
 }
 
 static void mark_round(struct x64_emit *e)
@@ -237,7 +250,8 @@ static void mark_round(struct x64_emit *e)
         return;
     }
     e->round.slot = -1;
-    if (e->n_walks != 0 && e->val[e->round.marker].last == 0 && has_one_edge(e)) {
+    if (e->n_walks != 0 && e->val[e->round.marker].last == 0 &&
+        (e->first_edge == e->back_edge || others_begin_anew(e))) {
         e->round.slot = (int16_t)x64_new_slot(e);
         e->val[e->round.marker].slot = e->round.slot;
         x64_store_imm(&e->a, 0, FRAME_SLOT(e->round.slot), 0);
@@ -253,35 +267,32 @@ static void mark_round(struct x64_emit *e)
 
 void x64_find_loop(struct x64_emit *e)
 {
-    unsigned first_observer = 0, first_flags = 0, n_back_edges = 0;
+    unsigned first_observer = 0, first_flags = 0;
 
     e->n_carried = 0;
     e->n_unread = 0;
-    e->back_edge = 0;
+    e->first_edge = e->back_edge = 0;
     e->round.is_on = false;
     e->flags_dead = false;
     if ((e->block->mode & MODE_EACH_CHECK) != 0) {
         return; /* one round, and back to the block that checks groups */
     }
-    for (unsigned i = 1; i < e->n_nodes; i++) {
-        const struct ir_node *const n = &e->nodes[i];
-        if (is_back_edge(e, n)) {
+    /* Behind a helper registers would have to be loaded again. */
+    for (unsigned i = 1; i < e->n_nodes && !x64_is_helper(e, &e->nodes[i]); i++) {
+        if (is_back_edge(e, &e->nodes[i])) {
+            e->first_edge = e->first_edge != 0 ? e->first_edge : i;
             e->back_edge = i;
-            n_back_edges++;
-        }
-    }
-    for (unsigned i = 1; i < e->back_edge; i++) {
-        if (x64_is_helper(e, &e->nodes[i])) {
-            e->back_edge = 0;
         }
     }
     if (e->back_edge == 0) {
         return;
     }
-    carry_read(e, true); /* first what is to be stored otherwise */
+    carry_read(e, 1, e->first_edge, true); /* first what is to be stored otherwise */
     carry_unread(e, INT);
     carry_unread(e, VEC);
-    carry_read(e, false);
+    carry_read(e, 1, e->first_edge, false);
+    carry_read(e, e->first_edge, e->back_edge, true);
+    carry_read(e, e->first_edge, e->back_edge, false);
     for (unsigned i = 1; i < e->n_nodes; i++) {
         const struct ir_node *const n = &e->nodes[i];
         if ((n->op == IR_GET_NZCV || n->op == IR_PUT_NZCV) && first_flags == 0) {
@@ -292,7 +303,7 @@ void x64_find_loop(struct x64_emit *e)
     }
     e->flags_dead = first_flags != 0 && e->nodes[first_flags].op == IR_PUT_NZCV &&
                     first_flags < first_observer;
-    find_round(e, n_back_edges);
+    find_round(e);
 }
 
 /* --- Accesses in order ----------------------------------------------------------------------------------------------------------- */
@@ -311,8 +322,9 @@ static bool is_moved(const struct x64_emit *e, ir_ref value, unsigned r, uint64_
     return e->nodes[base].op == IR_GET_X && e->nodes[base].imm == r;
 }
 
-/* How much a value grows in a round at most, never shrinking; false: not known. */
-static bool step_of(const struct x64_emit *e, ir_ref ref, unsigned depth, uint64_t *step)
+/* How much a value grows in a round at most, which ends before node `end`, never shrinking; false: not known. */
+static bool step_of(const struct x64_emit *e, ir_ref ref, unsigned end, unsigned depth,
+                    uint64_t *step)
 {
     const ir_ref r = x64_resolve(e, ref);
     const struct ir_node *const n = &e->nodes[r];
@@ -323,7 +335,7 @@ static bool step_of(const struct x64_emit *e, ir_ref ref, unsigned depth, uint64
     case IR_CONST:
         return true;
     case IR_GET_X:
-        for (unsigned i = 1; i < e->back_edge; i++) {
+        for (unsigned i = 1; i < end; i++) {
             if (e->nodes[i].op != IR_PUT_X || e->nodes[i].imm != n->imm) {
                 continue;
             }
@@ -335,17 +347,17 @@ static bool step_of(const struct x64_emit *e, ir_ref ref, unsigned depth, uint64
         return true;
     case IR_SUB:
         return n->type == IR_I64 && depth != 0 && x64_const(e, n->b, &count) &&
-               step_of(e, n->a, depth - 1, step);
+               step_of(e, n->a, end, depth - 1, step);
     case IR_ADD:
-        if (n->type != IR_I64 || depth == 0 || !step_of(e, n->a, depth - 1, step) ||
-            !step_of(e, n->b, depth - 1, &other)) {
+        if (n->type != IR_I64 || depth == 0 || !step_of(e, n->a, end, depth - 1, step) ||
+            !step_of(e, n->b, end, depth - 1, &other)) {
             return false;
         }
         *step += other;
         return *step <= MOST_STEP;
     case IR_SHL:
         if (n->type != IR_I64 || depth == 0 || !x64_const(e, n->b, &count) || count > 4 ||
-            !step_of(e, n->a, depth - 1, step)) {
+            !step_of(e, n->a, end, depth - 1, step)) {
             return false;
         }
         *step <<= count;
@@ -401,6 +413,7 @@ static bool add_terms(const struct x64_emit *e, ir_ref ref, unsigned scale, stru
  * Most loops go through memory upwards, in small steps. While such an address is below the end of the page that was last checked, it
  * is on that page: one comparison with a limit in the frame, and the addend from there. The limit is 0 for no page, and for pages
  * at either end of the address space, where addresses may wrap. The head checks the first address, so that short loops gain as well.
+ * Where only the innermost loop's addresses go so, back edges of others check the first address again.
  */
 void x64_find_sites(struct x64_emit *e)
 {
@@ -421,8 +434,10 @@ void x64_find_sites(struct x64_emit *e)
             continue;
         }
         x64_split_address(e, n->a, &base, &disp);
+        site.inner = !step_of(e, base, e->back_edge, 4, &step);
         if (disp < -MOST_DISP || disp > MOST_DISP || base == IR_REF_NONE ||
-            !step_of(e, base, 4, &step) || !add_terms(e, base, 0, &site)) {
+            (site.inner && (i > e->first_edge || !step_of(e, base, e->first_edge, 4, &step))) ||
+            !add_terms(e, base, 0, &site)) {
             continue;
         }
         x64_join_walk(e, &site);
@@ -452,11 +467,11 @@ int x64_reg_at_head(const struct x64_emit *e, ir_ref get)
     return NOREG;
 }
 
-static void fill_sites(struct x64_emit *e)
+static void fill_sites(struct x64_emit *e, bool all)
 {
     for (unsigned i = 0; i < e->n_sites; i++) {
         const struct x64_site *const site = &e->sites[i];
-        if (site->walk != 0) {
+        if (site->walk != 0 || (!all && !site->inner)) {
             continue;
         }
         int base = x64_reg_at_head(e, site->term[0]);
@@ -546,8 +561,8 @@ void x64_emit_head(struct x64_emit *e)
     find_zero(e);
     e->locked[INT] = 0;
     e->locked[VEC] = 0;
-    fill_sites(e);
-    x64_enter_walks(e, &e->head);
+    fill_sites(e, true);
+    x64_enter_walks(e, &e->walk_head, &e->head);
 }
 
 /* --- The back edge --------------------------------------------------------------------------------------------------------------- */
@@ -671,7 +686,7 @@ static void restore_carried(struct x64_emit *e)
 
 bool x64_is_loop(const struct x64_emit *e, const struct ir_node *n)
 {
-    return e->back_edge != 0 && is_back_edge(e, n);
+    return e->back_edge != 0 && is_back_edge(e, n) && n <= &e->nodes[e->back_edge];
 }
 
 void x64_emit_back_edge(struct x64_emit *e, ir_ref node)
@@ -692,12 +707,18 @@ void x64_emit_back_edge(struct x64_emit *e, ir_ref node)
         x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(requests), 0);
     }
     poll->jump = x64_jcc(a, CC_NE);
-    x64_stub_stores_but_carried(e, poll);
+    const bool known = e->flags_dead || (e->round.is_on && node == e->round.edge);
+    x64_stub_stores_but_carried(e, poll, !known);
     restore_carried(e);
     if (e->round.is_on && e->round.reg != NOREG) {
-        x64_mov_ri(a, e->round.reg, 1);
+        x64_mov_ri(a, e->round.reg, node == e->round.edge ? 1 : 0);
+    } else if (e->round.is_on && node != e->round.edge) {
+        x64_store_imm(a, 0, FRAME_SLOT(e->round.slot), 0);
     }
-    x64_jmp_to(a, e->head);
+    if (node != e->first_edge) {
+        fill_sites(e, false);
+    }
+    x64_jmp_to(a, node != e->first_edge && others_begin_anew(e) ? e->walk_head : e->head);
     if (on != 0) {
         x64_patch_here(a, on);
     }

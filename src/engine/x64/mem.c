@@ -81,7 +81,7 @@ void x64_check_place(struct x64_emit *e, const struct x64_place *p, struct x64_s
         x64_load(a, 1, p->addend, addend);
         return;
     }
-    const uint64_t pc = e->block->pc + 4ull * e->nodes[p->guess].insn;
+    const uint64_t pc = block_pc_of(e->block, e->nodes[p->guess].insn);
     struct x64_stub *const other = x64_new_stub(e, STUB_GUESS, p->guess);
     other->reg = (int8_t)p->addend;
     other->base = (int8_t)p->table;
@@ -524,7 +524,7 @@ static void call_slow(struct x64_emit *e, ir_ref node, int base, int32_t disp)
     x64_store(a, 1, RAX, FRAME(FRAME_VA));
     const struct ir_node *const n = &e->nodes[node];
     const struct x64_access access = {
-        .pc = e->block->pc + 4ull * n->insn,
+        .pc = block_pc_of(e->block, n->insn),
         .iss = n->op == IR_LOAD || n->op == IR_STORE || n->op == IR_HELPER ? n->imm : 0,
         .op = n->op,
         .size = n->type,

@@ -191,7 +191,7 @@ void x64_touch(struct x64_emit *e, ir_ref ref, unsigned when)
     if (v->hot < when) {
         v->hot = (uint16_t)when;
     }
-    v->inside |= when <= e->back_edge;
+    v->inside |= when <= e->first_edge;
     if (v->lazy) {
         const struct ir_node *const n = &e->nodes[r];
         if (n->op != IR_CONST) {
@@ -468,14 +468,31 @@ static void forward(struct x64_emit *e)
     }
 }
 
-/* What walks take into their addends, the rounds themselves do not need. */
+/* The head computes an address of it. */
+static bool is_term(const struct x64_emit *e, ir_ref get)
+{
+    for (unsigned i = 0; i < e->n_sites; i++) {
+        const struct x64_site *const site = &e->sites[i];
+        for (unsigned t = 0; t < site->n_terms; t++) {
+            if (site->term[t] == get && (site->walk == 0 || t == site->moving)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* What walks take into their addends, the rounds themselves do not need. Addends need registers more than outer loops do. */
 static void drop_unused_carried(struct x64_emit *e)
 {
     unsigned n = 0;
 
     for (unsigned i = 0; i < e->n_carried; i++) {
-        const struct x64_val *const v = &e->val[e->carried[i].node];
-        if (e->carried[i].unread || (v->last != 0 && (v->inside || e->carried[i].written))) {
+        const struct x64_carried *const c = &e->carried[i];
+        const struct x64_val *const v = &e->val[c->node];
+        const bool wanted = v->inside || (c->written && (!c->outer || e->n_walks == 0)) ||
+                            is_term(e, c->node);
+        if (c->unread || (v->last != 0 && wanted)) {
             e->carried[n++] = e->carried[i];
         }
     }

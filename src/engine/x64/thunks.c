@@ -45,7 +45,7 @@ __attribute__((no_sanitize_thread, noinline)) static bool overlaps(const struct 
                                                                    const uint8_t *host,
                                                                    unsigned size)
 {
-    return host < block->hva + 4u * block->n_insns && host + size > block->hva;
+    return host < block_start(block) + block_bytes(block) && host + size > block_start(block);
 }
 
 /*

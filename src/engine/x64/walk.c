@@ -25,9 +25,9 @@
 
 /* --- Planning -------------------------------------------------------------------------------------------------------------------- */
 
-static bool moves(const struct x64_emit *e, ir_ref get)
+static bool moves(const struct x64_emit *e, ir_ref get, bool inner)
 {
-    for (unsigned i = 1; i < e->back_edge; i++) {
+    for (unsigned i = 1; i < (inner ? e->first_edge : e->back_edge); i++) {
         if (e->nodes[i].op == IR_PUT_X && e->nodes[i].imm == e->nodes[get].imm) {
             return true;
         }
@@ -54,7 +54,7 @@ void x64_join_walk(struct x64_emit *e, struct x64_site *site)
     unsigned n_moving = 0;
 
     for (unsigned i = 0; i < site->n_terms; i++) {
-        if (moves(e, site->term[i])) {
+        if (moves(e, site->term[i], site->inner)) {
             site->moving = (uint8_t)i;
             n_moving++;
         }
@@ -63,6 +63,9 @@ void x64_join_walk(struct x64_emit *e, struct x64_site *site)
     if (n_moving == 1 && x64_is_carried_get(e, mover)) {
         const unsigned walk = walk_with(e, mover);
         site->walk = (uint8_t)(walk < X64_MAX_WALKS ? walk + 1 : 0);
+        if (walk < X64_MAX_WALKS) {
+            e->walks[walk].inner |= site->inner;
+        }
     }
 }
 
@@ -193,13 +196,14 @@ static void place_addends(struct x64_emit *e)
     e->locked[INT] = 0;
 }
 
-/* Before the head: makes all limits. At it: compares with them. */
-void x64_enter_walks(struct x64_emit *e, uint32_t *head)
+/* Before the head, at `anew`: makes all limits. At it: compares with them. */
+void x64_enter_walks(struct x64_emit *e, uint32_t *anew, uint32_t *head)
 {
     struct x64_asm *const a = &e->a;
     struct x64_stub *stub = NULL;
 
     place_addends(e);
+    *anew = x64_here(a);
     if (e->n_walks != 0) {
         stub = x64_new_stub(e, STUB_WALK, 1);
         stub->jump = x64_jmp(a);

@@ -320,6 +320,39 @@ static void test_patching(void)
     EXPECT(number_before(" blocks retired") >= 1, "%s", text);
 }
 
+/* The block goes on before its start, and changes what is there. */
+static void load_turning(uint8_t *ram)
+{
+    static const uint32_t loop[] = {
+        0x14000002, /* b start */
+        0x91000484, /* loop: add x4, x4, #1; later #2 */
+        0xf1000463, /* start: subs x3, x3, #1 */
+        0xeb06007f, /* cmp x3, x6 */
+        0x9a89010a, /* csel x10, x8, x9, eq */
+        0xb9000147, /* str w7, [x10] */
+        0xb5ffff63, /* cbnz x3, loop */
+        HVC(1),
+    };
+
+    memcpy(ram + START, loop, sizeof(loop));
+}
+
+static void set_turning(struct a64_cpu *cpu)
+{
+    set_patching(cpu);
+    cpu->x[8] = START + 4;
+    cpu->x[9] = START + 0x1000;
+}
+
+static void test_turning(void)
+{
+    const struct program p = {.load = load_turning, .set = set_turning};
+    const struct outcome got = run_both(&p, "turning");
+
+    EXPECT(got.x[4] == 149, "%llu", (unsigned long long)got.x[4]);
+    EXPECT(number_before(" blocks retired") >= 1, "%s", text);
+}
+
 /* A function of another page, found through the jump table, which its caller changes half way. */
 #define FUNCTION 0x2000u
 
@@ -964,6 +997,7 @@ int main(void)
     test_sentinels();
     test_colliding();
     test_patching();
+    test_turning();
     test_calling();
     test_full();
     test_full_meanwhile(false);
