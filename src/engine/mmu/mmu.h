@@ -131,10 +131,6 @@ void mmu_registers_changed(struct a64_cpu *cpu);
 /* The same after writes of DBGWVR, DBGWCR and MDSCR (and of MDCR_EL2.TDE). */
 void mmu_watchpoints_changed(struct a64_cpu *cpu);
 
-/* Of the regime of ordinary accesses: the ASID and the lower table, which together are an address space. */
-unsigned mmu_current_asid(const struct a64_cpu *cpu);
-uint64_t mmu_current_table(const struct a64_cpu *cpu);
-
 /*
  * For emitted code that has found its entry wanting: tag and offset of the entry as it compared them (tlb.h). True: they are equal now. Calls
  * nothing, so that vector registers stay as they are, where mmu_can_refill_in_place() says so.
@@ -142,9 +138,6 @@ uint64_t mmu_current_table(const struct a64_cpu *cpu);
 enum { MMU_REFILL_STORE = 1, MMU_REFILL_UNPRIV = 2 };
 bool mmu_refill_in_place(struct a64_cpu *cpu, uint64_t tag, unsigned how, uint64_t offset);
 bool mmu_can_refill_in_place(void);
-
-/* The TLB's entries of a translation context, as emitted code knows them (tlb.h). */
-const void *mmu_entries(const struct a64_cpu *cpu, unsigned index);
 
 /*
  * The present context's stretches (tlb.h). An access that is about to be translated wants to ask for one when there is one, and the access has not

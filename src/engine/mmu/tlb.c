@@ -11,8 +11,6 @@
 #include "engine/x64/x64.h"
 #include "vm/memory.h"
 
-#define TTBR_BADDR ((1ull << 48) - 2) /* without CnP */
-
 #define TABLES_BYTES (MMU_TABLES * sizeof(struct tlb_table))
 
 /* --- Life ------------------------------------------------------------------------------------------------------------------------ */
@@ -306,21 +304,6 @@ bool mmu_fetch_is_global(struct a64_cpu *cpu, uint64_t va)
 {
     set_bit(cpu->mmu->code_pages, code_page_bit(va));
     return (tlb_slot_info(cpu, cpu->mmu_index, va)->flags & TLB_GLOBAL) != 0;
-}
-
-unsigned mmu_current_asid(const struct a64_cpu *cpu)
-{
-    return tlb_asid_of_index(cpu->mmu, cpu->mmu_index);
-}
-
-uint64_t mmu_current_table(const struct a64_cpu *cpu)
-{
-    return (cpu->mmu_index >= MMU_E2 ? cpu->mmu->e2 : cpu->mmu->e10).ttbr[0] & TTBR_BADDR;
-}
-
-const void *mmu_entries(const struct a64_cpu *cpu, unsigned index)
-{
-    return cpu->mmu->at[index]->entries;
 }
 
 void mmu_set_least_stretch(struct a64_cpu *cpu, uint64_t bytes)

@@ -52,6 +52,27 @@ INLINE unsigned tlb_asid_of_index(const struct mmu *mmu, unsigned index)
     return index >= MMU_E2 ? mmu->asid_e20 : mmu->asid;
 }
 
+/* --- The present address space --- */
+
+#define TTBR_BADDR ((1ull << 48) - 2) /* without CnP */
+
+/* Of the regime of ordinary accesses: the ASID and the lower table, which together are an address space. */
+INLINE unsigned mmu_current_asid(const struct a64_cpu *cpu)
+{
+    return tlb_asid_of_index(cpu->mmu, cpu->mmu_index);
+}
+
+INLINE uint64_t mmu_current_table(const struct a64_cpu *cpu)
+{
+    return (cpu->mmu_index >= MMU_E2 ? cpu->mmu->e2 : cpu->mmu->e10).ttbr[0] & TTBR_BADDR;
+}
+
+/* The TLB's entries of a translation context, as emitted code knows them. */
+INLINE const void *mmu_entries(const struct a64_cpu *cpu, unsigned index)
+{
+    return cpu->mmu->at[index]->entries;
+}
+
 /* --- Who may write a host page --- */
 
 INLINE unsigned tlb_writer_set(uintptr_t host)

@@ -13,7 +13,7 @@
  * cpu->x64.jumps and the TLB's entries follow the state at once, so that emitted code goes on after an exception or a return without
  * asking. A state without context has an empty table: code is found by C, which makes the context.
  */
-#include "engine/mmu/mmu.h"
+#include "engine/mmu/tlb_sets.h"
 #include "engine/pages.h"
 #include "engine/x64/cache.h"
 #include "engine/x64/emit.h"
