@@ -115,6 +115,7 @@ HV_EXPORT hv_return_t hv_gic_reset(void)
         return REFUSE(HV_BUSY, "a vCPU is running; stop all of them first");
     }
     gic_reset(gic);
+    vm_look_anew(hv_process_vm());
     return HV_SUCCESS;
 }
 

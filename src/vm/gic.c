@@ -103,6 +103,17 @@ void vm_gic_detach(struct vcpu *vcpu)
     vcpu->gic = NULL;
 }
 
+void vm_look_anew(struct vm *vm)
+{
+    pthread_mutex_lock(&vm->lock);
+    for (unsigned i = 0; i < VM_MAX_VCPUS; i++) {
+        if (vm->vcpus[i] != NULL) {
+            vm_vcpu_request(vm->vcpus[i], CPU_REQUEST_TIMER);
+        }
+    }
+    pthread_mutex_unlock(&vm->lock);
+}
+
 /* --- Which vCPUs stand in the way ---------------------------------------------------------------------------------------------- */
 
 bool vm_vcpu_is_running(const struct vcpu *vcpu)

@@ -44,6 +44,7 @@ enum vm_status vm_vcpu_create(struct vm *vm, struct vcpu **result)
         return VM_NO_MEMORY;
     }
     cpu_reset(cpu);
+    cpu_request(cpu, CPU_REQUEST_TIMER | CPU_REQUEST_IRQ); /* the first run looks at all */
 
     pthread_mutex_lock(&vm->lock);
     unsigned id = 0;

@@ -202,5 +202,7 @@ void vm_timer_set(struct vcpu *vcpu, uint64_t deadline);
 void vm_vcpu_wait(struct vcpu *vcpu, uint64_t deadline);
 /* Sets request bits and wakes a parked vCPU. Any thread. */
 void vm_vcpu_request(struct vcpu *vcpu, uint32_t bits);
+/* Every vCPU looks at its timers, whose inputs of the GIC have been forgotten. */
+void vm_look_anew(struct vm *vm);
 
 #endif

@@ -276,6 +276,32 @@ TEST(reset_gives_the_state_after_create_and_keeps_the_cpu_interface)
     machine_stop(&m);
 }
 
+/* The timer's input is a level, which a reset does not end. */
+TEST(a_timer_that_has_expired_is_pending_again_after_a_reset)
+{
+    static const uint32_t code[] = {HVC0, 0x17ffffff}; /* b -4 */
+    const uint64_t timer = 1u << 27;
+    struct machine m;
+
+    gic_machine_start(&m, code, 2);
+    OK(hv_vcpu_run(m.vcpu));
+    EXPECT_EQ(gicr(m.vcpu, 0x10200) & timer, 0);
+    OK(hv_vcpu_set_sys_reg(m.vcpu, HV_SYS_REG_CNTV_CVAL_EL0, 1));
+    OK(hv_vcpu_set_sys_reg(m.vcpu, HV_SYS_REG_CNTV_CTL_EL0, 1));
+    for (unsigned i = 0; i < 3; i++) {
+        OK(hv_vcpu_run(m.vcpu));
+        EXPECT_EQ(gicr(m.vcpu, 0x10200) & timer, timer);
+    }
+    OK(hv_gic_reset());
+    EXPECT_EQ(gicr(m.vcpu, 0x10200) & timer, 0);
+    OK(hv_vcpu_run(m.vcpu));
+    EXPECT_EQ(gicr(m.vcpu, 0x10200) & timer, timer);
+    OK(hv_vcpu_set_sys_reg(m.vcpu, HV_SYS_REG_CNTV_CVAL_EL0, 1ull << 60));
+    OK(hv_vcpu_run(m.vcpu));
+    EXPECT_EQ(gicr(m.vcpu, 0x10200) & timer, 0);
+    machine_stop(&m);
+}
+
 /* A guest that waits with an interrupt pending behind its mask goes on in another VM. */
 TEST(a_guest_continues_from_saved_state)
 {
@@ -318,4 +344,5 @@ MAIN(T(state_of_a_gic_without_vcpus), T(state_round_trip_in_a_new_vm_is_byte_ide
      T(every_corruption_is_refused_and_changes_nothing), T(state_of_another_layout_is_refused),
      T(state_is_restored_before_anything_runs), T(neither_snapshot_nor_reset_while_a_vcpu_runs),
      T(reset_gives_the_state_after_create_and_keeps_the_cpu_interface),
+     T(a_timer_that_has_expired_is_pending_again_after_a_reset),
      T(a_guest_continues_from_saved_state))
