@@ -810,6 +810,49 @@ static void test_collisions(void)
 #define ROW   0x600000ull /* n pages from here on, as they lie in RAM */
 #define PAGES 8u
 
+static uint64_t row_pa = RAM_BASE;
+
+/* The filter of pages with code is a hash: bits of a page, and of its 2 MiB. */
+static void code_bits(uint64_t pa, unsigned bits[2])
+{
+    const uintptr_t host = (uintptr_t)ram_at(pa);
+
+    bits[0] = code_filter_bit(host >> 12);
+    bits[1] = code_filter_bit(~(host / CODE_CHUNK));
+}
+
+/* A page at that offset of some 64 KiB in the first 2 MiB of RAM, whose code is taken for no other page's, nor other 2 MiB's. */
+static uint64_t unlike_others(uint64_t offset)
+{
+    for (uint64_t pa = RAM_BASE + offset; pa < RAM_BASE + 0x200000; pa += 0x10000) {
+        unsigned own[2], other[2];
+        bool alone = true;
+        code_bits(pa, own);
+        for (uint64_t at = RAM_BASE; at < RAM_BASE + RAM_SIZE; at += 0x1000) {
+            code_bits(at, other);
+            alone = alone && (at == pa || (other[0] != own[0] && other[0] != own[1])) &&
+                    other[1] != own[0] &&
+                    (other[1] != own[1] ||
+                     (uintptr_t)ram_at(at) / CODE_CHUNK == (uintptr_t)ram_at(pa) / CODE_CHUNK);
+        }
+        if (alone) {
+            return pa;
+        }
+    }
+    EXPECT(false, "no page is unlike all others");
+    return RAM_BASE + offset;
+}
+
+static void put_code(_Atomic uint64_t *filter, uint64_t pa)
+{
+    unsigned bits[2];
+
+    code_bits(pa, bits);
+    for (unsigned i = 0; i < 2; i++) {
+        filter[bits[i] / 64] |= 1ull << bits[i] % 64;
+    }
+}
+
 static bool in_stretch(uint64_t page, bool is_store)
 {
     return mmu_in_stretch(cpu, ROW + page * 0x1000, is_store);
@@ -821,7 +864,7 @@ static void make_row(unsigned odd, uint64_t bits, uint64_t odd_pa)
     mmu_set_least_stretch(cpu, 0x3000);
     mmu_flush_all(cpu);
     for (unsigned i = 0; i < PAGES; i++) {
-        map_at(ROW + i * 0x1000, 3, i == odd ? odd_pa : RAM_BASE + i * 0x1000,
+        map_at(ROW + i * 0x1000, 3, i == odd ? odd_pa : row_pa + i * 0x1000,
                D_AF | (i == odd ? bits : 0));
     }
     *descriptor_of(ROW + PAGES * 0x1000, 3) = 0;
@@ -922,10 +965,8 @@ static void test_stretches(void)
     EXPECT(!in_stretch(3, true) && !in_stretch(6, true), "what is left is too short");
     code_at = NULL;
     /* the same when the code was there first */
-    const unsigned bit = code_filter_bit(((uintptr_t)ram + 0x3000) >> 12),
-                   chunk = code_filter_bit(~((uintptr_t)ram / CODE_CHUNK));
-    filter[bit / 64] |= 1ull << bit % 64;
-    filter[chunk / 64] |= 1ull << chunk % 64;
+    row_pa = unlike_others(0x3000) - 0x3000;
+    put_code(filter, row_pa + 0x3000);
     make_row(PAGES, 0, 0);
     EXPECT(in_stretch(2, true) && !in_stretch(3, true) && in_stretch(3, false), "before code");
     flush(MMU_FLUSH_ALL, MMU_REGIME_E10, 0, 0, 0);
@@ -948,14 +989,14 @@ static void test_stretches(void)
     /* from the pages to blocks on both sides */
     mmu_flush_all(cpu);
     map_at(wide - 0x200000, 2, RAM_BASE, D_AF);
-    const unsigned code[] = {code_filter_bit(((uintptr_t)ram + 0x1000) >> 12),
-                             code_filter_bit(~((uintptr_t)(ram + 0x1000) / CODE_CHUNK))};
-    for (unsigned i = 0; i < 2; i++) {
-        filter[code[i] / 64] |= 1ull << code[i] % 64;
+    for (unsigned n = 0; n < CODE_FILTER_BITS / 64; n++) {
+        filter[n] = 0;
     }
+    const uint64_t code = unlike_others(0x1000);
+    put_code(filter, code);
     EXPECT(can_load(wide + 0x3f0000) && mmu_in_stretch(cpu, wide - 0x200000, false) &&
                mmu_in_stretch(cpu, wide + 0x5ff000, false) &&
-               !mmu_in_stretch(cpu, wide - 0x1ff000, true) &&
+               !mmu_in_stretch(cpu, wide - 0x200000 + (code - RAM_BASE), true) &&
                mmu_in_stretch(cpu, wide + 0x5ff000, true),
            "blocks on both sides");
     flush(MMU_FLUSH_VA, MMU_REGIME_E10, -1, wide + 0x600000, 0);
