@@ -276,7 +276,26 @@ void tr_check_sp(struct tr *t, unsigned rn)
 static bool turns(struct tr *t)
 {
     t->turned = t->turn_to != t->turn_from && t->pc == t->turn_from;
+    t->next = t->turn_to;
     return t->turned;
+}
+
+/*
+ * A loop of a few rounds, whose counter the block has set: they are made one behind the other, and the condition is known in each.
+ * False: the branch is like any other.
+ */
+static bool unrolls(struct tr *t, ir_ref cond, uint64_t target)
+{
+    uint64_t taken;
+
+    if (!t->unrolls || target <= t->start || target > t->pc || !const_of(t, cond, &taken)) {
+        return false;
+    }
+    t->turned = taken != 0;
+    t->next = target;
+    t->unrolled |= taken == 0 && t->unrolling == t->pc;
+    t->unrolling = taken != 0 ? t->pc : t->unrolling == t->pc ? 0 : t->unrolling;
+    return true;
 }
 
 void tr_jump(struct tr *t, uint64_t target)
@@ -290,6 +309,9 @@ void tr_jump(struct tr *t, uint64_t target)
 
 void tr_branch_if(struct tr *t, ir_ref cond, uint64_t target)
 {
+    if (unrolls(t, cond, target)) {
+        return;
+    }
     if (turns(t)) {
         node_imm64(t, IR_BRANCH_IF, 0, tr_op1(t, IR_EQZ, IR_I64, cond), t->pc + 4);
     } else {

@@ -32,8 +32,13 @@ struct tr {
     uint8_t insn;                /* its index in the block, signed */
     bool end;                    /* the present instruction has ended the block */
     bool branched;               /* an instruction may have left the block */
-    bool turned;                 /* the present instruction goes on with: */
-    uint64_t turn_from, turn_to; /* the branch at turn_from is taken; both 0: none is */
+    bool turned;                 /* the block goes on at: */
+    uint64_t next;               /* ... instead of behind the present instruction */
+    uint64_t turn_from, turn_to; /* the branch at turn_from is taken; equal: none is */
+    uint64_t start;              /* the block's pc */
+    bool unrolls;                /* branches of a known condition are followed back */
+    uint64_t unrolling;          /* such a branch, that has not been left behind yet; 0: none */
+    bool unrolled;               /* one was */
     bool guarded;                /* the page has the GP attribute: BR sets BTYPE accordingly */
     struct a64_cpu *cpu;         /* features; nothing else of it may be baked into the block */
     ir_ref x[32], v[32],

@@ -124,30 +124,49 @@ static void read_words(uint32_t *words, const uint8_t *hva, int from, int to)
     }
 }
 
-/* The vCPU's scratch block. straight: no further than to the first branch. */
-static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
-                                   bool guarded, unsigned max_insns, bool straight)
+enum {
+    STRAIGHT = 1 << 0 /* no further than to the first branch */,
+    TURN = 1 << 1,
+    UNROLL = 1 << 2
+};
+
+static bool has_unrolled_loop(struct a64_cpu *cpu, const uint8_t *hva, uint64_t pc, uint32_t mode,
+                              bool guarded);
+
+/* The vCPU's scratch block. */
+static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint64_t pc,
+                                   uint32_t mode, bool guarded, unsigned max_insns, unsigned how)
 {
     uint32_t *const words = &cpu->translator->words[TR_MAX_INSNS];
     struct tr t = {
         .nodes = cpu->translator->nodes,
         .mode = mode,
-        .pc = cpu->pc,
+        .pc = pc,
+        .start = pc,
         .cpu = cpu,
         .guarded = guarded,
     };
-    const unsigned behind = (unsigned)(cpu->pc & 0xfff) / 4, in_page = 0x1000 / 4 - behind;
+    const unsigned behind = (unsigned)(pc & 0xfff) / 4, in_page = 0x1000 / 4 - behind;
     const unsigned most = (t.mode & MODE_ONE_INSN) != 0 ? 1 : max_insns;
     const unsigned limit = in_page < most ? in_page : most;
     unsigned n = 0, n_insns = 0, n_before = 0;
     int at = 0, to = 0;
+    const bool straight = (how & STRAIGHT) != 0;
     const bool ahead = !straight && limit > 1 && (mode & MODE_EACH_CHECK) == 0;
 
     if (ahead) {
+        t.unrolls = (how & UNROLL) != 0;
         const unsigned before = behind < MOST_BEFORE ? behind : MOST_BEFORE;
         read_words(words, hva, -(int)before, (int)limit);
-        const unsigned turn = find_turn(cpu, hva, mode, words, limit, before, &to);
-        t.turn_from = cpu->pc + 4ull * turn;
+        unsigned turn = (how & TURN) != 0 ? find_turn(cpu, hva, mode, words, limit, before, &to)
+                                          : 0;
+        const int64_t back = 4 * (int64_t)to;
+        /* A block from there on is the better loop where it has made the inner one one of its lines. */
+        if (turn != 0 && has_unrolled_loop(cpu, hva + back, pc + (uint64_t)back, mode, guarded)) {
+            turn = 0;
+        }
+        read_words(words, hva, -(int)before, (int)limit);
+        t.turn_from = pc + 4ull * turn;
         t.turn_to = t.turn_from + (turn != 0 ? 4 * (uint64_t)(int64_t)(to - (int)turn) : 0);
     }
     tr_node(&t, IR_NONE, 0, 0, IR_REF_NONE, IR_REF_NONE, IR_REF_NONE, 0, 0);
@@ -159,14 +178,18 @@ static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint
         translate_insn(&t, words[at]);
         n++;
         at++;
-        n_insns += n_before == 0;
-        uint64_t next = t.pc + 4;
+        n_insns = at > (int)n_insns ? (unsigned)at : n_insns;
+        const uint64_t next = t.turned ? t.next : t.pc + 4;
         if (t.turned) {
-            next = t.turn_to;
             t.turned = false;
-            t.turn_to = t.turn_from;
-            n_before = (unsigned)-to;
-            at = to;
+            at = (int)((int64_t)(next - t.start) / 4);
+            if (at < 0) {
+                n_before = (unsigned)-at;
+                t.turn_to = t.turn_from;
+            }
+        }
+        if (n >= most && t.unrolling != 0) { /* there are more rounds than fit */
+            return fill_block(cpu, hva, pc, mode, guarded, max_insns, how & ~(unsigned)UNROLL);
         }
         if (!t.end && (n >= most || at == (int)limit || at == 0 ||
                        t.n_nodes > TR_MAX_NODES - TR_NODES_PER_INSN || (straight && t.branched))) {
@@ -174,9 +197,10 @@ static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint
         }
         t.pc = next;
     }
+    cpu->translator->unrolled = t.unrolled;
     struct ir_block *const block = &cpu->translator->block;
     *block = (struct ir_block){
-        .pc = cpu->pc,
+        .pc = pc,
         .mode = mode,
         .guarded = guarded,
         .n_insns = (uint16_t)n_insns,
@@ -191,10 +215,18 @@ static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint
     return block;
 }
 
+static bool has_unrolled_loop(struct a64_cpu *cpu, const uint8_t *hva, uint64_t pc, uint32_t mode,
+                              bool guarded)
+{
+    fill_block(cpu, hva, pc, mode, guarded, TR_MAX_INSNS, UNROLL);
+    return cpu->translator->unrolled;
+}
+
 struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
                                        bool guarded, unsigned max_insns)
 {
-    const struct ir_block *const made = fill_block(cpu, hva, mode, guarded, max_insns, false);
+    const struct ir_block *const made = fill_block(cpu, hva, cpu->pc, mode, guarded, max_insns,
+                                                   TURN | UNROLL);
     struct ir_block *const block = malloc(sizeof(*block));
 
     if (block != NULL) {
@@ -206,7 +238,8 @@ struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, 
 struct ir_block *translator_passing_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
                                           bool guarded)
 {
-    struct ir_block *const block = fill_block(cpu, hva, mode, guarded, TR_MAX_INSNS, true);
+    struct ir_block *const block = fill_block(cpu, hva, cpu->pc, mode, guarded, TR_MAX_INSNS,
+                                              STRAIGHT);
 
     block->passing = true;
     return block;

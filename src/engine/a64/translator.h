@@ -11,6 +11,7 @@ struct translator {
     v128 values[TR_MAX_NODES];          /* of the interpreter, by node */
     struct ir_node nodes[TR_MAX_NODES]; /* of the block under construction */
     struct ir_block block;
+    bool unrolled; /* a loop of the block is a line of it */
     uint32_t
         words[2 *
               TR_MAX_INSNS]; /* of the block, from the middle on; what is before it before that */
