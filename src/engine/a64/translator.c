@@ -68,9 +68,19 @@ static bool goes_away(uint32_t w)
     return (w >> 26 & 0x1f) == 0x05 || w >> 25 == 0x6b;
 }
 
-/* The instructions from `to` on, which is negative, lead to the block's start. */
-static bool leads_to_start(const uint32_t *words, int to)
+/* The guest's other vCPUs may be writing here: each word is read once, and the copy is what the block stands for. */
+static void read_words(uint32_t *words, const uint8_t *hva, int from, int to)
 {
+    for (int i = from; i < to; i++) {
+        words[i] = __atomic_load_n((const uint32_t *)(const void *)(hva + 4 * (ptrdiff_t)i),
+                                   __ATOMIC_RELAXED);
+    }
+}
+
+/* The instructions from `to` on, which is negative, lead to the block's start. */
+static bool leads_to_start(uint32_t *words, const uint8_t *hva, int to)
+{
+    read_words(words, hva, to, 0);
     for (int i = to; i < 0; i++) {
         if (goes_away(words[i])) {
             return words[i] >> 26 == 0x05 && i + branch_offset(words[i]) == 0;
@@ -83,19 +93,21 @@ static bool leads_to_start(const uint32_t *words, int to)
  * A loop is mostly entered where its inner loop starts, or behind a jump to where it tests its condition; what is done in each round
  * before that place then lies before the block's start. The block goes on there, and so becomes a loop: at the first branch to there
  * behind one to its own start, where there is such a loop, else at the last, if more comes that way than goes on behind it.
- * words: n of them from the block's start on, and n_before before that. Gives the branch's index; 0: none.
+ * n words from the block's start on may be read, and n_before before that; *have: how many were. Gives the branch's index; 0: none.
  */
-static unsigned find_turn(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
-                          const uint32_t *words, unsigned n, unsigned n_before, int *to)
+static unsigned find_turn(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint32_t *words,
+                          unsigned n, unsigned n_before, unsigned *have, int *to)
 {
     unsigned turn = 0;
     bool loops = false;
 
     for (unsigned i = 0; i < n; i++) {
+        read_words(words, hva, (int)i, (int)i + 1);
+        *have = i + 1;
         const int offset = branch_offset(words[i]), at = (int)i + offset;
         if (offset != 0 && at == 0) {
             loops = true;
-        } else if (i != 0 && at < 0 && at >= -(int)n_before && leads_to_start(words, at)) {
+        } else if (i != 0 && at < 0 && at >= -(int)n_before && leads_to_start(words, hva, at)) {
             turn = i;
             *to = at;
             if (loops) {
@@ -114,15 +126,6 @@ static unsigned find_turn(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode
 }
 
 /* --- Blocks ---------------------------------------------------------------------------------------------------------------------- */
-
-/* The guest's other vCPUs may be writing here: each word is read once, and the copy is what the block stands for. */
-static void read_words(uint32_t *words, const uint8_t *hva, int from, int to)
-{
-    for (int i = from; i < to; i++) {
-        words[i] = __atomic_load_n((const uint32_t *)(const void *)(hva + 4 * (ptrdiff_t)i),
-                                   __ATOMIC_RELAXED);
-    }
-}
 
 enum {
     STRAIGHT = 1 << 0 /* no further than to the first branch */,
@@ -151,28 +154,31 @@ static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint
     const unsigned limit = in_page < most ? in_page : most;
     unsigned n = 0, n_insns = 0, n_before = 0;
     int at = 0, to = 0;
-    const bool straight = (how & STRAIGHT) != 0;
-    const bool ahead = !straight && limit > 1 && (mode & MODE_EACH_CHECK) == 0;
+    unsigned have = 0; /* words, from the start on */
 
-    if (ahead) {
+    if ((how & STRAIGHT) == 0 && limit > 1 && (mode & MODE_EACH_CHECK) == 0) {
         t.unrolls = (how & UNROLL) != 0;
         const unsigned before = behind < MOST_BEFORE ? behind : MOST_BEFORE;
-        read_words(words, hva, -(int)before, (int)limit);
-        unsigned turn = (how & TURN) != 0 ? find_turn(cpu, hva, mode, words, limit, before, &to)
-                                          : 0;
-        const int64_t back = 4 * (int64_t)to;
-        /* A block from there on is the better loop where it has made the inner one one of its lines. */
-        if (turn != 0 && has_unrolled_loop(cpu, hva + back, pc + (uint64_t)back, mode, guarded)) {
-            turn = 0;
+        unsigned turn = 0;
+        if ((how & TURN) != 0) {
+            turn = find_turn(cpu, hva, mode, words, limit, before, &have, &to);
         }
-        read_words(words, hva, -(int)before, (int)limit);
+        if (turn != 0) {
+            /* A block from there on is the better loop where it has made the inner one one of its lines. */
+            const int64_t back = 4 * (int64_t)to;
+            turn = has_unrolled_loop(cpu, hva + back, pc + (uint64_t)back, mode, guarded) ? 0
+                                                                                          : turn;
+            have = 0; /* the words' place has been used */
+            read_words(words, hva, to, 0);
+        }
         t.turn_from = pc + 4ull * turn;
         t.turn_to = t.turn_from + (turn != 0 ? 4 * (uint64_t)(int64_t)(to - (int)turn) : 0);
     }
     tr_node(&t, IR_NONE, 0, 0, IR_REF_NONE, IR_REF_NONE, IR_REF_NONE, 0, 0);
     while (!t.end) {
-        if (!ahead) {
+        if (at >= (int)have) {
             read_words(words, hva, at, at + 1);
+            have = (unsigned)at + 1;
         }
         t.insn = (uint8_t)at;
         translate_insn(&t, words[at]);
@@ -192,7 +198,8 @@ static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint
             return fill_block(cpu, hva, pc, mode, guarded, max_insns, how & ~(unsigned)UNROLL);
         }
         if (!t.end && (n >= most || at == (int)limit || at == 0 ||
-                       t.n_nodes > TR_MAX_NODES - TR_NODES_PER_INSN || (straight && t.branched))) {
+                       t.n_nodes > TR_MAX_NODES - TR_NODES_PER_INSN ||
+                       ((how & STRAIGHT) != 0 && t.branched))) {
             tr_jump(&t, next);
         }
         t.pc = next;

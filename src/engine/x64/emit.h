@@ -279,6 +279,7 @@ struct x64_emit {
     struct x64_fixup fixups[X64_MAX_FIXUPS];
     struct x64_carried carried[2 * X64_MAX_CARRIED];
     unsigned n_unread, n_carried;
+    uint32_t written[2], written_inside[2]; /* registers, by the loop, and by its innermost one */
     unsigned first_edge,
         back_edge; /* the first and last node that branch to the block's start; 0: it is no loop */
     unsigned n_sites;

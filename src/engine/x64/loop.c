@@ -40,16 +40,30 @@ static bool serves_from_memory(const struct x64_emit *e, ir_ref ref)
     return true;
 }
 
-static bool is_written(const struct x64_emit *e, enum x64_class cls, unsigned r, unsigned end)
+/* The registers that nodes of the operation before `end` name. */
+static uint32_t registers_of(const struct x64_emit *e, enum ir_op op, unsigned end)
 {
-    const unsigned op = cls == INT ? IR_PUT_X : IR_PUT_V;
+    uint32_t set = 0;
 
     for (unsigned i = 1; i < end; i++) {
-        if (e->nodes[i].op == op && e->nodes[i].imm == r) {
-            return true;
+        if (e->nodes[i].op == (unsigned)op) {
+            set |= 1u << e->nodes[i].imm;
         }
     }
-    return false;
+    return set;
+}
+
+static void find_written(struct x64_emit *e)
+{
+    e->written[INT] = registers_of(e, IR_PUT_X, e->back_edge);
+    e->written[VEC] = registers_of(e, IR_PUT_V, e->back_edge);
+    e->written_inside[INT] = registers_of(e, IR_PUT_X, e->first_edge);
+    e->written_inside[VEC] = registers_of(e, IR_PUT_V, e->first_edge);
+}
+
+static bool has(uint32_t set, unsigned r)
+{
+    return (set >> r & 1) != 0;
 }
 
 static unsigned count_carried(const struct x64_emit *e, enum x64_class cls)
@@ -75,19 +89,19 @@ static void carry(struct x64_emit *e, enum x64_class cls, ir_ref node, unsigned 
     const unsigned left = node > e->first_edge ? 2 : 0;
 
     if (count_carried(e, cls) + left >= most_carried(e, cls) ||
-        written != is_written(e, cls, r, e->back_edge)) {
+        written != has(e->written[cls], r)) {
         return;
     }
     if (cls == VEC && !written && serves_from_memory(e, node)) {
         return;
     }
-    e->carried[e->n_carried++] = (struct x64_carried){
-        .cls = (uint8_t)cls,
-        .guest = (uint8_t)r,
-        .node = node,
-        .written = written,
-        .outer = written && !is_written(e, cls, r, e->first_edge),
-        .reg = NOREG};
+    e->carried[e->n_carried++] = (struct x64_carried){.cls = (uint8_t)cls,
+                                                      .guest = (uint8_t)r,
+                                                      .node = node,
+                                                      .written = written,
+                                                      .outer = written &&
+                                                               !has(e->written_inside[cls], r),
+                                                      .reg = NOREG};
 }
 
 static void carry_read(struct x64_emit *e, unsigned from, unsigned to, bool written)
@@ -100,28 +114,20 @@ static void carry_read(struct x64_emit *e, unsigned from, unsigned to, bool writ
     }
 }
 
-static bool is_read(const struct x64_emit *e, enum x64_class cls, unsigned r)
-{
-    const unsigned op = cls == INT ? IR_GET_X : IR_GET_V;
-
-    for (unsigned i = 1; i < e->n_nodes; i++) {
-        if (e->nodes[i].op == op && e->nodes[i].imm == r) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Registers that are written before they are read: in a register the value of the last round is nobody's but an observer's. */
 static void carry_unread(struct x64_emit *e, enum x64_class cls)
 {
     const unsigned most = cls == INT ? 5 : e->level >= 4 ? X64_MAX_CARRIED : 0;
+    uint32_t set = e->written_inside[cls];
 
-    for (unsigned r = 0; r < 32; r++) {
+    if (set != 0) {
+        set &= ~registers_of(e, cls == INT ? IR_GET_X : IR_GET_V, e->n_nodes);
+    }
+    for (; set != 0; set &= set - 1) {
+        const unsigned r = (unsigned)__builtin_ctz(set);
         const ir_ref node = (ir_ref)(e->n_nodes + X64_MAX_GROUPS + 1 + e->n_unread);
-        if (!is_written(e, cls, r, e->first_edge) || is_read(e, cls, r) ||
-            count_carried(e, cls) >= most || e->n_unread == X64_MAX_UNREAD) {
-            continue;
+        if (count_carried(e, cls) >= most || e->n_unread == X64_MAX_UNREAD) {
+            return;
         }
         e->n_unread++;
         e->alias[node] = 0;
@@ -287,6 +293,7 @@ void x64_find_loop(struct x64_emit *e)
     if (e->back_edge == 0) {
         return;
     }
+    find_written(e);
     carry_read(e, 1, e->first_edge, true); /* first what is to be stored otherwise */
     carry_unread(e, INT);
     carry_unread(e, VEC);
