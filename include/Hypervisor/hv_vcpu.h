@@ -523,8 +523,7 @@ HV_API hv_return_t hv_vcpus_exit(hv_vcpu_t *vcpus, uint32_t vcpu_count);
  *
  * @param vcpu The vCPU.
  * @param time Out: sum over all runs in units of mach_absolute_time(), that is 24 MHz ticks of
- *     125/3 ns. Asked for the first time after thousands of runs, it is an estimate by the CPU time
- *     of the thread; what comes after the first question is exact.
+ *     125/3 ns.
  * @retval HV_SUCCESS *time is written.
  * @retval HV_BAD_ARGUMENT time is NULL. vcpu is not a live vCPU, or belongs to another thread: call
  *     on the thread that created it.

@@ -69,94 +69,17 @@ void vm_start_stamps(struct vm *vm)
     vm->first_tick = vm_counter();
 }
 
-/* --- Execution time ------------------------------------------------------------------------------------------------------------ */
-
-/*
- * A stamp before and after a run is a third of a short run's time. So a vCPU that has run often, and of which nobody has asked the time,
- * is not measured any more: if somebody does later, what its thread has computed since then counts, less what it computes between runs,
- * by the mean of what was measured. Who asks early, or once, is told exactly.
- */
-#define MEASURED_RUNS 4096u
-#define LONG_GAP      32768u /* cycles: the client has slept, perhaps */
-
-static uint64_t thread_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-/* By the rate since the VM's creation. */
-static uint64_t stamps_to_ticks(const struct vm *vm, uint64_t n)
-{
-    const uint64_t stamps = vm_stamp(vm) - vm->first_stamp, ticks = vm_counter() - vm->first_tick;
-
-    return stamps == 0 ? 0 : (uint64_t)((unsigned __int128)n * ticks / stamps);
-}
-
-uint64_t vm_exec_begin(struct vcpu *vcpu)
-{
-    struct vm_exec *const exec = &vcpu->exec;
-
-    if (exec->unmeasured) {
-        return 0;
-    }
-    const uint64_t now = vm_stamp(vcpu->vm);
-    if (now - exec->last < LONG_GAP) {
-        exec->gaps += now - exec->last;
-        exec->n_gaps++;
-    }
-    return now;
-}
-
-void vm_exec_end(struct vcpu *vcpu, uint64_t begin)
-{
-    struct vm_exec *const exec = &vcpu->exec;
-
-    exec->runs++;
-    if (exec->unmeasured) {
-        return;
-    }
-    exec->last = vm_stamp(vcpu->vm);
-    exec->stamps += exec->last - begin;
-    if (exec->runs >= MEASURED_RUNS && !exec->asked && vcpu->vm->has_tsc) {
-        exec->unmeasured = true;
-        exec->runs = 0;
-        exec->thread_ns = thread_ns();
-    }
-}
-
-void vm_exec_waited(struct vcpu *vcpu, uint64_t since)
-{
-    if (!vcpu->exec.unmeasured) {
-        vcpu->exec.stamps -= vm_stamp(vcpu->vm) - since; /* the run will add all of its time */
-    }
-}
-
-static uint64_t unmeasured_ticks(const struct vcpu *vcpu)
-{
-    const struct vm_exec *const exec = &vcpu->exec;
-    const uint64_t thread = (thread_ns() - exec->thread_ns) * 24 / 1000;
-    const uint64_t gap = exec->n_gaps != 0 ? exec->gaps / exec->n_gaps : 0,
-                   between = stamps_to_ticks(vcpu->vm, gap * exec->runs);
-
-    return thread > between ? thread - between : 0;
-}
-
+/* By the rate since the VM's creation, which changes a little: time does not go back for that. */
 uint64_t vm_vcpu_exec_ticks(struct vcpu *vcpu)
 {
-    struct vm_exec *const exec = &vcpu->exec;
+    const struct vm *const vm = vcpu->vm;
+    const uint64_t stamps = vm_stamp(vm) - vm->first_stamp, ticks = vm_counter() - vm->first_tick;
+    const uint64_t now = stamps == 0
+                             ? 0
+                             : (uint64_t)((unsigned __int128)vcpu->exec_stamps * ticks / stamps);
 
-    if (exec->unmeasured) {
-        exec->estimated += unmeasured_ticks(vcpu);
-        exec->unmeasured = false;
-    }
-    exec->asked = true;
-    /* The rate changes a little: time does not go back for that. */
-    const uint64_t now = stamps_to_ticks(vcpu->vm, exec->stamps) + exec->estimated;
-    exec->told = now > exec->told ? now : exec->told;
-    return exec->told;
+    vcpu->exec_ticks = now > vcpu->exec_ticks ? now : vcpu->exec_ticks;
+    return vcpu->exec_ticks;
 }
 
 /* --- The timer thread ------------------------------------------------------------------------------------------------------------ */

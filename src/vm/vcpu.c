@@ -210,7 +210,7 @@ static uint64_t next_epoch(struct vcpu *vcpu)
 void vm_vcpu_run(struct vcpu *vcpu)
 {
     struct a64_cpu *const cpu = &vcpu->cpu;
-    const uint64_t start = vm_exec_begin(vcpu);
+    const uint64_t start = vm_stamp(vcpu->vm);
 
     if (!atomic_load_explicit(&vcpu->started, memory_order_relaxed)) {
         cpu_update_mode(cpu); /* later changes of registers say so themselves */
@@ -229,6 +229,6 @@ void vm_vcpu_run(struct vcpu *vcpu)
     vm_leave_guest(vcpu);
     cpu->irq_pending = false;
     cpu->fiq_pending = false;
-    vm_exec_end(vcpu, start);
+    vcpu->exec_stamps += vm_stamp(vcpu->vm) - start;
     atomic_store_explicit(&vcpu->running, false, memory_order_release);
 }

@@ -213,6 +213,6 @@ void vm_vcpu_wait(struct vcpu *vcpu, uint64_t deadline)
     }
     atomic_store(&vcpu->parked, false);
     pthread_mutex_unlock(&vm->gate);
-    vm_exec_waited(vcpu, start);
+    vcpu->exec_stamps -= vm_stamp(vm) - start; /* the run will add all of its time */
     vm_enter_guest(vcpu);
 }

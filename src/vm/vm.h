@@ -71,20 +71,6 @@ struct vm_config {
 
 struct vm_memory; /* the map: vm/memory.c */
 
-/* Guest execution time: vm/time.c. The vCPU's own thread. */
-struct vm_exec {
-    uint64_t stamps;    /* of measured runs, in vm_stamp(); waiting is none */
-    uint64_t last;      /* stamp of the end of the last one */
-    uint64_t gaps;      /* stamps between runs that followed each other soon ... */
-    uint32_t n_gaps;    /* ... and how many there were */
-    bool asked;         /* somebody has wanted to know */
-    bool unmeasured;    /* runs are only counted */
-    uint64_t runs;      /* measured, or since they are not */
-    uint64_t thread_ns; /* CPU time of the thread then */
-    uint64_t estimated; /* ticks of all that was not measured */
-    uint64_t told;      /* ticks */
-};
-
 struct vcpu {
     struct a64_cpu cpu;
     struct vm *vm;
@@ -96,7 +82,8 @@ struct vcpu {
     _Atomic bool parked;
     pthread_cond_t wake;     /* of vm_vcpu_wait, with vm->gate */
     uint64_t timer_deadline; /* of vm_timer_set; guarded by the timer's lock */
-    struct vm_exec exec;
+    uint64_t exec_stamps;    /* cumulative guest execution time, in vm_stamp(); waiting is none */
+    uint64_t exec_ticks;     /* what was last told of it */
 };
 
 /* What the engine asks of a GIC: its registers that system instructions reach, its frames, and the timers' interrupt lines. */
@@ -186,10 +173,6 @@ uint64_t vm_counter(
 uint64_t vm_stamp(const struct vm *vm);
 /* The guest execution time in counter ticks. The vCPU's own thread. */
 uint64_t vm_vcpu_exec_ticks(struct vcpu *vcpu);
-/* Around each run, and around a wait inside of one. */
-uint64_t vm_exec_begin(struct vcpu *vcpu);
-void vm_exec_end(struct vcpu *vcpu, uint64_t begin);
-void vm_exec_waited(struct vcpu *vcpu, uint64_t since);
 /* CNTVCT_EL0 - with the vCPU's offset. */
 static inline uint64_t vm_cntvct(const struct a64_cpu *cpu)
 {
