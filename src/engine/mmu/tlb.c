@@ -547,12 +547,26 @@ static void empty_regime(struct a64_cpu *cpu, unsigned regimes)
     mmu_forget_walks(cpu->mmu);
 }
 
+static bool is_nonglobal(const struct tlb_stretch *s)
+{
+    return s->size != 0 && !s->global;
+}
+
+/* A stretch may have outlived the entries that it was found by. */
 static bool has_nonglobal(const struct mmu *mmu, unsigned set)
 {
     for (unsigned i = 0; i < TLB_OF_SET; i++) {
         const unsigned n = set * TLB_OF_SET + i;
-        for (unsigned word = 0; (mmu->touched >> n & 1) != 0 && word < TLB_WORDS / 64; word++) {
-            if (mmu->tables[n].nonglobal.any[word] != 0) {
+        const struct tlb_table *const table = &mmu->tables[n];
+        if ((mmu->touched >> n & 1) == 0) {
+            continue;
+        }
+        if (is_nonglobal(&table->stretches[STRETCH_LOAD]) ||
+            is_nonglobal(&table->stretches[STRETCH_STORE])) {
+            return true;
+        }
+        for (unsigned word = 0; word < TLB_WORDS / 64; word++) {
+            if (table->nonglobal.any[word] != 0) {
                 return true;
             }
         }

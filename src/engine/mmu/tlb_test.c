@@ -965,6 +965,15 @@ static void test_stretches(void)
     set_asid(3);
     flush(MMU_FLUSH_ASID, MMU_REGIME_E10, 3, 0, 0);
     EXPECT(!in_stretch(4, false) && !in_stretch(4, true), "its ASID");
+    /* the same when no entry of the ASID is left beside it */
+    const uint64_t same_slot = ROW + TLB_SLOTS * MMU_PAGE_SIZE;
+    map_at(same_slot, 3, RAM_BASE, D_AF);
+    mmu_flush_all(cpu);
+    EXPECT(can_load(ROW) && in_stretch(4, false) && can_load(same_slot) && in_stretch(4, false),
+           "without its entry");
+    set_asid(5);
+    EXPECT(!in_stretch(4, false) && !in_stretch(4, true), "nor then with another ASID");
+    set_asid(3);
     /* a watchpoint anywhere: none */
     make_row(PAGES, 0, 0);
     cpu->sys[SR_DBGWVR0_EL1] = 0x1000;
