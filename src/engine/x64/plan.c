@@ -492,7 +492,10 @@ static void drop_unused_carried(struct x64_emit *e)
         const struct x64_val *const v = &e->val[c->node];
         const bool wanted = v->inside || (c->written && (!c->outer || e->n_walks == 0)) ||
                             is_term(e, c->node);
-        if (c->unread || (v->last != 0 && wanted)) {
+        /* Who finds a walk's pages wanting at the head stores the flags of the round before. */
+        const bool of_flags = e->round.is_on && e->n_walks != 0 &&
+                              (c->node == e->round.a || c->node == e->round.b);
+        if (c->unread || of_flags || (v->last != 0 && wanted)) {
             e->carried[n++] = e->carried[i];
         }
     }
