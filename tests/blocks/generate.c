@@ -415,7 +415,8 @@ static void unit_exclusive(struct maker *m)
         const uint32_t other = (change & 0x1f000000) == 0x11000000 ? below(m->r, 4096) << 10
                                                                    : words_reg(&m->words) << 16;
         const uint32_t to = percent(m->r, 90) ? 6 : rt;
-        put(m, change | (size == 3 ? 1u << 31 : 0) | other | rt << 5 | to);
+        const bool wide = (size == 3) == percent(m->r, 70); /* or of the other width */
+        put(m, change | (wide ? 1u << 31 : 0) | other | rt << 5 | to);
         put(m, 0x08000000 | rs << 16 | common | below(m->r, 2) << 15 |
                    (percent(m->r, 80) ? to : words_reg(&m->words)));
         return;

@@ -303,14 +303,17 @@ bool x64_is_pair(const struct x64_emit *e, ir_ref stx, struct x64_group *pair)
                                .is_store = true,
                                .pair = PAIR_COMPARE};
     const struct ir_node *const value = x64_node(e, n->b);
+    /* A sum of 32 bits is not that of what 64 bits of memory hold. */
+    const bool wide = n->type < 3 || value->type == IR_I64;
     if (is_before(e, n->b, i)) {
         pair->pair = PAIR_SWAP;
         pair->operand = n->b;
-    } else if ((value->op == IR_ADD || value->op == IR_SUB) && x64_resolve(e, value->a) == i &&
-               is_before(e, value->b, i)) {
+    } else if (wide && (value->op == IR_ADD || value->op == IR_SUB) &&
+               x64_resolve(e, value->a) == i && is_before(e, value->b, i)) {
         pair->pair = value->op == IR_ADD ? PAIR_ADD : PAIR_SUB;
         pair->operand = value->b;
-    } else if (value->op == IR_ADD && x64_resolve(e, value->b) == i && is_before(e, value->a, i)) {
+    } else if (wide && value->op == IR_ADD && x64_resolve(e, value->b) == i &&
+               is_before(e, value->a, i)) {
         pair->pair = PAIR_ADD;
         pair->operand = value->a;
     }
