@@ -112,7 +112,46 @@ void a64_integer_ins_ext_insert_movewide(struct tr *t, uint32_t w)
     }
 }
 
-/* SBFM, BFM, UBFM: with imms >= immr a field is extracted to the bottom, else the low imms + 1 bits move up. */
+/* The low `width` bits, or those from lsb up to the top. */
+static ir_ref extract_field(struct tr *t, unsigned sf, bool is_signed, ir_ref source, unsigned lsb,
+                            unsigned width)
+{
+    const unsigned size = sf != 0 ? 64 : 32;
+
+    if (lsb + width == size) {
+        return width < size ? tr_op2(t, is_signed ? IR_ASR : IR_LSR, sf, source, tr_const(t, lsb))
+               : sf != 0    ? source
+                            : tr_op1(t, IR_ZEXT32, IR_I64, source);
+    }
+    if (lsb == 0 && (width == 8 || width == 16 || width == 32)) {
+        const enum ir_op op = width == 8    ? is_signed ? IR_SEXT8 : IR_ZEXT8
+                              : width == 16 ? is_signed ? IR_SEXT16 : IR_ZEXT16
+                              : is_signed   ? IR_SEXT32
+                                            : IR_ZEXT32;
+        return tr_op1(t, op, is_signed ? sf : IR_I64, source);
+    }
+    return tr_op1i(t, is_signed ? IR_SBFX : IR_UBFX, sf, source, lsb | width << 8);
+}
+
+/* The low `width` bits, moved up to lsb: SHL last where it may become part of an address. */
+static ir_ref lift_field(struct tr *t, unsigned sf, bool is_signed, ir_ref source, unsigned lsb,
+                         unsigned width)
+{
+    const unsigned above = (sf != 0 ? 64 : 32) - lsb - width;
+
+    if (above != 0 && width != 8 && width != 16 && (width > 32 || (is_signed && width != 32))) {
+        const ir_ref top = tr_op2(t, IR_SHL, sf, source, tr_const(t, above + lsb));
+        return tr_op2(t, is_signed ? IR_ASR : IR_LSR, sf, top, tr_const(t, above));
+    }
+    return tr_op2(t, IR_SHL, sf,
+                  above != 0 ? extract_field(t, sf, is_signed, source, 0, width) : source,
+                  tr_const(t, lsb));
+}
+
+/*
+ * SBFM, BFM, UBFM: with imms >= immr a field is extracted to the bottom, else the low imms + 1 bits move up. LSL, LSR, ASR, SXTB,
+ * UXTH and others are names of these.
+ */
 void a64_integer_bitfield(struct tr *t, uint32_t w)
 {
     const unsigned sf = A64_BIT(w, 31), opc = A64_FIELD(w, 30, 29), rd = A64_FIELD(w, 4, 0);
@@ -127,12 +166,10 @@ void a64_integer_bitfield(struct tr *t, uint32_t w)
     if (opc == 1) { /* BFM */
         const ir_ref field = extract ? tr_op1i(t, IR_UBFX, sf, source, immr | width << 8) : source;
         result = tr_op2i(t, IR_BFI, sf, tr_get_x(t, rd), field, up | width << 8);
+    } else if (extract) {
+        result = extract_field(t, sf, opc == 0, source, immr, width);
     } else {
-        result = tr_op1i(t, opc == 0 ? IR_SBFX : IR_UBFX, sf, source,
-                         (extract ? immr : 0) | width << 8);
-        if (up != 0) {
-            result = tr_op2(t, IR_SHL, sf, result, tr_const(t, up));
-        }
+        result = lift_field(t, sf, opc == 0, source, up, width);
     }
     tr_put_x(t, rd, result);
 }
