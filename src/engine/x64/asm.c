@@ -88,6 +88,12 @@ static void modrm_mem_of(struct x64_asm *a, int reg, struct x64_mem m, int32_t u
         put32(a, 0);
         return;
     }
+    if (m.base == NOREG) { /* the index alone: always with 32 bits */
+        put(a, r | RSP);
+        put(a, (unsigned)m.scale << 6 | (unsigned)(m.index & 7) << 3 | RBP);
+        put32(a, (uint32_t)m.disp);
+        return;
+    }
     if (m.disp == 0 && b != RBP) {
         mod = 0;
     } else if (unit != 0 && m.disp % unit == 0 && m.disp / unit >= -128 && m.disp / unit <= 127) {

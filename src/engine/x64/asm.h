@@ -65,7 +65,7 @@ struct x64_asm {
 #define X64_RIP 32
 
 struct x64_mem {
-    int8_t base, index; /* index NOREG: none */
+    int8_t base, index; /* NOREG: none; one of the two is there */
     uint8_t scale;      /* log2 */
     int32_t disp;
 };

@@ -419,9 +419,16 @@ static void shift(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     uint64_t count;
 
     if (x64_const(e, n->b, &count)) {
+        count &= n->type != 0 ? 63u : 31u;
+        if (n->op == IR_SHL && count >= 1 && count <= 3 && !x64_dies(e, n->a)) {
+            const int ra = x64_use(e, INT, n->a);
+            x64_lea(&e->a, n->type, x64_def(e, INT, node),
+                    count == 1 ? x64_at_index(ra, ra, 0, 0)
+                               : x64_at_index(NOREG, ra, (unsigned)count, 0));
+            return;
+        }
         const int rd = x64_def_from(e, INT, node, n->a);
-        x64_shift_ri(&e->a, n->type, forms[which].by_constant, rd,
-                     (unsigned)count & (n->type != 0 ? 63u : 31u));
+        x64_shift_ri(&e->a, n->type, forms[which].by_constant, rd, (unsigned)count);
         if (n->type == 0 && (count & 31) == 0) {
             x64_mov_rr(&e->a, 0, rd, rd); /* a count of 0 leaves the upper half */
         }
