@@ -5,6 +5,8 @@
 #include "engine/a64/translate.h"
 #include "engine/ir/fold.h"
 
+#define REMEMBERED 32 /* nodes: what is older would be kept in a register for too long */
+
 ir_ref tr_node(struct tr *t, enum ir_op op, unsigned type, unsigned flags, ir_ref a, ir_ref b,
                ir_ref c, unsigned d, uint32_t imm)
 {
@@ -41,7 +43,13 @@ ir_ref tr_const(struct tr *t, uint64_t value)
         }
         return t->zero;
     }
-    return node_imm64(t, IR_CONST, 0, IR_REF_NONE, value);
+    ir_ref *const made = &t->made[(value ^ value >> 12) % TR_MADE];
+    const struct ir_node *const n = &t->nodes[*made];
+    if (n->op != IR_CONST || n->imm64 != value || n->flags != 0 ||
+        t->n_nodes - *made > REMEMBERED) {
+        *made = node_imm64(t, IR_CONST, 0, IR_REF_NONE, value);
+    }
+    return *made;
 }
 
 ir_ref tr_address(struct tr *t, uint64_t value)
@@ -67,6 +75,7 @@ static bool address_of(const struct tr *t, ir_ref r, uint64_t *value)
     return r != IR_REF_NONE && t->nodes[r].op == IR_CONST && t->nodes[r].flags == IR_CONST_PC;
 }
 
+/* What was computed not long ago is not computed again: LDR of [X0, X1] and ADD of both, one index shifted for several accesses. */
 static ir_ref pure(struct tr *t, enum ir_op op, unsigned sf, ir_ref a, ir_ref b, ir_ref c,
                    uint32_t imm)
 {
@@ -76,7 +85,16 @@ static ir_ref pure(struct tr *t, enum ir_op op, unsigned sf, ir_ref a, ir_ref b,
         ir_fold(op, sf, va, vb, vc, imm, &folded)) {
         return tr_const(t, folded);
     }
-    return tr_node(t, op, sf, 0, a, b, c, 0, imm);
+    if (op >= IR_FLAGS_ADD) {
+        return tr_node(t, op, sf, 0, a, b, c, 0, imm);
+    }
+    ir_ref *const made = &t->made[(op * 5u + a * 3u + b + imm) % TR_MADE];
+    const struct ir_node *const n = &t->nodes[*made];
+    if (n->op != op || n->type != sf || n->a != a || n->b != b || n->c != c || n->imm != imm ||
+        t->n_nodes - *made > REMEMBERED) {
+        *made = tr_node(t, op, sf, 0, a, b, c, 0, imm);
+    }
+    return *made;
 }
 
 ir_ref tr_op1(struct tr *t, enum ir_op op, unsigned sf, ir_ref a)

@@ -22,6 +22,7 @@ struct a64_row;
 #define TR_MAX_INSNS      64 /* guest instructions of one block */
 #define TR_MAX_NODES      8192
 #define TR_NODES_PER_INSN 256 /* no instruction emits more */
+#define TR_MADE           64
 
 /* The block under construction, and what is known about guest registers at this point of it. */
 struct tr {
@@ -44,6 +45,7 @@ struct tr {
     ir_ref x[32], v[32],
         nzcv; /* node that holds the register's present value; IR_REF_NONE = only memory has it */
     ir_ref zero;
+    ir_ref made[TR_MADE]; /* operations and constants by what they compute */
     const struct a64_row *row;
 };
 
