@@ -29,6 +29,7 @@
 #include "engine/mmu/mmu.h"
 #include "engine/pages.h"
 #include "engine/sys/exception.h"
+#include "engine/x64/jumps.h"
 #include "engine/x64/x64.h"
 #include "vm/vm.h"
 
@@ -417,11 +418,12 @@ static bool is_block(const struct ir_block *b, const struct a64_cpu *cpu, const 
 /* As many instructions at once as a vector holds, wherever they lie. */
 typedef uint64_t four_words __attribute__((vector_size(16), aligned(4), may_alias));
 
+/* at: of the line in its page, in bytes. */
 __attribute__((no_sanitize_thread)) static inline four_words differing(const struct code_page *page,
-                                                                       unsigned line)
+                                                                       uintptr_t at)
 {
-    const four_words *const a = (const four_words *)&page->words[line * LINE_WORDS],
-                            *const b = (const four_words *)(page->page << 12) + 4u * line;
+    const four_words *const a = (const four_words *)((uintptr_t)page->words + at),
+                            *const b = (const four_words *)((page->page << 12) + at);
 
     return (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]);
 }
@@ -431,20 +433,30 @@ static inline bool is_zero(four_words v)
     return (v[0] | v[1]) == 0;
 }
 
-/* Lines of `lines` that differ from memory in any word, which they seldom do. Other vCPUs of the guest may be writing there. */
-static uint64_t changed_lines(const struct code_page *page, uint64_t lines)
+static inline uintptr_t first_line(uint64_t lines)
+{
+    return (uintptr_t)__builtin_ctzll(lines) * (4 * LINE_WORDS);
+}
+
+static __attribute__((noinline)) uint64_t which_lines(const struct code_page *page, uint64_t lines)
 {
     uint64_t changed = 0;
+
+    for (; lines != 0; lines &= lines - 1) {
+        changed |= is_zero(differing(page, first_line(lines))) ? 0 : lines & -lines;
+    }
+    return changed;
+}
+
+/* Lines of `lines` that differ from memory in any word, which they seldom do. Other vCPUs of the guest may be writing there. */
+static inline uint64_t changed_lines(const struct code_page *page, uint64_t lines)
+{
     four_words any = {0, 0};
 
     for (uint64_t left = lines; left != 0; left &= left - 1) {
-        any |= differing(page, (unsigned)__builtin_ctzll(left));
+        any |= differing(page, first_line(left));
     }
-    for (uint64_t left = is_zero(any) ? 0 : lines; left != 0; left &= left - 1) {
-        const unsigned line = (unsigned)__builtin_ctzll(left);
-        changed |= is_zero(differing(page, line)) ? 0 : 1ull << line;
-    }
-    return changed;
+    return is_zero(any) ? 0 : which_lines(page, lines);
 }
 
 static uint64_t lines_of(const struct ir_block *block)
@@ -541,7 +553,7 @@ static void let_rest(struct code_cache *cache, struct code_page *page)
  * Compares a page's active lines with memory, all at once: emitted code goes from one block to another of the same page without
  * asking. Caller holds the lock, or is the VM's only vCPU.
  */
-static uint64_t compare_page(struct a64_cpu *cpu, struct code_page *page)
+static inline uint64_t compare_page(struct a64_cpu *cpu, struct code_page *page)
 {
     const uint64_t changed = changed_lines(page, active_lines(page));
 
@@ -591,10 +603,22 @@ static bool is_active(const struct ir_block *block)
     return (block->lines & ~active_lines(block->page)) == 0;
 }
 
-/* A block that is valid has been compared since the present run began, or is now, with all that it goes on to in its page. */
-static bool is_fresh(struct a64_cpu *cpu, struct ir_block *block)
+static __attribute__((noinline)) void freshen(struct a64_cpu *cpu, struct ir_block *block)
 {
     struct code_cache *const cache = cpu->code;
+    struct code_page *const page = block->page;
+
+    pthread_mutex_lock(&cache->lock);
+    if (!verified_in_run(cpu, page)) {
+        verify_page(cpu, page);
+    }
+    activate(cache, page, block->lines);
+    pthread_mutex_unlock(&cache->lock);
+}
+
+/* A block that is valid has been compared since the present run began, or is now, with all that it goes on to in its page. */
+static inline bool is_fresh(struct a64_cpu *cpu, struct ir_block *block)
+{
     struct code_page *const page = block->page;
     bool verified = verified_in_run(cpu, page);
 
@@ -602,12 +626,7 @@ static bool is_fresh(struct a64_cpu *cpu, struct ir_block *block)
         verified = compare_page(cpu, page) == 0;
     }
     if (__builtin_expect(!verified || !is_active(block), 0)) {
-        pthread_mutex_lock(&cache->lock);
-        if (!verified_in_run(cpu, page)) {
-            verify_page(cpu, page);
-        }
-        activate(cache, page, block->lines);
-        pthread_mutex_unlock(&cache->lock);
+        freshen(cpu, block);
     }
     return atomic_load_explicit(&block->valid, memory_order_acquire);
 }
@@ -933,34 +952,37 @@ enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block, unsigned btyp
     return x64_run(cache->x64, cpu, block->code);
 }
 
-const void *code_known(struct a64_cpu *cpu)
+static inline const void *known(struct a64_cpu *cpu)
 {
+    const uint64_t pc = cpu->pc;
+    const unsigned slot = x64_slot_in(cpu->btype, pc);
     bool holds = false;
-    struct ir_block *const block = x64_known_block(cpu, &holds);
+    struct ir_block *const block = x64_known_block(cpu, pc, slot, &holds);
 
     if (block == NULL || (!holds && !is_fresh(cpu, block))) {
         return NULL;
     }
     if (!holds) {
-        x64_hold(cpu, block, cpu->btype);
+        x64_hold(cpu, block, slot);
     }
     cpu->btype = 0;
     return block->code;
 }
 
-bool code_run_known(struct a64_cpu *cpu, enum ir_next *next)
+const void *code_known(struct a64_cpu *cpu)
+{
+    return known(cpu);
+}
+
+enum ir_next code_run_known(struct a64_cpu *cpu)
 {
     struct code_cache *const cache = cpu->code;
 
     /* Who comes from a jump that can be linked wants to have that done. */
     if (cpu->x64.from != NULL || cpu->x64.variant != 0 ||
         cpu->code_generation != atomic_load_explicit(&cache->generation, memory_order_acquire)) {
-        return false;
+        return IR_NEXT;
     }
-    const void *const code = code_known(cpu);
-    if (code == NULL) {
-        return false;
-    }
-    *next = x64_run(cache->x64, cpu, code);
-    return true;
+    const void *const code = known(cpu);
+    return code != NULL ? x64_run(cache->x64, cpu, code) : IR_NEXT;
 }

@@ -21,8 +21,8 @@ void code_leave(struct code_cache *cache, struct a64_cpu *cpu);
  * which it accepts. Never IR_NEXT or IR_END. */
 enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block, unsigned btype);
 
-/* The same for what the vCPU's jump tables know. False: use code_find(). */
-bool code_run_known(struct a64_cpu *cpu, enum ir_next *next);
+/* The same for what the vCPU's jump tables know. IR_NEXT: use code_find(). */
+enum ir_next code_run_known(struct a64_cpu *cpu);
 
 /* The block for the present pc and mode, valid until the next call; translates when needed. NULL: *next says what happened instead (fetch fault). */
 struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next);

@@ -6,7 +6,6 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
-#include <x86intrin.h>
 #endif
 
 #include "vm/internal.h"
@@ -42,22 +41,11 @@ static bool tsc_has_one_rate(void)
     return one_rate;
 }
 
-uint64_t vm_stamp(const struct vm *vm)
-{
-    return vm->has_tsc ? __rdtsc() : vm_counter();
-}
-
 #else
 
 static bool tsc_has_one_rate(void)
 {
     return false;
-}
-
-uint64_t vm_stamp(const struct vm *vm)
-{
-    (void)vm;
-    return vm_counter();
 }
 
 #endif

@@ -8,6 +8,7 @@
 #include "engine/mmu/mmu.h"
 #include "engine/pages.h"
 #include "engine/sys/exception.h"
+#include "engine/x64/jumps.h"
 #include "engine/x64/x64.h"
 #include "vm/internal.h"
 
@@ -102,7 +103,7 @@ void vm_vcpu_request_exit(struct vcpu *vcpu)
 /* --- Running ----------------------------------------------------------------------------------------------------------------- */
 
 /* more: what is looked at beside what was requested. */
-static enum ir_next handle_requests(struct vcpu *vcpu, uint32_t more)
+static __attribute__((noinline)) enum ir_next handle_requests(struct vcpu *vcpu, uint32_t more)
 {
     struct a64_cpu *const cpu = &vcpu->cpu;
     /* Sequentially consistent, as the mailbox's `seen` and `inside` are: mmu_broadcast_done() relies on their order. */
@@ -153,6 +154,25 @@ static bool wants_check(const struct a64_cpu *cpu)
     return (cpu->pc & 3) != 0 || (cpu->mode_key & (MODE_IL | MODE_STEP | MODE_BREAKPOINTS)) != 0;
 }
 
+static __attribute__((noinline)) enum ir_next run_found(struct a64_cpu *cpu)
+{
+    enum ir_next next = IR_NEXT;
+    struct ir_block *const block = code_find(cpu, &next);
+
+    if (block == NULL) {
+        cpu->x64.from = NULL;
+        return next;
+    }
+    const unsigned btype = cpu->btype;
+    if (btype != 0) {
+        next = exc_before_block(cpu, block);
+        if (next != IR_NEXT) {
+            return next;
+        }
+    }
+    return code_run(cpu, block, btype);
+}
+
 static void run_until_exit(struct vcpu *vcpu)
 {
     struct a64_cpu *const cpu = &vcpu->cpu;
@@ -175,22 +195,10 @@ static void run_until_exit(struct vcpu *vcpu)
                 continue;
             }
         }
-        if (code_run_known(cpu, &next)) {
-            continue;
+        next = code_run_known(cpu);
+        if (next == IR_NEXT) {
+            next = run_found(cpu);
         }
-        struct ir_block *const block = code_find(cpu, &next);
-        if (__builtin_expect(block == NULL, 0)) {
-            cpu->x64.from = NULL;
-            continue;
-        }
-        const unsigned btype = cpu->btype;
-        if (__builtin_expect(btype != 0, 0)) {
-            next = exc_before_block(cpu, block);
-            if (next != IR_NEXT) {
-                continue;
-            }
-        }
-        next = code_run(cpu, block, btype);
     }
 }
 

@@ -169,8 +169,6 @@ bool vm_vcpu_has_run(const struct vcpu *vcpu);
 /* --- Time (vm/time.c) */
 uint64_t vm_counter(
     void); /* 24 MHz ticks: CLOCK_MONOTONIC ns * 24 / 1000; mach_absolute_time() of include/darwin is the same */
-/* A clock for the length of runs, which are as short as reading the counter: the host's TSC where that has one rate. */
-uint64_t vm_stamp(const struct vm *vm);
 /* The guest execution time in counter ticks. The vCPU's own thread. */
 uint64_t vm_vcpu_exec_ticks(struct vcpu *vcpu);
 /* CNTVCT_EL0 - with the vCPU's offset. */

@@ -25,14 +25,19 @@ static inline uint32_t fp_flags_mxcsr(const struct a64_cpu *cpu)
     return 0x1f80u | (fast ? rounding[cpu->fpcr >> FPCR_RMODE_SHIFT & 3u] : 0);
 }
 
+/* IE, DE, ZE, OE, UE, PE to IOC, -, DZC, OFC, UFC, IXC */
+static inline void fp_flags_collect(struct a64_cpu *cpu, uint32_t mxcsr)
+{
+    cpu->fpsr |= (mxcsr & 1) | (mxcsr >> 1 & 0x1e);
+}
+
 /* What the host has collected goes to FPSR. */
 static inline void fp_flags_take(struct a64_cpu *cpu)
 {
     const uint32_t mxcsr = _mm_getcsr();
 
     if ((mxcsr & 0x3f) != 0) {
-        /* IE, DE, ZE, OE, UE, PE to IOC, -, DZC, OFC, UFC, IXC */
-        cpu->fpsr |= (mxcsr & 1) | (mxcsr >> 1 & 0x1e);
+        fp_flags_collect(cpu, mxcsr);
         _mm_setcsr(mxcsr & ~0x3fu);
     }
 }
@@ -58,8 +63,12 @@ static inline uint32_t fp_flags_enter(const struct a64_cpu *cpu)
 
 static inline void fp_flags_leave(struct a64_cpu *cpu, uint32_t client)
 {
-    fp_flags_take(cpu);
-    if (client != fp_flags_mxcsr(cpu)) {
+    const uint32_t guest = _mm_getcsr();
+
+    if ((guest & 0x3f) != 0) {
+        fp_flags_collect(cpu, guest);
+    }
+    if (guest != client) {
         _mm_setcsr(client);
     }
 }

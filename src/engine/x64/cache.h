@@ -3,6 +3,7 @@
 #ifndef ENGINE_X64_CACHE_H
 #define ENGINE_X64_CACHE_H
 
+#include "engine/x64/jumps.h"
 #include "engine/x64/thunks.h"
 #include "engine/x64/x64.h"
 
@@ -25,17 +26,6 @@ struct x64_code {
     struct x64_link links[];
 };
 
-/* --- Jump tables: emitted code knows their layout. */
-struct x64_jump {
-    uint64_t pc;
-    const void *code;
-};
-#define X64_JUMP_ENTRIES  16384u
-#define X64_JUMP_SLOT(pc) ((unsigned)((pc) >> 2) & (X64_JUMP_ENTRIES - 1))
-#define X64_JUMP_TABLES   3u
-/* By PSTATE.BTYPE at the branch: of those that set 1 or 2 one table. */
-#define X64_JUMP_TABLE(btype) (((btype) + 1u) / 2u)
-
 struct x64_cache {
     uint8_t *rx, *rw; /* the same memory, executable and writable */
     size_t size;
@@ -55,7 +45,6 @@ struct x64_cache {
 struct x64_emit;
 void x64_trace_made(const struct x64_cache *cache, const struct x64_emit *e);
 void x64_trace_gone(const struct x64_cache *cache); /* all code of blocks */
-void x64_count_leaving(struct a64_cpu *cpu, uint64_t why);
 
 struct x64_contexts *x64_contexts_create(void);
 void x64_contexts_destroy(struct x64_contexts *contexts);

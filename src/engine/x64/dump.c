@@ -15,20 +15,6 @@ void x64_count(struct x64_emit *e, size_t offset)
     }
 }
 
-void x64_count_leaving(struct a64_cpu *cpu, uint64_t why)
-{
-    struct x64_stats *const stats = cpu->x64.stats;
-
-    assert(why < X64_LEFT_COUNT);
-    /* The jumps that look at the jump table look at the requests as well, and leave by one way for both. */
-    if ((why == X64_LEFT_FAR || why == X64_LEFT_INDIRECT) &&
-        atomic_load_explicit(&cpu->requests, memory_order_relaxed) != 0) {
-        why = X64_LEFT_POLL;
-    }
-    stats->entries++;
-    stats->left[why]++;
-}
-
 /* --- Listing --------------------------------------------------------------------------------------------------------------------- */
 
 static const char *const gpr_names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",

@@ -18,36 +18,6 @@
 #include "engine/x64/cache.h"
 #include "engine/x64/emit.h"
 
-#define CONTEXTS   16u
-#define LOG_LENGTH 2048u
-#define SLOTS      (X64_JUMP_TABLES * X64_JUMP_ENTRIES)
-#define HOLDING    8192u /* entries of a run; when it had more, all contexts go */
-
-struct key {
-    uint32_t mode;  /* NO_MODE: the context is not in use */
-    int asid;       /* -1: no entry depends on the address space ... */
-    uint64_t table; /* ... which is this one */
-};
-#define NO_MODE UINT32_MAX
-
-struct context {
-    unsigned halves; /* of the address space, where entries lie */
-    uint64_t used;
-    unsigned n_log; /* slots that were written; more than LOG_LENGTH: not all are in the log */
-    uint16_t log[LOG_LENGTH];
-};
-
-struct x64_contexts {
-    struct key keys[CONTEXTS];
-    struct context list[CONTEXTS];
-    unsigned current; /* CONTEXTS: the present state has none */
-    uint64_t clock;
-    unsigned n_holding;
-    struct x64_jump *holding[HOLDING];           /* entries that hold in the present run */
-    struct x64_jump tables[CONTEXTS + 1][SLOTS]; /* the last is empty */
-    struct ir_block *blocks[CONTEXTS][SLOTS];    /* of the entries */
-};
-
 /* The pc of a slot without entry: an address that is never looked for there. So zeroed memory is right but for slot 0. */
 static uint64_t no_pc(unsigned slot)
 {
@@ -64,13 +34,13 @@ struct x64_contexts *x64_contexts_create(void)
     struct x64_contexts *const contexts = pages_take(sizeof(struct x64_contexts));
 
     if (contexts != NULL) {
-        for (unsigned i = 0; i < CONTEXTS; i++) {
-            contexts->keys[i].mode = NO_MODE;
+        for (unsigned i = 0; i < X64_CONTEXTS; i++) {
+            contexts->keys[i].mode = X64_NO_MODE;
         }
         for (unsigned t = 0; t < X64_JUMP_TABLES; t++) {
-            set_none(&contexts->tables[CONTEXTS][t * X64_JUMP_ENTRIES], 0);
+            set_none(&contexts->tables[X64_CONTEXTS][t * X64_JUMP_ENTRIES], 0);
         }
-        contexts->current = CONTEXTS;
+        contexts->current = X64_CONTEXTS;
     }
     return contexts;
 }
@@ -84,10 +54,10 @@ void x64_contexts_destroy(struct x64_contexts *contexts)
 static void clear(struct x64_contexts *contexts, unsigned i)
 {
     struct x64_jump *const table = contexts->tables[i];
-    struct context *const c = &contexts->list[i];
+    struct x64_context *const c = &contexts->list[i];
 
-    if (c->n_log > LOG_LENGTH) {
-        for (unsigned slot = 0; slot < SLOTS; slot++) {
+    if (c->n_log > X64_LOG_LENGTH) {
+        for (unsigned slot = 0; slot < X64_SLOTS; slot++) {
             set_none(&table[slot], slot);
         }
     } else {
@@ -101,7 +71,7 @@ static void clear(struct x64_contexts *contexts, unsigned i)
     c->n_log = 0;
 }
 
-static bool serves(const struct key *key, uint32_t mode, int asid, uint64_t table)
+static bool serves(const struct x64_context_key *key, uint32_t mode, int asid, uint64_t table)
 {
     return key->mode == mode && (key->asid < 0 || (key->asid == asid && key->table == table));
 }
@@ -111,7 +81,7 @@ static void choose(struct a64_cpu *cpu, unsigned i)
     struct x64_contexts *const contexts = cpu->x64.contexts;
 
     contexts->current = i;
-    if (i != CONTEXTS) {
+    if (i != X64_CONTEXTS) {
         contexts->list[i].used = ++contexts->clock;
     }
     cpu->x64.jumps = contexts->tables[i];
@@ -131,10 +101,10 @@ void x64_select_context(struct a64_cpu *cpu)
     const uint32_t mode = cpu->mode_key;
     unsigned i = contexts->current;
 
-    if (i != CONTEXTS && serves(&contexts->keys[i], mode, asid, table)) {
+    if (i != X64_CONTEXTS && serves(&contexts->keys[i], mode, asid, table)) {
         return;
     }
-    for (i = 0; i < CONTEXTS && !serves(&contexts->keys[i], mode, asid, table); i++) {
+    for (i = 0; i < X64_CONTEXTS && !serves(&contexts->keys[i], mode, asid, table); i++) {
     }
     choose(cpu, i);
 }
@@ -145,15 +115,15 @@ static void make_context(struct a64_cpu *cpu)
     struct x64_contexts *const contexts = cpu->x64.contexts;
     unsigned oldest = 0;
 
-    for (unsigned i = 0; i < CONTEXTS && contexts->keys[oldest].mode != NO_MODE; i++) {
-        if (contexts->keys[i].mode == NO_MODE ||
+    for (unsigned i = 0; i < X64_CONTEXTS && contexts->keys[oldest].mode != X64_NO_MODE; i++) {
+        if (contexts->keys[i].mode == X64_NO_MODE ||
             contexts->list[i].used < contexts->list[oldest].used) {
             oldest = i;
         }
     }
     clear(contexts, oldest);
     contexts->list[oldest].halves = 0;
-    contexts->keys[oldest] = (struct key){.mode = cpu->mode_key, .asid = -1};
+    contexts->keys[oldest] = (struct x64_context_key){.mode = cpu->mode_key, .asid = -1};
     choose(cpu, oldest);
 }
 
@@ -164,79 +134,31 @@ void x64_drop_contexts(struct a64_cpu *cpu, int asid, bool global_too, unsigned 
     if (contexts == NULL) {
         return;
     }
-    for (unsigned i = 0; i < CONTEXTS; i++) {
-        struct key *const key = &contexts->keys[i];
+    for (unsigned i = 0; i < X64_CONTEXTS; i++) {
+        struct x64_context_key *const key = &contexts->keys[i];
         if ((contexts->list[i].halves & halves) != 0 &&
             (key->asid < 0 ? global_too : asid < 0 || key->asid == asid)) {
-            key->mode = NO_MODE;
+            key->mode = X64_NO_MODE;
             if (i == contexts->current) {
-                choose(cpu, CONTEXTS);
+                choose(cpu, X64_CONTEXTS);
             }
         }
     }
 }
 
-static unsigned slot_in(unsigned btype, uint64_t pc)
+void x64_drop_all_contexts(struct a64_cpu *cpu)
 {
-    return X64_JUMP_TABLE(btype) * X64_JUMP_ENTRIES + X64_JUMP_SLOT(pc);
+    x64_drop_contexts(cpu, -1, true, X64_BOTH_HALVES);
+    cpu->x64.contexts->n_holding = 0;
 }
 
-void x64_hold(struct a64_cpu *cpu, const struct ir_block *block, unsigned btype)
+void x64_hold_among_others(struct x64_jump *jump, const struct ir_block *block, unsigned slot)
 {
-    struct x64_contexts *const contexts = cpu->x64.contexts;
-    const unsigned slot = slot_in(btype, block->pc);
-    struct x64_jump *const jump = &cpu->x64.jumps[slot];
-
-    if (contexts->n_holding < HOLDING) {
-        contexts->holding[contexts->n_holding] = jump;
-    }
-    contexts->n_holding += contexts->n_holding <= HOLDING;
-    if (!cpu->smp) { /* who retires blocks now has stopped this vCPU, or is this one */
-        __atomic_store_n(&jump->pc, block->pc, __ATOMIC_RELAXED);
-        return;
-    }
     __atomic_store_n(&jump->pc, block->pc, __ATOMIC_SEQ_CST);
     /* A vCPU that retires the block clears `valid` and then looks here. */
     if (!atomic_load(&block->valid)) {
         set_none(jump, slot);
     }
-}
-
-void x64_begin_run(struct a64_cpu *cpu)
-{
-    struct x64_contexts *const contexts = cpu->x64.contexts;
-
-    if (contexts == NULL) {
-        return;
-    }
-    if (contexts->n_holding > HOLDING) {
-        x64_drop_contexts(cpu, -1, true, X64_BOTH_HALVES);
-        contexts->n_holding = 0;
-    }
-    for (unsigned i = 0; i < contexts->n_holding; i++) {
-        struct x64_jump *const jump = contexts->holding[i];
-        const size_t at = (size_t)(jump - contexts->tables[0]);
-        const uint64_t pc = __atomic_load_n(&jump->pc, __ATOMIC_RELAXED);
-        /* It may be another's by now, or none's. If it is retired at this moment, code_known() finds out. */
-        if (X64_JUMP_SLOT(pc) == at % X64_JUMP_ENTRIES) {
-            __atomic_store_n(&jump->pc, ~pc, __ATOMIC_RELAXED);
-        }
-    }
-    contexts->n_holding = 0;
-}
-
-struct ir_block *x64_known_block(struct a64_cpu *cpu, bool *holds)
-{
-    struct x64_contexts *const contexts = cpu->x64.contexts;
-    const uint64_t pc = cpu->pc;
-    const unsigned slot = slot_in(cpu->btype, pc);
-
-    if (contexts == NULL || contexts->current == CONTEXTS) {
-        return NULL;
-    }
-    const uint64_t known = __atomic_load_n(&cpu->x64.jumps[slot].pc, __ATOMIC_RELAXED);
-    *holds = known == pc;
-    return known == pc || known == ~pc ? contexts->blocks[contexts->current][slot] : NULL;
 }
 
 void x64_remember(struct a64_cpu *cpu, struct ir_block *block, unsigned btype, bool global)
@@ -245,11 +167,11 @@ void x64_remember(struct a64_cpu *cpu, struct ir_block *block, unsigned btype, b
     struct x64_contexts *const contexts = cpu->x64.contexts;
     const unsigned t = X64_JUMP_TABLE(btype);
 
-    if (contexts->current == CONTEXTS) {
+    if (contexts->current == X64_CONTEXTS) {
         make_context(cpu);
     }
-    struct context *const c = &contexts->list[contexts->current];
-    struct key *const key = &contexts->keys[contexts->current];
+    struct x64_context *const c = &contexts->list[contexts->current];
+    struct x64_context_key *const key = &contexts->keys[contexts->current];
     if (block->guarded && (block->bti_ok & needed[t]) != needed[t]) {
         return;
     }
@@ -258,16 +180,16 @@ void x64_remember(struct a64_cpu *cpu, struct ir_block *block, unsigned btype, b
         key->table = mmu_current_table(cpu);
     }
     c->halves |= (block->pc >> 55 & 1) != 0 ? X64_UPPER_HALF : X64_LOWER_HALF;
-    const unsigned slot = slot_in(btype, block->pc);
+    const unsigned slot = x64_slot_in(btype, block->pc);
     struct x64_jump *const jump = &cpu->x64.jumps[slot];
-    if (c->n_log < LOG_LENGTH) {
+    if (c->n_log < X64_LOG_LENGTH) {
         c->log[c->n_log] = (uint16_t)slot;
     }
-    c->n_log += c->n_log <= LOG_LENGTH;
+    c->n_log += c->n_log <= X64_LOG_LENGTH;
     set_none(jump, slot);
     __atomic_store_n(&jump->code, block->code, __ATOMIC_RELAXED);
     contexts->blocks[contexts->current][slot] = block;
-    x64_hold(cpu, block, btype);
+    x64_hold(cpu, block, slot);
 }
 
 void x64_forget_block(struct a64_cpu *cpu, const struct ir_block *block)
@@ -277,7 +199,7 @@ void x64_forget_block(struct a64_cpu *cpu, const struct ir_block *block)
     if (block->code == NULL) {
         return;
     }
-    for (unsigned i = 0; i < CONTEXTS; i++) {
+    for (unsigned i = 0; i < X64_CONTEXTS; i++) {
         for (unsigned t = 0; t < X64_JUMP_TABLES; t++) {
             const unsigned slot = t * X64_JUMP_ENTRIES + X64_JUMP_SLOT(block->pc);
             struct x64_jump *const jump = &contexts->tables[i][slot];

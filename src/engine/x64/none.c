@@ -2,6 +2,7 @@
 /* Hosts that the translator has no code for: blocks are interpreted. */
 #include <stdlib.h>
 
+#include "engine/x64/jumps.h"
 #include "engine/x64/x64.h"
 
 unsigned x64_host_level(void)
@@ -94,20 +95,14 @@ void x64_remember(struct a64_cpu *cpu, struct ir_block *block, unsigned btype, b
     (void)cpu, (void)block, (void)btype, (void)global;
 }
 
-void x64_begin_run(struct a64_cpu *cpu)
+void x64_drop_all_contexts(struct a64_cpu *cpu)
 {
     (void)cpu;
 }
 
-struct ir_block *x64_known_block(struct a64_cpu *cpu, bool *holds)
+void x64_hold_among_others(struct x64_jump *jump, const struct ir_block *block, unsigned slot)
 {
-    (void)cpu, (void)holds;
-    return NULL;
-}
-
-void x64_hold(struct a64_cpu *cpu, const struct ir_block *block, unsigned btype)
-{
-    (void)cpu, (void)block, (void)btype;
+    (void)jump, (void)block, (void)slot;
 }
 
 void x64_forget_block(struct a64_cpu *cpu, const struct ir_block *block)

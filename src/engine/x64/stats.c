@@ -84,7 +84,11 @@ void x64_stats_print(const struct x64_stats *s, const struct code_trace *trace)
                      "jit: %" PRIu64 " times code interpreted because it was new, %" PRIu64
                      " copies for other addresses\n",
                      s->passages, s->copies);
-    code_trace_print(trace, "jit: code entered %" PRIu64 " times; left for\n", s->entries);
+    uint64_t entries = 0;
+    for (unsigned i = 0; i < X64_LEFT_COUNT; i++) {
+        entries += s->left[i];
+    }
+    code_trace_print(trace, "jit: code entered %" PRIu64 " times; left for\n", entries);
     for (unsigned i = 0; i < X64_LEFT_HELPER; i++) {
         line(trace, "", left[i], s->left[i]);
     }

@@ -36,12 +36,12 @@ struct x64_stats {
     uint64_t interpreted;          /* blocks that have no code */
     uint64_t
         passages; /* times that code was interpreted because it was reached for the first time */
-    uint64_t retired, emptied; /* blocks dropped; times that all were, for want of memory */
-    uint64_t copies_emptied;   /* times that all copies were */
-    uint64_t links, entries;   /* jumps linked; calls of emitted code */
-    uint64_t left[X64_LEFT_COUNT];
-    uint64_t access[IR_OP_COUNT]; /* by IR_LOAD ... IR_CAS: done in C */
-    uint64_t rare[VOP_COUNT];     /* the inline form met a case that it leaves to C */
+    uint64_t retired, emptied;     /* blocks dropped; times that all were, for want of memory */
+    uint64_t copies_emptied;       /* times that all copies were */
+    uint64_t links;                /* jumps linked */
+    uint64_t left[X64_LEFT_COUNT]; /* each call of emitted code once */
+    uint64_t access[IR_OP_COUNT];  /* by IR_LOAD ... IR_CAS: done in C */
+    uint64_t rare[VOP_COUNT];      /* the inline form met a case that it leaves to C */
     uint64_t slow[X64_SLOW_COUNT];
 
     /* Only with code_trace.statistics: */

@@ -55,12 +55,6 @@ enum ir_next x64_run(struct x64_cache *cache, struct a64_cpu *cpu, const void *c
  * "the fetch at pc, in this context, gives this block", so that they go when translations do.
  */
 void x64_remember(struct a64_cpu *cpu, struct ir_block *block, unsigned btype, bool global);
-/* What was remembered does not hold until its page is compared with memory again. */
-void x64_begin_run(struct a64_cpu *cpu);
-/* What the tables know for the present pc, context and PSTATE.BTYPE, retired perhaps, if the code cache has not been emptied since. NULL:
- * nothing. *holds: emitted code goes there; else x64_hold() lets it, from now on until the run ends, when the block has been compared. */
-struct ir_block *x64_known_block(struct a64_cpu *cpu, bool *holds);
-void x64_hold(struct a64_cpu *cpu, const struct ir_block *block, unsigned btype);
 void x64_forget_block(struct a64_cpu *cpu,
                       const struct ir_block *block); /* any thread, under the code cache's lock */
 /* After every change of mode key, ASID or MMU index: the tables of the present state. */
