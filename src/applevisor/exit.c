@@ -13,80 +13,77 @@ typedef void iss_fn(uint32_t iss, av_exit_event *event);
 
 /* --- Aborts ------------------------------------------------------------------------------------------------------------------- */
 
-static void access_of(uint32_t iss, av_access *access)
+static inline void access_of(uint32_t iss, av_access *access)
 {
     const bool is_write = BIT(iss, 6) != 0;
 
-    *access = (av_access){
-        .size_bytes = (uint8_t)(1u << FIELD(iss, 23, 22)),
-        .reg = (uint8_t)FIELD(iss, 20, 16),
-        .is_write = is_write,
-        .sign_extend = !is_write && BIT(iss, 21) != 0,
-        .is_64_bit = BIT(iss, 15) != 0,
-        .acquire_release = BIT(iss, 14) != 0,
-    };
+    access->size_bytes = (uint8_t)(1u << FIELD(iss, 23, 22));
+    access->reg = (uint8_t)FIELD(iss, 20, 16);
+    access->is_write = is_write;
+    access->sign_extend = !is_write && BIT(iss, 21) != 0;
+    access->is_64_bit = BIT(iss, 15) != 0;
+    access->acquire_release = BIT(iss, 14) != 0;
 }
 
-/* DFSC and IFSC. The level is in the low two bits, except that a code of its own stands for level -1. */
+/* DFSC and IFSC, and the level that is in the code. */
 static const struct status {
-    uint8_t first, last; /* of the range of codes */
+    bool is_known;
     uint8_t fault;
-    int8_t level; /* of the first code */
-} statuses[] = {
-    {0x00, 0x03, AV_FAULT_ADDRESS_SIZE, 0},
-    {0x04, 0x07, AV_FAULT_TRANSLATION, 0},
-    {0x08, 0x0b, AV_FAULT_ACCESS_FLAG, 0},
-    {0x0c, 0x0f, AV_FAULT_PERMISSION, 0},
-    {0x10, 0x10, AV_FAULT_EXTERNAL, AV_NO_LEVEL},
-    {0x11, 0x11, AV_FAULT_TAG_CHECK, AV_NO_LEVEL},
-    {0x13, 0x17, AV_FAULT_EXTERNAL, -1},
-    {0x18, 0x18, AV_FAULT_PARITY, AV_NO_LEVEL},
-    {0x1b, 0x1f, AV_FAULT_PARITY, -1},
-    {0x21, 0x21, AV_FAULT_ALIGNMENT, AV_NO_LEVEL},
-    {0x22, 0x22, AV_FAULT_DEBUG, AV_NO_LEVEL},
-    {0x29, 0x29, AV_FAULT_ADDRESS_SIZE, -1},
-    {0x2b, 0x2b, AV_FAULT_TRANSLATION, -1},
-    {0x30, 0x30, AV_FAULT_TLB_CONFLICT, AV_NO_LEVEL},
-    {0x35, 0x35, AV_FAULT_EXCLUSIVE, AV_NO_LEVEL},
+    int8_t level;
+} statuses[64] = {
+// clang-format off
+#define NO_LEVEL(code, fault)     [code] = {true, fault, AV_NO_LEVEL}
+#define AT_LEVEL(code, fault, n)  [code] = {true, fault, n}
+#define LEVELS_0_TO_3(code, fault) \
+    AT_LEVEL(code, fault, 0), AT_LEVEL((code) + 1, fault, 1), AT_LEVEL((code) + 2, fault, 2), AT_LEVEL((code) + 3, fault, 3)
+    LEVELS_0_TO_3(0x00, AV_FAULT_ADDRESS_SIZE),
+    LEVELS_0_TO_3(0x04, AV_FAULT_TRANSLATION),
+    LEVELS_0_TO_3(0x08, AV_FAULT_ACCESS_FLAG),
+    LEVELS_0_TO_3(0x0c, AV_FAULT_PERMISSION),
+    NO_LEVEL(0x10, AV_FAULT_EXTERNAL),
+    NO_LEVEL(0x11, AV_FAULT_TAG_CHECK),
+    AT_LEVEL(0x13, AV_FAULT_EXTERNAL, -1),
+    LEVELS_0_TO_3(0x14, AV_FAULT_EXTERNAL),
+    NO_LEVEL(0x18, AV_FAULT_PARITY),
+    AT_LEVEL(0x1b, AV_FAULT_PARITY, -1),
+    LEVELS_0_TO_3(0x1c, AV_FAULT_PARITY),
+    NO_LEVEL(0x21, AV_FAULT_ALIGNMENT),
+    NO_LEVEL(0x22, AV_FAULT_DEBUG),
+    AT_LEVEL(0x29, AV_FAULT_ADDRESS_SIZE, -1),
+    AT_LEVEL(0x2b, AV_FAULT_TRANSLATION, -1),
+    NO_LEVEL(0x30, AV_FAULT_TLB_CONFLICT),
+    NO_LEVEL(0x35, AV_FAULT_EXCLUSIVE),
+    // clang-format on
 };
 
-static void fault_of(uint32_t iss, av_abort *abort)
+static inline av_abort abort_of(uint32_t iss)
 {
-    const uint8_t status = (uint8_t)FIELD(iss, 5, 0);
+    const struct status *const status = &statuses[iss & 0x3f];
 
-    abort->status = status;
-    abort->fault = AV_FAULT_OTHER;
-    abort->level = AV_NO_LEVEL;
-    for (size_t i = 0; i < ARRAY_LEN(statuses); i++) {
-        const struct status *const s = &statuses[i];
-        if (status >= s->first && status <= s->last) {
-            abort->fault = (av_fault)s->fault;
-            abort->level = s->level == AV_NO_LEVEL ? (int8_t)AV_NO_LEVEL
-                                                   : (int8_t)(s->level + (status - s->first));
-            break;
-        }
-    }
+    return (av_abort){
+        .fault = status->is_known ? (av_fault)status->fault : AV_FAULT_OTHER,
+        .level = status->is_known ? status->level : (int8_t)AV_NO_LEVEL,
+        .status = (uint8_t)(iss & 0x3f),
+        .stage1_walk = BIT(iss, 7) != 0,
+        .external = BIT(iss, 9) != 0,
+        .far_valid = BIT(iss, 10) == 0,
+    };
 }
 
 static void instruction_abort(uint32_t iss, av_exit_event *event)
 {
-    av_abort *const abort = &event->u.abort;
-
-    fault_of(iss, abort);
-    abort->stage1_walk = BIT(iss, 7) != 0;
-    abort->external = BIT(iss, 9) != 0;
-    abort->far_valid = BIT(iss, 10) == 0;
+    event->u.abort = abort_of(iss);
 }
 
 static void data_abort(uint32_t iss, av_exit_event *event)
 {
     av_abort *const abort = &event->u.abort;
 
-    instruction_abort(iss, event);
+    *abort = abort_of(iss);
     abort->is_write = BIT(iss, 6) != 0;
     abort->cache_maintenance = BIT(iss, 8) != 0;
-    abort->has_access = BIT(iss, 24) != 0;
-    if (abort->has_access) {
+    if (BIT(iss, 24) != 0) {
+        abort->has_access = true;
         access_of(iss, &abort->access);
     }
 }
@@ -175,23 +172,28 @@ static const struct class
     [0x3c] = {true, AV_EXIT_BRK, false, call},
 };
 
+static inline void decode(uint64_t syndrome, uint64_t va, uint64_t pa, av_exit_event *event)
+{
+    const struct class *const c = &classes[FIELD(syndrome, 31, 26)];
+
+    *event = (av_exit_event){
+        .kind = c->is_known ? (av_exit_kind)c->kind : AV_EXIT_OTHER,
+        .ec = (uint8_t)FIELD(syndrome, 31, 26),
+        .same_el = c->same_el,
+        .instruction_bytes = BIT(syndrome, 25) != 0 ? 4 : 2,
+        .syndrome = syndrome,
+        .virtual_address = va,
+        .physical_address = pa,
+    };
+    if (c->iss != NULL) {
+        c->iss((uint32_t)FIELD(syndrome, 24, 0), event);
+    }
+}
+
 av_error av_exit_from_syndrome(uint64_t syndrome, av_exit_event *event)
 {
     NOT_NULL(event);
-    *event = (av_exit_event){
-        .kind = AV_EXIT_OTHER,
-        .ec = (uint8_t)FIELD(syndrome, 31, 26),
-        .instruction_bytes = BIT(syndrome, 25) != 0 ? 4 : 2,
-        .syndrome = syndrome,
-    };
-    const struct class *const c = &classes[event->ec];
-    if (c->is_known) {
-        event->kind = (av_exit_kind)c->kind;
-        event->same_el = c->same_el;
-        if (c->iss != NULL) {
-            c->iss((uint32_t)FIELD(syndrome, 24, 0), event);
-        }
-    }
+    decode(syndrome, 0, 0, event);
     return AV_OK;
 }
 
@@ -201,9 +203,8 @@ av_error av_exit_decode(const hv_vcpu_exit_t *exit, av_exit_event *event)
     NOT_NULL(event);
     switch (exit->reason) {
     case HV_EXIT_REASON_EXCEPTION:
-        av_exit_from_syndrome(exit->exception.syndrome, event);
-        event->virtual_address = exit->exception.virtual_address;
-        event->physical_address = exit->exception.physical_address;
+        decode(exit->exception.syndrome, exit->exception.virtual_address,
+               exit->exception.physical_address, event);
         break;
     case HV_EXIT_REASON_CANCELED:
         *event = (av_exit_event){.kind = AV_EXIT_CANCELED};

@@ -240,15 +240,20 @@ static av_error begin(hv_vcpu_t vcpu, const av_exit_event *event, const av_guest
     return list_accesses(vcpu, ipa, mmio);
 }
 
-static av_error check_event(const av_exit_event *event, const char *function)
+static __attribute__((noinline)) av_error no_device(const av_exit_event *event,
+                                                    const char *function)
 {
-    if (event->kind == AV_EXIT_DATA_ABORT && is_for_a_device(&event->u.abort)) {
-        return AV_OK;
-    }
     return av_fail(AV_ERROR_BAD_ARGUMENT, function,
                    "the event is '%s%s%s', and must be an access to where nothing is mapped",
                    av_exit_kind_name(event->kind), event->kind == AV_EXIT_DATA_ABORT ? ", " : "",
                    event->kind == AV_EXIT_DATA_ABORT ? av_fault_name(event->u.abort.fault) : "");
+}
+
+static inline av_error check_event(const av_exit_event *event, const char *function)
+{
+    return event->kind == AV_EXIT_DATA_ABORT && is_for_a_device(&event->u.abort)
+               ? AV_OK
+               : no_device(event, function);
 }
 
 av_error av_mmio_begin(hv_vcpu_t vcpu, const av_exit_event *event, const av_guest_memory *memory,
@@ -369,17 +374,13 @@ static av_error run_described(hv_vcpu_t vcpu, const av_exit_event *event, av_mmi
     return av_exit_skip(vcpu);
 }
 
-av_error av_mmio_run(hv_vcpu_t vcpu, const av_exit_event *event, const av_guest_memory *memory,
-                     av_mmio_handler *handler, void *context)
+/* Apart, because so many accesses take much of a stack. */
+static __attribute__((noinline)) av_error run_listed(hv_vcpu_t vcpu, const av_exit_event *event,
+                                                     const av_guest_memory *memory,
+                                                     av_mmio_handler *handler, void *context)
 {
     av_mmio mmio;
 
-    NOT_NULL(event);
-    NOT_NULL(handler);
-    TRY(check_event(event, __func__));
-    if (event->u.abort.has_access && !event->u.abort.cache_maintenance) {
-        return run_described(vcpu, event, handler, context);
-    }
     TRY(begin(vcpu, event, memory, &mmio));
     for (unsigned i = 0; i < mmio.n_accesses; i++) {
         if (!handler(context, mmio.is_write, &mmio.accesses[i])) {
@@ -387,4 +388,15 @@ av_error av_mmio_run(hv_vcpu_t vcpu, const av_exit_event *event, const av_guest_
         }
     }
     return av_mmio_complete(vcpu, &mmio);
+}
+
+av_error av_mmio_run(hv_vcpu_t vcpu, const av_exit_event *event, const av_guest_memory *memory,
+                     av_mmio_handler *handler, void *context)
+{
+    NOT_NULL(event);
+    NOT_NULL(handler);
+    TRY(check_event(event, __func__));
+    return event->u.abort.has_access && !event->u.abort.cache_maintenance
+               ? run_described(vcpu, event, handler, context)
+               : run_listed(vcpu, event, memory, handler, context);
 }

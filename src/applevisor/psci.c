@@ -415,37 +415,49 @@ static av_psci_action system_reset2(struct call *call)
 
 static call_fn features, arch_features;
 
+/* By what follows the base of their identifiers. */
+#define PSCI_BASE 0x84000000u
+#define ARCH_BASE 0x80000000u
+
 static const struct function {
-    uint32_t id; /* SMC32 */
     bool has_smc64;
     bool is_constant;    /* the answer depends on arguments alone: no lock */
     uint8_t n_arguments; /* that are looked at */
     call_fn *function;
-} functions[] = {
-    // clang-format off
-    {0x80000000, false, true, 0, version},
-    {0x80000001, false, true, 1, arch_features},
-    {0x84000000, false, true, 0, version},
-    {0x84000001, true, true, 1, cpu_suspend},
-    {0x84000002, false, false, 0, cpu_off},
-    {0x84000003, true, false, 3, cpu_on},
-    {0x84000004, true, false, 2, affinity_info},
-    {0x84000006, false, true, 0, migrate_info_type},
-    {0x84000008, false, false, 0, system_off},
-    {0x84000009, false, false, 0, system_reset},
-    {0x8400000a, false, true, 1, features},
-    {0x84000012, true, false, 1, system_reset2},
-    // clang-format on
+} psci_functions[] =
+    {
+        // clang-format off
+    [0x00] = {false, true, 0, version},
+    [0x01] = {true, true, 1, cpu_suspend},
+    [0x02] = {false, false, 0, cpu_off},
+    [0x03] = {true, false, 3, cpu_on},
+    [0x04] = {true, false, 2, affinity_info},
+    [0x06] = {false, true, 0, migrate_info_type},
+    [0x08] = {false, false, 0, system_off},
+    [0x09] = {false, false, 0, system_reset},
+    [0x0a] = {false, true, 1, features},
+    [0x12] = {true, false, 1, system_reset2},
+        // clang-format on
+},
+  arch_functions[] = {
+      {false, true, 0, version},
+      {false, true, 1, arch_features},
 };
 
 static const struct function *function_of(uint32_t id)
 {
-    for (size_t i = 0; i < ARRAY_LEN(functions); i++) {
-        if (id == functions[i].id || (functions[i].has_smc64 && id == (functions[i].id | SMC64))) {
-            return &functions[i];
-        }
+    const uint32_t number = id & ~SMC64;
+    const struct function *function;
+
+    if (number - PSCI_BASE < ARRAY_LEN(psci_functions)) {
+        function = &psci_functions[number - PSCI_BASE];
+    } else if (number - ARCH_BASE < ARRAY_LEN(arch_functions)) {
+        function = &arch_functions[number - ARCH_BASE];
+    } else {
+        return NULL;
     }
-    return NULL;
+    return function->function != NULL && ((id & SMC64) == 0 || function->has_smc64) ? function
+                                                                                    : NULL;
 }
 
 /* The flags of CPU_SUSPEND say: original format, no OS-initiated mode. No other function has flags. */
@@ -478,29 +490,28 @@ static av_psci_action act(const struct function *function, struct call *call)
                                                              : function->function(call);
 }
 
-/* x[0] is the identifier; as many follow as the function has arguments. NULL: there is no such function. */
-static av_psci_result carry_out(av_psci *psci, unsigned cpu, const struct function *function,
-                                const uint64_t *x)
+/* Of call->x, the identifier and as many registers as the function has arguments have been read. NULL: there is no such function. */
+static inline av_psci_result carry_out(const struct function *function, struct call *call)
 {
-    const uint32_t id = (uint32_t)x[0];
-    struct call call = {.psci = psci, .caller = &psci->cpus[cpu]};
+    const uint32_t id = (uint32_t)call->x[0];
     av_psci_result result;
 
     if (function == NULL) {
         return (av_psci_result){.action = is_psci_range(id) ? AV_PSCI_RETURN : AV_PSCI_NONE,
                                 .x0 = (uint64_t)(int64_t)NOT_SUPPORTED};
     }
-    for (unsigned i = 0; i <= function->n_arguments; i++) {
-        call.x[i] = (id & SMC64) != 0 ? x[i] : (uint32_t)x[i];
+    for (unsigned i = 1; (id & SMC64) == 0 && i <= function->n_arguments; i++) {
+        call->x[i] = (uint32_t)call->x[i];
     }
+    call->result = 0;
     if (function->is_constant) {
-        result.action = act(function, &call);
+        result.action = act(function, call);
     } else {
-        pthread_mutex_lock(&psci->lock);
-        result.action = act(function, &call);
-        pthread_mutex_unlock(&psci->lock);
+        pthread_mutex_lock(&call->psci->lock);
+        result.action = act(function, call);
+        pthread_mutex_unlock(&call->psci->lock);
     }
-    result.x0 = (uint64_t)call.result;
+    result.x0 = (uint64_t)call->result;
     return result;
 }
 
@@ -509,7 +520,12 @@ av_error av_psci_call(av_psci *psci, unsigned cpu, const uint64_t x[4], av_psci_
     NOT_NULL(x);
     NOT_NULL(result);
     TRY(check_cpu(psci, cpu, __func__));
-    *result = carry_out(psci, cpu, function_of((uint32_t)x[0]), x);
+    struct call call = {
+        .psci = psci,
+        .caller = &psci->cpus[cpu],
+        .x = {x[0], x[1], x[2], x[3]},
+    };
+    *result = carry_out(function_of((uint32_t)x[0]), &call);
     return AV_OK;
 }
 
@@ -518,7 +534,7 @@ av_error av_psci_call(av_psci *psci, unsigned cpu, const uint64_t x[4], av_psci_
 av_error av_psci_exit(av_psci *psci, unsigned cpu, hv_vcpu_t vcpu, const av_exit_event *event,
                       av_psci_result *result)
 {
-    uint64_t x[4];
+    struct call call;
 
     NOT_NULL(event);
     NOT_NULL(result);
@@ -528,14 +544,16 @@ av_error av_psci_exit(av_psci *psci, unsigned cpu, hv_vcpu_t vcpu, const av_exit
         *result = (av_psci_result){.action = AV_PSCI_NONE};
         return AV_OK;
     }
-    TRY(av_exit_get_x(vcpu, 0, &x[0]));
-    const struct function *const function = function_of((uint32_t)x[0]);
+    TRY_HV(hv_vcpu_get_reg(vcpu, HV_REG_X0, &call.x[0]));
+    const struct function *const function = function_of((uint32_t)call.x[0]);
     for (unsigned i = 1; function != NULL && i <= function->n_arguments; i++) {
-        TRY(av_exit_get_x(vcpu, i, &x[i]));
+        TRY_HV(hv_vcpu_get_reg(vcpu, (hv_reg_t)(HV_REG_X0 + i), &call.x[i]));
     }
-    const av_psci_result answered = carry_out(psci, cpu, function, x);
+    call.psci = psci;
+    call.caller = &psci->cpus[cpu];
+    const av_psci_result answered = carry_out(function, &call);
     if (answered.action == AV_PSCI_RETURN || answered.action == AV_PSCI_SUSPEND) {
-        TRY(av_exit_set_x(vcpu, 0, answered.x0));
+        TRY_HV(hv_vcpu_set_reg(vcpu, HV_REG_X0, answered.x0));
         TRY(av_exit_finish(vcpu, event));
     }
     *result = answered;

@@ -96,6 +96,11 @@ static bool call(struct cpu *cpu, const av_exit_event *event)
 
 /* --- Memory ------------------------------------------------------------------------------------------------------------------- */
 
+static __attribute__((noinline)) void put(uint8_t c)
+{
+    console(&c, 1);
+}
+
 /* The PL011 as far as a polling program sees it. */
 static bool uart_access(void *context, bool is_write, av_mmio_access *access)
 {
@@ -104,8 +109,7 @@ static bool uart_access(void *context, bool is_write, av_mmio_access *access)
         return false;
     }
     if (is_write && access->ipa == UART_BASE) {
-        const uint8_t c = (uint8_t)access->value;
-        console(&c, 1);
+        put((uint8_t)access->value);
     }
     access->value = access->ipa == UART_BASE + 0x18 ? 0x90 : 0; /* FR: TX and RX FIFOs empty */
     return true;
