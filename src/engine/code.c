@@ -801,6 +801,11 @@ bool code_is_warmer(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint
            warmth(cpu, hva, mode, a) > warmth(cpu, hva, mode, b);
 }
 
+bool code_is_warm(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint64_t pc)
+{
+    return cpu->code->x64 != NULL && (cpu->code->eager || warmth(cpu, hva, mode, pc) != 0);
+}
+
 static struct ir_block *make_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
                                    bool guarded)
 {

@@ -36,6 +36,8 @@ const void *code_known(struct a64_cpu *cpu);
  * Where everything is translated at once nothing is, and it is the tests' to see that it does not matter: always true.
  */
 bool code_is_warmer(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint64_t a, uint64_t b);
+/* It has been reached at all. False where no code is emitted; where everything is translated at once always true. */
+bool code_is_warm(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint64_t pc);
 
 /* True when translated code lies in the 4 KiB host page of hva: stores to it must call code_invalidate. Any thread. */
 bool code_page_has_code(const struct code_cache *cache, const uint8_t *hva);

@@ -13,6 +13,7 @@ void a64_branch_unconditional_immediate(struct tr *t, uint32_t w)
 {
     if (A64_BIT(w, 31) != 0) {
         tr_put_x(t, 30, tr_address(t, t->pc + 4));
+        t->recurs |= target(t, A64_FIELD(w, 25, 0), 26) == t->start;
     }
     tr_jump(t, target(t, A64_FIELD(w, 25, 0), 26));
 }

@@ -291,9 +291,9 @@ void tr_check_sp(struct tr *t, unsigned rn)
 /* --- Control ----------------------------------------------------------------------------------------------------------------- */
 
 /* The block goes on where the present branch leads. */
-static bool turns(struct tr *t)
+static bool turns(struct tr *t, uint64_t target)
 {
-    t->turned = t->turn_to != t->turn_from && t->pc == t->turn_from;
+    t->turned = t->turn_to != t->turn_from && t->pc == t->turn_from && target == t->turn_to;
     t->next = t->turn_to;
     return t->turned;
 }
@@ -318,11 +318,24 @@ static bool unrolls(struct tr *t, ir_ref cond, uint64_t target)
 
 void tr_jump(struct tr *t, uint64_t target)
 {
-    if (turns(t)) {
+    if (turns(t, target)) {
         return;
     }
     node_imm64(t, IR_JUMP, 0, IR_REF_NONE, target);
     t->end = true;
+}
+
+static void fork_at(struct tr *t, ir_ref branch, uint64_t target)
+{
+    if (t->forks == NULL || t->n_forks == TR_MAX_FORKS) {
+        return;
+    }
+    struct tr_fork *const fork = &t->forks[t->n_forks++];
+    fork->target = target;
+    fork->node = branch;
+    fork->nzcv = t->nzcv;
+    memcpy(fork->x, t->x, sizeof(fork->x));
+    memcpy(fork->v, t->v, sizeof(fork->v));
 }
 
 void tr_branch_if(struct tr *t, ir_ref cond, uint64_t target)
@@ -330,11 +343,11 @@ void tr_branch_if(struct tr *t, ir_ref cond, uint64_t target)
     if (unrolls(t, cond, target)) {
         return;
     }
-    if (turns(t)) {
-        node_imm64(t, IR_BRANCH_IF, 0, tr_op1(t, IR_EQZ, IR_I64, cond), t->pc + 4);
-    } else {
-        node_imm64(t, IR_BRANCH_IF, 0, cond, target);
+    if (turns(t, target)) {
+        target = t->pc + 4;
+        cond = tr_op1(t, IR_EQZ, IR_I64, cond);
     }
+    fork_at(t, node_imm64(t, IR_BRANCH_IF, 0, cond, target), target);
     t->branched = true;
 }
 

@@ -21,8 +21,17 @@ struct a64_row;
 
 #define TR_MAX_INSNS      64 /* guest instructions of one block */
 #define TR_MAX_NODES      8192
-#define TR_NODES_PER_INSN 256 /* no instruction emits more */
+#define TR_SIDE_NODES     1024 /* no more than these in a block with side lines */
+#define TR_NODES_PER_INSN 256  /* no instruction emits more */
 #define TR_MADE           64
+
+/* A branch out of the main line, and what was known about guest registers there. */
+struct tr_fork {
+    uint64_t target;
+    ir_ref node; /* IR_BRANCH_IF */
+    ir_ref x[32], v[32], nzcv;
+};
+#define TR_MAX_FORKS 16
 
 /* The block under construction, and what is known about guest registers at this point of it. */
 struct tr {
@@ -45,7 +54,10 @@ struct tr {
     ir_ref x[32], v[32],
         nzcv; /* node that holds the register's present value; IR_REF_NONE = only memory has it */
     ir_ref zero;
-    ir_ref made[TR_MADE]; /* operations and constants by what they compute */
+    ir_ref made[TR_MADE];  /* operations and constants by what they compute */
+    struct tr_fork *forks; /* where side lines may begin; NULL: there are none */
+    unsigned n_forks;
+    bool recurs; /* BL leads to the block's start */
     const struct a64_row *row;
 };
 

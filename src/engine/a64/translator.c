@@ -130,17 +130,118 @@ static unsigned find_turn(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode
 enum {
     STRAIGHT = 1 << 0 /* no further than to the first branch */,
     TURN = 1 << 1,
-    UNROLL = 1 << 2
+    UNROLL = 1 << 2,
+    SIDES = 1 << 3
 };
 
 static bool has_unrolled_loop(struct a64_cpu *cpu, const uint8_t *hva, uint64_t pc, uint32_t mode,
                               bool guarded);
 
+/* --- Side lines ------------------------------------------------------------------------------------------------------------------ */
+
+#define MOST_SIDES  4
+#define SIDE_INSNS  16 /* of one */
+#define SIDES_INSNS 32 /* of all */
+
+/* The words that a block stands for: from `first` up to `end`, counted from its start. */
+struct reach {
+    int first, end;
+};
+
+/* Reads the words up to there as well, each once. */
+static void extend(struct reach *reach, uint32_t *words, const uint8_t *hva, int at)
+{
+    if (at < reach->first) {
+        read_words(words, hva, at, reach->first);
+        reach->first = at;
+    }
+    if (at >= reach->end) {
+        read_words(words, hva, reach->end, at + 1);
+        reach->end = at + 1;
+    }
+}
+
+/*
+ * Gives the number of its instructions; 0: there is no side line. One that does not come to an end of its own, or to the block's start, would
+ * end somewhere, and a block begin there that nothing else leads to.
+ */
+static unsigned add_side(struct tr *t, const struct tr_fork *fork, const uint8_t *hva,
+                         uint32_t *words, struct reach *reach)
+{
+    const uint32_t n_nodes = t->n_nodes;
+    const ir_ref zero = t->zero;
+    const int in_page = (int)(t->start & 0xfff) / 4;
+    const int least = in_page < TR_BEFORE ? -in_page : -TR_BEFORE;
+    const int most = 0x1000 / 4 - in_page < TR_BEHIND ? 0x1000 / 4 - in_page : TR_BEHIND;
+    int at = (int)((int64_t)(fork->target - t->start) / 4);
+    struct reach reached = *reach;
+    unsigned n = 0;
+
+    if (at < least || at >= most || at == 0 || (fork->target & 3) != 0) {
+        return 0;
+    }
+    memcpy(t->x, fork->x, sizeof(t->x));
+    memcpy(t->v, fork->v, sizeof(t->v));
+    t->nzcv = fork->nzcv;
+    memset(t->made, 0, sizeof(t->made)); /* behind the branch, perhaps */
+    t->end = false;
+    t->pc = fork->target;
+    t->insn = (uint8_t)at;
+    tr_node(t, IR_SIDE, 0, 0, IR_REF_NONE, IR_REF_NONE, IR_REF_NONE, 0, fork->node);
+    while (!t->end) {
+        if (at == 0) {
+            tr_jump(t, t->start);
+            break;
+        }
+        if (n == SIDE_INSNS || at >= most || t->n_nodes > TR_SIDE_NODES - TR_NODES_PER_INSN) {
+            t->n_nodes = n_nodes;
+            t->zero = zero;
+            return 0;
+        }
+        extend(&reached, words, hva, at);
+        t->insn = (uint8_t)at;
+        translate_insn(t, words[at]);
+        t->pc += 4;
+        at++;
+        n++;
+    }
+    *reach = reached;
+    return n;
+}
+
+/*
+ * Where branches out of the line lead to, the block goes on for a little, with what the line knows about guest registers. That is what a
+ * loop's other way through, or a function's early return, is. Only code that has run gets this, and what a function goes that calls itself: it
+ * has to return sometime.
+ */
+static void add_sides(struct tr *t, const uint8_t *hva, uint32_t *words, struct reach *reach)
+{
+    const struct tr_fork *const forks = t->forks;
+    unsigned n_insns = 0, n_sides = 0;
+
+    t->forks = NULL;
+    t->unrolls = false;
+    t->turn_to = t->turn_from;
+    for (unsigned i = 0; forks != NULL && i < t->n_forks && n_sides < MOST_SIDES; i++) {
+        if (n_insns + SIDE_INSNS > SIDES_INSNS + SIDE_INSNS / 2 ||
+            t->n_nodes > TR_SIDE_NODES - 2 * TR_NODES_PER_INSN) {
+            break;
+        }
+        if (((forks[i].target ^ t->start) >> 12) != 0 ||
+            (!t->recurs && !code_is_warm(t->cpu, hva, t->mode, forks[i].target))) {
+            continue;
+        }
+        const unsigned n = add_side(t, &forks[i], hva, words, reach);
+        n_insns += n;
+        n_sides += n != 0;
+    }
+}
+
 /* The vCPU's scratch block. */
 static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint64_t pc,
                                    uint32_t mode, bool guarded, unsigned max_insns, unsigned how)
 {
-    uint32_t *const words = &cpu->translator->words[TR_MAX_INSNS];
+    uint32_t *const words = &cpu->translator->words[TR_BEFORE];
     struct tr t = {
         .nodes = cpu->translator->nodes,
         .mode = mode,
@@ -173,6 +274,7 @@ static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint
         }
         t.turn_from = pc + 4ull * turn;
         t.turn_to = t.turn_from + (turn != 0 ? 4 * (uint64_t)(int64_t)(to - (int)turn) : 0);
+        t.forks = (how & SIDES) != 0 ? cpu->translator->forks : NULL;
     }
     tr_node(&t, IR_NONE, 0, 0, IR_REF_NONE, IR_REF_NONE, IR_REF_NONE, 0, 0);
     while (!t.end) {
@@ -205,13 +307,15 @@ static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint
         t.pc = next;
     }
     cpu->translator->unrolled = t.unrolled;
+    struct reach reach = {-(int)n_before, (int)n_insns};
+    add_sides(&t, hva, words, &reach);
     struct ir_block *const block = &cpu->translator->block;
     *block = (struct ir_block){
         .pc = pc,
         .mode = mode,
         .guarded = guarded,
-        .n_insns = (uint16_t)n_insns,
-        .n_before = (uint16_t)n_before,
+        .n_insns = (uint16_t)reach.end,
+        .n_before = (uint16_t)-reach.first,
         .n_nodes = (uint16_t)t.n_nodes,
         .hva = hva,
         .valid = true,
@@ -233,7 +337,7 @@ struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, 
                                        bool guarded, unsigned max_insns)
 {
     const struct ir_block *const made = fill_block(cpu, hva, cpu->pc, mode, guarded, max_insns,
-                                                   TURN | UNROLL);
+                                                   TURN | UNROLL | SIDES);
     struct ir_block *const block = malloc(sizeof(*block));
 
     if (block != NULL) {

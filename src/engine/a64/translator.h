@@ -6,21 +6,25 @@
 #include "engine/a64/block.h"
 #include "engine/a64/translate.h"
 
+/* What a node's `insn` can reach: instructions before the block's first, and from that on. */
+#define TR_BEFORE 64
+#define TR_BEHIND 128
+
 /* Scratch of one vCPU; only what is used becomes resident. */
 struct translator {
     v128 values[TR_MAX_NODES];          /* of the interpreter, by node */
     struct ir_node nodes[TR_MAX_NODES]; /* of the block under construction */
     struct ir_block block;
     bool unrolled; /* a loop of the block is a line of it */
+    struct tr_fork forks[TR_MAX_FORKS];
     uint32_t
-        words[2 *
-              TR_MAX_INSNS]; /* of the block, from the middle on; what is before it before that */
+        words[TR_BEFORE + TR_BEHIND]; /* of the block's instructions, from the first possible */
 };
 
 /*
  * Translates the code at cpu->pc, which lies at hva, under that mode. The block ends at the latest at the end of the 4 KiB
  * page, and after max_insns instructions. It follows a straight line, but for one branch that leads back to shortly before
- * its start (turn.c). NULL: out of memory. The caller owns the block; its words are the vCPU's scratch, and its
+ * its start; side lines come on top. NULL: out of memory. The caller owns the block; its words are the vCPU's scratch, and its
  * nodes are until translator_keep_nodes().
  */
 struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,

@@ -90,7 +90,7 @@ enum ir_next interp_run(struct a64_cpu *cpu, const struct ir_block *block)
         ANY(VDUP),     ANY(VOP),      ANY(IOP),       ANY(LOAD),      ANY(STORE),     ANY(ZERO),
         ANY(LDX),      ANY(STX),      ANY(ATOMIC),    ANY(CAS),       ANY(FENCE),     ANY(CLREX),
         ANY(PREFETCH), ANY(CHECK_SP), ANY(JUMP),      ANY(BRANCH_IF), ANY(JUMP_IND),  ANY(HELPER),
-        ANY(SELECT),
+        ANY(SELECT),   ANY(SIDE),
     };
     v128 *const values = cpu->translator->values;
     const struct ir_node *n = block->nodes;
@@ -144,6 +144,7 @@ enum ir_next interp_run(struct a64_cpu *cpu, const struct ir_block *block)
 
 do_NONE:
 do_PREFETCH:
+do_SIDE:
     NEXT;
 do_CONST:
     RESULT = n->imm64;

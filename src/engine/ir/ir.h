@@ -6,6 +6,8 @@
  * nodes: a block has one entry, leaves at its end or through BRANCH_IF, and guest registers carry values between blocks.
  * Guest state is written by PUT_* in program order and completely before anything that can fault or leave, so that the state is
  * exact at every node; an emitter may delay the stores as long as it keeps that promise.
+ * Behind the end there may be side lines: SIDE, and the code that a BRANCH_IF of the main line leads to, up to an end of its own. It uses the
+ * values that were made before the branch. Who leaves at the branch instead does the same.
  * node.insn is the index of the guest instruction in the block, as a signed number: PC = block.pc + 4 * insn.
  */
 #ifndef ENGINE_IR_H

@@ -213,7 +213,7 @@ void x64_cache_empty_copies(struct x64_cache *cache)
 
 /* --- One block's code ------------------------------------------------------------------------------------------------------------ */
 
-static void emit_block(struct x64_emit *e)
+static void emit_block(struct x64_emit *e, bool sides)
 {
     e->n_stubs = e->n_saved = e->n_relocs = e->n_exits = e->n_helper_exits = e->n_redos = 0;
     e->n_fp_waiting = e->n_fp_looked = 0;
@@ -233,6 +233,7 @@ static void emit_block(struct x64_emit *e)
     memset(e->memory, 0, sizeof(e->memory));
     memset(e->slots, 0, sizeof(e->slots));
     e->now = 0;
+    x64_find_sides(e, sides);
     x64_plan(e);
 
     struct x64_stub *const poll = x64_new_stub(e, STUB_POLL, 0);
@@ -242,11 +243,12 @@ static void emit_block(struct x64_emit *e)
     if (e->back_edge != 0) {
         x64_emit_head(e);
     }
-    for (unsigned i = 1; i < e->n_nodes && !e->failed && !e->a.full; i++) {
+    for (unsigned i = 1; i < e->main_end && !e->failed && !e->a.full; i++) {
         e->now = i;
         e->node_at[i] = x64_here(&e->a);
         x64_emit_node(e, (ir_ref)i);
     }
+    x64_emit_sides(e);
     x64_emit_stubs(e);
     x64_emit_literals(e);
 }
@@ -294,7 +296,12 @@ void x64_compile(struct x64_cache *cache, struct a64_cpu *cpu, struct ir_block *
     e->block = block;
     e->nodes = block->nodes;
     e->n_nodes = block->n_nodes;
-    emit_block(e);
+    emit_block(e, true);
+    if ((e->failed || e->a.full) && e->n_sides != 0) {
+        e->a.p = e->a.start;
+        e->a.full = false;
+        emit_block(e, false);
+    }
     *full = false;
     if (e->failed || e->a.full) {
         return;

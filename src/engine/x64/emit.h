@@ -82,6 +82,7 @@ struct x64_saved { /* what a stub stores */
 struct x64_stub {
     uint8_t kind;
     uint8_t insn;
+    uint8_t btype;  /* of STUB_INDIRECT */
     uint8_t refill; /* RAX and RCX are as they were compared: MMU_REFILL_*, plus 1; 0: no */
     ir_ref node;
     uint32_t jump;   /* rel32 that leads here */
@@ -214,6 +215,35 @@ struct x64_walk {
     uint32_t jump; /* of the head's comparison */
 };
 
+/* A side line of the block. */
+struct x64_side {
+    ir_ref branch;     /* where it begins, in the main line */
+    ir_ref start, end; /* IR_SIDE, and behind the last node */
+    ir_ref edge;       /* the last node that is a back edge of the loop; 0: none is */
+    bool same_flags;   /* there NZCV are what they are at the loop's first back edge */
+    uint32_t jump;     /* rel32 of the branch */
+    unsigned first_import, n_imports;
+};
+
+/* A value of the main line that a side line needs, and what plan.c has found out about it there. */
+struct x64_import {
+    ir_ref ref;
+    uint16_t last, hot, seen, n_uses;
+};
+
+#define X64_MAX_SIDES   4
+#define X64_MAX_IMPORTS 1024
+#define X64_SIDE_REFS   (TR_SIDE_NODES + X64_MAX_REFS - X64_MAX_NODES)
+
+/* The allocator's state at a side line's branch. */
+struct x64_fork {
+    ir_ref held[2][32], guest[2][32], memory[2][32], flags;
+    uint32_t dirty[2];
+    bool dirty_flags;
+    uint64_t slots[X64_FRAME_SLOTS / 64];
+    struct x64_val val[X64_SIDE_REFS];
+};
+
 #define X64_MAX_LITERALS 256
 
 struct x64_literal { /* a constant behind the block's code */
@@ -231,7 +261,8 @@ struct x64_emit {
     struct ir_block *block;
     const struct ir_node *nodes;
     unsigned n_nodes;
-    unsigned now; /* node being emitted */
+    unsigned main_end; /* nodes up to there are the main line's */
+    unsigned now;      /* node being emitted */
 
     /* By class: of general-purpose and of vector registers. */
     ir_ref held[2][32];   /* the value in a host register; 0: free */
@@ -289,6 +320,11 @@ struct x64_emit {
     uint32_t head, walk_head; /* walk_head: walks begin anew */
     struct x64_round round;
     bool flags_dead; /* NZCV is written before anyone can see it, from the head on */
+    unsigned n_sides, n_imports;
+    struct x64_side sides[X64_MAX_SIDES],
+        *side; /* side: the one that is being emitted; NULL: the main line is */
+    struct x64_import imports[X64_MAX_IMPORTS];
+    struct x64_fork forks[X64_MAX_SIDES];
     unsigned n_literals;
     struct x64_literal literals[X64_MAX_LITERALS];
     struct x64_exit exits[X64_MAX_STUBS], helper_exits[X64_MAX_STUBS];
@@ -339,8 +375,19 @@ bool x64_imm32(const struct x64_emit *e, ir_ref ref, unsigned sf, int32_t *value
 #define X64_NOT_PLAIN \
     (IR_MEM_ACQUIRE | IR_MEM_RELEASE | IR_MEM_UNPRIV | IR_MEM_ATOMIC | IR_MEM_ALIGNED)
 
+/* The values beside nodes: of groups, of unread registers, of sites. */
+static inline unsigned x64_ref_end(const struct x64_emit *e)
+{
+    return e->n_nodes + X64_MAX_REFS - X64_MAX_NODES;
+}
+
 /* --- plan.c */
 void x64_plan(struct x64_emit *e);
+/* Where guest registers are first written in a line. */
+struct x64_untils {
+    unsigned x[32], v[32], flags;
+};
+void x64_plan_line(struct x64_emit *e, unsigned first, unsigned end, struct x64_untils *until);
 /* The value, and what it is of if it is lazy, is needed until then. */
 void x64_touch(struct x64_emit *e, ir_ref ref, unsigned when);
 /* address = base + disp */
@@ -414,6 +461,21 @@ bool x64_is_carried(const struct x64_emit *e, enum x64_class cls, unsigned r);
 void x64_emit_head(struct x64_emit *e);
 bool x64_is_loop(const struct x64_emit *e, const struct ir_node *n); /* n is a back edge */
 void x64_emit_back_edge(struct x64_emit *e, ir_ref node);
+
+/* --- side.c */
+void x64_find_sides(struct x64_emit *e, bool wanted);
+void x64_plan_sides(struct x64_emit *e);
+void x64_import(struct x64_emit *e,
+                unsigned node); /* while planning the main line, which forks there */
+bool x64_is_imported(const struct x64_emit *e, ir_ref ref);
+/* The side line in which a jump to the start is a back edge there; NULL: none. */
+const struct x64_side *x64_side_of_edge(const struct x64_emit *e, unsigned node);
+/* The next node that puts the register, in a round of the loop, by way of a side line or not; inner: of its innermost loop. 0: none. */
+unsigned x64_next_put(const struct x64_emit *e, unsigned after, enum ir_op op, unsigned r,
+                      bool inner);
+bool x64_fork(struct x64_emit *e, ir_ref branch,
+              enum x64_cc cc); /* false: no side line begins there */
+void x64_emit_sides(struct x64_emit *e);
 
 /* --- walk.c */
 void x64_join_walk(struct x64_emit *e, struct x64_site *site); /* while planning */

@@ -368,6 +368,10 @@ static void leave_to(struct x64_emit *e, uint64_t target)
 static void branch_if(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     const enum x64_cc cc = x64_condition(e, n->a);
+
+    if (x64_fork(e, node, cc)) {
+        return;
+    }
     struct x64_stub *const stub = x64_new_stub(e, STUB_EXIT, node);
 
     stub->target = n->imm64;
@@ -388,6 +392,7 @@ static void jump_indirect(struct x64_emit *e, ir_ref node, const struct ir_node 
     x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(requests), 0);
     struct x64_stub *const stub = x64_new_stub(e, STUB_INDIRECT, node);
     stub->reg = (int8_t)target;
+    stub->btype = (uint8_t)e->btype;
     stub->jump = x64_jcc(a, CC_NE);
     x64_load(a, 1, RCX, CPU_FIELD(x64.jumps));
     x64_mov_rr(a, 0, RAX, target);
@@ -405,9 +410,9 @@ static void stub_indirect(struct x64_emit *e, const struct x64_stub *stub)
     struct x64_asm *const a = &e->a;
 
     x64_store(a, 1, stub->reg, CPU_FIELD(pc));
-    if (e->btype != 0) {
+    if (stub->btype != 0) {
         x64_rm8(a, 0xc6, 0, CPU_FIELD(btype));
-        x64_byte(a, e->btype);
+        x64_byte(a, stub->btype);
     }
     jump_out(e, e->thunks->leave_indirect);
 }

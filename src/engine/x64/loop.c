@@ -40,12 +40,12 @@ static bool serves_from_memory(const struct x64_emit *e, ir_ref ref)
     return true;
 }
 
-/* The registers that nodes of the operation before `end` name. */
-static uint32_t registers_of(const struct x64_emit *e, enum ir_op op, unsigned end)
+/* The registers that nodes of the operation name, from `first` up to `end`. */
+static uint32_t registers_of(const struct x64_emit *e, enum ir_op op, unsigned first, unsigned end)
 {
     uint32_t set = 0;
 
-    for (unsigned i = 1; i < end; i++) {
+    for (unsigned i = first; i < end; i++) {
         if (e->nodes[i].op == (unsigned)op) {
             set |= 1u << e->nodes[i].imm;
         }
@@ -55,10 +55,17 @@ static uint32_t registers_of(const struct x64_emit *e, enum ir_op op, unsigned e
 
 static void find_written(struct x64_emit *e)
 {
-    e->written[INT] = registers_of(e, IR_PUT_X, e->back_edge);
-    e->written[VEC] = registers_of(e, IR_PUT_V, e->back_edge);
-    e->written_inside[INT] = registers_of(e, IR_PUT_X, e->first_edge);
-    e->written_inside[VEC] = registers_of(e, IR_PUT_V, e->first_edge);
+    e->written[INT] = registers_of(e, IR_PUT_X, 1, e->back_edge);
+    e->written[VEC] = registers_of(e, IR_PUT_V, 1, e->back_edge);
+    e->written_inside[INT] = registers_of(e, IR_PUT_X, 1, e->first_edge);
+    e->written_inside[VEC] = registers_of(e, IR_PUT_V, 1, e->first_edge);
+    for (unsigned i = 0; i < e->n_sides; i++) {
+        const struct x64_side *const side = &e->sides[i];
+        if (side->edge != 0) {
+            e->written[INT] |= registers_of(e, IR_PUT_X, side->start, side->edge);
+            e->written[VEC] |= registers_of(e, IR_PUT_V, side->start, side->edge);
+        }
+    }
 }
 
 static bool has(uint32_t set, unsigned r)
@@ -121,7 +128,7 @@ static void carry_unread(struct x64_emit *e, enum x64_class cls)
     uint32_t set = e->written_inside[cls];
 
     if (set != 0) {
-        set &= ~registers_of(e, cls == INT ? IR_GET_X : IR_GET_V, e->n_nodes);
+        set &= ~registers_of(e, cls == INT ? IR_GET_X : IR_GET_V, 1, e->n_nodes);
     }
     for (; set != 0; set &= set - 1) {
         const unsigned r = (unsigned)__builtin_ctz(set);
@@ -171,6 +178,51 @@ static bool at_head(const struct x64_emit *e, ir_ref operand, ir_ref *ref)
     return *ref != IR_REF_NONE || r == IR_REF_NONE;
 }
 
+/* The register's value at a side line's back edge. */
+static ir_ref value_at_edge(const struct x64_emit *e, const struct x64_side *side,
+                            const struct x64_carried *c)
+{
+    ir_ref value = c->node;
+
+    for (unsigned i = 1; i < side->edge; i = i + 1 == side->branch ? side->start : i + 1) {
+        if (e->nodes[i].op == IR_PUT_X && e->nodes[i].imm == c->guest) {
+            value = x64_resolve(e, e->nodes[i].a);
+        }
+    }
+    return value;
+}
+
+static bool is_same_at_edge(const struct x64_emit *e, const struct x64_side *side, ir_ref operand,
+                            ir_ref at_head)
+{
+    const ir_ref r = x64_resolve(e, operand);
+    uint64_t a, b;
+
+    for (unsigned i = 0; i < e->n_carried; i++) {
+        if (e->carried[i].node == at_head) {
+            return value_at_edge(e, side, &e->carried[i]) == r;
+        }
+    }
+    return x64_const(e, at_head, &a) && x64_const(e, r, &b) && a == b;
+}
+
+/* A side line that ends with a comparison of the same registers. */
+static bool ends_alike(const struct x64_emit *e, const struct x64_side *side,
+                       const struct ir_node *flags)
+{
+    ir_ref last = IR_REF_NONE;
+
+    for (unsigned i = 1; i < side->edge; i = i + 1 == side->branch ? side->start : i + 1) {
+        if (e->nodes[i].op == IR_PUT_NZCV) {
+            last = x64_resolve(e, e->nodes[i].a);
+        }
+    }
+    const struct ir_node *const n = &e->nodes[last];
+    return n->op == flags->op && n->type == flags->type &&
+           is_same_at_edge(e, side, n->a, e->round.a) &&
+           (n->op == IR_FLAGS_LOGIC || is_same_at_edge(e, side, n->b, e->round.b));
+}
+
 /* SUBS leaves its difference, not what it has subtracted from. */
 static bool of_difference(const struct x64_emit *e, const struct ir_node *flags, ir_ref *ref,
                           int32_t *added)
@@ -201,6 +253,11 @@ static void find_round(struct x64_emit *e)
     if (e->flags_dead) {
         return;
     }
+    for (unsigned i = e->main_end; i < e->n_nodes; i++) {
+        if (e->nodes[i].op == IR_GET_NZCV) {
+            return;
+        }
+    }
     for (unsigned i = 1; i < e->first_edge; i++) {
         if (e->nodes[i].op == IR_GET_NZCV) {
             return;
@@ -228,6 +285,9 @@ static void find_round(struct x64_emit *e)
     e->val[e->round.marker] = (struct x64_val){
         .reg = NOREG, .slot = -1, .guest = -1, .cls = CLASS_INT};
     e->round.is_on = true;
+    for (unsigned i = 0; i < e->n_sides; i++) {
+        e->sides[i].same_flags = e->round.added == 0 && ends_alike(e, &e->sides[i], n);
+    }
 }
 
 void x64_plan_round(struct x64_emit *e, unsigned until)
@@ -237,6 +297,16 @@ void x64_plan_round(struct x64_emit *e, unsigned until)
         x64_touch(e, e->round.b, e->observer[until - 1]);
         x64_touch(e, e->round.marker, e->observer[until - 1]);
     }
+}
+
+static bool has_other_edges(const struct x64_emit *e)
+{
+    bool others = e->first_edge != e->back_edge;
+
+    for (unsigned i = 0; i < e->n_sides; i++) {
+        others |= e->sides[i].edge != 0;
+    }
+    return others;
 }
 
 /* Back edges but the first make walks begin anew. */
@@ -257,7 +327,7 @@ static void mark_round(struct x64_emit *e)
     }
     e->round.slot = -1;
     if (e->n_walks != 0 && e->val[e->round.marker].last == 0 &&
-        (e->first_edge == e->back_edge || others_begin_anew(e))) {
+        (!has_other_edges(e) || others_begin_anew(e))) {
         e->round.slot = (int16_t)x64_new_slot(e);
         e->val[e->round.marker].slot = e->round.slot;
         x64_store_imm(&e->a, 0, FRAME_SLOT(e->round.slot), 0);
@@ -270,6 +340,42 @@ static void mark_round(struct x64_emit *e)
 }
 
 /* --- Finding it --------------------------------------------------------------------------------------------------------------- */
+
+/* Back edges of the side lines that begin in the loop. Behind a helper registers would have to be loaded again. */
+static void find_side_edges(struct x64_emit *e)
+{
+    for (unsigned s = 0; s < e->n_sides; s++) {
+        struct x64_side *const side = &e->sides[s];
+        for (unsigned i = side->start + 1u;
+             i < side->end && side->branch < e->back_edge && !x64_is_helper(e, &e->nodes[i]); i++) {
+            side->edge = is_back_edge(e, &e->nodes[i]) ? (ir_ref)i : side->edge;
+        }
+    }
+}
+
+static bool has_helper(const struct x64_emit *e, unsigned first, unsigned end)
+{
+    for (unsigned i = first; i < end; i++) {
+        if (x64_is_helper(e, &e->nodes[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What a side line gets of a carried register, which the main line has not put or got before, is what the head has. */
+static void alias_gets_of_side(struct x64_emit *e, const struct x64_side *side)
+{
+    for (unsigned i = side->start; i < side->end && !x64_is_helper(e, &e->nodes[i]); i++) {
+        const struct ir_node *const n = &e->nodes[i];
+        for (unsigned c = 0; c < e->n_carried && (n->op == IR_GET_X || n->op == IR_GET_V); c++) {
+            if (e->carried[c].cls == (n->op == IR_GET_X ? INT : VEC) &&
+                e->carried[c].guest == n->imm) {
+                e->alias[i] = e->carried[c].node;
+            }
+        }
+    }
+}
 
 void x64_find_loop(struct x64_emit *e)
 {
@@ -284,7 +390,7 @@ void x64_find_loop(struct x64_emit *e)
         return; /* one round, and back to the block that checks groups */
     }
     /* Behind a helper registers would have to be loaded again. */
-    for (unsigned i = 1; i < e->n_nodes && !x64_is_helper(e, &e->nodes[i]); i++) {
+    for (unsigned i = 1; i < e->main_end && !x64_is_helper(e, &e->nodes[i]); i++) {
         if (is_back_edge(e, &e->nodes[i])) {
             e->first_edge = e->first_edge != 0 ? e->first_edge : i;
             e->back_edge = i;
@@ -293,6 +399,7 @@ void x64_find_loop(struct x64_emit *e)
     if (e->back_edge == 0) {
         return;
     }
+    find_side_edges(e);
     find_written(e);
     carry_read(e, 1, e->first_edge, true); /* first what is to be stored otherwise */
     carry_unread(e, INT);
@@ -300,6 +407,11 @@ void x64_find_loop(struct x64_emit *e)
     carry_read(e, 1, e->first_edge, false);
     carry_read(e, e->first_edge, e->back_edge, true);
     carry_read(e, e->first_edge, e->back_edge, false);
+    for (unsigned s = 0; s < e->n_sides; s++) {
+        if (!has_helper(e, 1, e->sides[s].branch)) {
+            alias_gets_of_side(e, &e->sides[s]);
+        }
+    }
     for (unsigned i = 1; i < e->n_nodes; i++) {
         const struct ir_node *const n = &e->nodes[i];
         if ((n->op == IR_GET_NZCV || n->op == IR_PUT_NZCV) && first_flags == 0) {
@@ -329,8 +441,8 @@ static bool is_moved(const struct x64_emit *e, ir_ref value, unsigned r, uint64_
     return e->nodes[base].op == IR_GET_X && e->nodes[base].imm == r;
 }
 
-/* How much a value grows in a round at most, which ends before node `end`, never shrinking; false: not known. */
-static bool step_of(const struct x64_emit *e, ir_ref ref, unsigned end, unsigned depth,
+/* How much a value grows in a round at most, never shrinking; inner: of the innermost loop. False: not known. */
+static bool step_of(const struct x64_emit *e, ir_ref ref, bool inner, unsigned depth,
                     uint64_t *step)
 {
     const ir_ref r = x64_resolve(e, ref);
@@ -342,10 +454,8 @@ static bool step_of(const struct x64_emit *e, ir_ref ref, unsigned end, unsigned
     case IR_CONST:
         return true;
     case IR_GET_X:
-        for (unsigned i = 1; i < end; i++) {
-            if (e->nodes[i].op != IR_PUT_X || e->nodes[i].imm != n->imm) {
-                continue;
-            }
+        for (unsigned i = x64_next_put(e, 0, IR_PUT_X, n->imm, inner); i != 0;
+             i = x64_next_put(e, i, IR_PUT_X, n->imm, inner)) {
             if (!is_moved(e, e->nodes[i].a, n->imm, &other) || other > MOST_STEP) {
                 return false;
             }
@@ -354,17 +464,17 @@ static bool step_of(const struct x64_emit *e, ir_ref ref, unsigned end, unsigned
         return true;
     case IR_SUB:
         return n->type == IR_I64 && depth != 0 && x64_const(e, n->b, &count) &&
-               step_of(e, n->a, end, depth - 1, step);
+               step_of(e, n->a, inner, depth - 1, step);
     case IR_ADD:
-        if (n->type != IR_I64 || depth == 0 || !step_of(e, n->a, end, depth - 1, step) ||
-            !step_of(e, n->b, end, depth - 1, &other)) {
+        if (n->type != IR_I64 || depth == 0 || !step_of(e, n->a, inner, depth - 1, step) ||
+            !step_of(e, n->b, inner, depth - 1, &other)) {
             return false;
         }
         *step += other;
         return *step <= MOST_STEP;
     case IR_SHL:
         if (n->type != IR_I64 || depth == 0 || !x64_const(e, n->b, &count) || count > 4 ||
-            !step_of(e, n->a, end, depth - 1, step)) {
+            !step_of(e, n->a, inner, depth - 1, step)) {
             return false;
         }
         *step <<= count;
@@ -441,9 +551,9 @@ void x64_find_sites(struct x64_emit *e)
             continue;
         }
         x64_split_address(e, n->a, &base, &disp);
-        site.inner = !step_of(e, base, e->back_edge, 4, &step);
+        site.inner = !step_of(e, base, false, 4, &step);
         if (disp < -MOST_DISP || disp > MOST_DISP || base == IR_REF_NONE ||
-            (site.inner && (i > e->first_edge || !step_of(e, base, e->first_edge, 4, &step))) ||
+            (site.inner && (i > e->first_edge || !step_of(e, base, true, 4, &step))) ||
             !add_terms(e, base, 0, &site)) {
             continue;
         }
@@ -508,15 +618,16 @@ bool x64_is_carried(const struct x64_emit *e, enum x64_class cls, unsigned r)
 }
 
 /* The value that is to be in its register at the back edge is made there, if nothing else needs that until then. */
-static void want_register(struct x64_emit *e, const struct x64_carried *c)
+static void want_register(struct x64_emit *e, const struct x64_carried *c, unsigned first,
+                          unsigned edge)
 {
     const unsigned op = c->cls == INT ? IR_PUT_X : IR_PUT_V;
 
-    for (unsigned i = e->back_edge - 1; i > 0; i--) {
+    for (unsigned i = edge - 1; i >= first; i--) {
         const struct ir_node *const n = &e->nodes[i];
         if (n->op == op && n->imm == c->guest) {
             const ir_ref value = x64_resolve(e, n->a);
-            if (value != IR_REF_NONE && e->val[value].cls == c->cls) {
+            if (value != IR_REF_NONE && value >= first && e->val[value].cls == c->cls) {
                 e->want[value] = c->reg;
             }
             return;
@@ -558,7 +669,12 @@ void x64_emit_head(struct x64_emit *e)
         if (c->written) {
             e->dirty[cls] |= 1u << c->guest;
             e->reserved[cls] |= 1u << c->reg;
-            want_register(e, c);
+            want_register(e, c, 1, e->back_edge);
+            for (unsigned s = 0; s < e->n_sides; s++) {
+                if (e->sides[s].edge != 0) {
+                    want_register(e, c, e->sides[s].start + 1u, e->sides[s].edge);
+                }
+            }
         } else {
             e->memory[cls][c->guest] = c->node;
             e->val[c->node].guest = (int8_t)c->guest;
@@ -693,7 +809,10 @@ static void restore_carried(struct x64_emit *e)
 
 bool x64_is_loop(const struct x64_emit *e, const struct ir_node *n)
 {
-    return e->back_edge != 0 && is_back_edge(e, n) && n <= &e->nodes[e->back_edge];
+    const unsigned node = (unsigned)(n - e->nodes);
+
+    return e->back_edge != 0 && is_back_edge(e, n) &&
+           (node <= e->back_edge || x64_side_of_edge(e, node) != NULL);
 }
 
 void x64_emit_back_edge(struct x64_emit *e, ir_ref node)
@@ -714,13 +833,16 @@ void x64_emit_back_edge(struct x64_emit *e, ir_ref node)
         x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(requests), 0);
     }
     poll->jump = x64_jcc(a, CC_NE);
-    const bool known = e->flags_dead || (e->round.is_on && node == e->round.edge);
+    const struct x64_side *const side = x64_side_of_edge(e, node);
+    const bool same = e->round.is_on && (node == e->round.edge ||
+                                         (side != NULL && side->same_flags && node == side->edge));
+    const bool known = e->flags_dead || same;
     x64_stub_stores_but_carried(e, poll, !known);
     restore_carried(e);
     if (e->round.is_on && e->round.reg != NOREG) {
-        x64_mov_ri(a, e->round.reg, node == e->round.edge ? 1 : 0);
+        x64_mov_ri(a, e->round.reg, same ? 1 : 0);
     } else if (e->round.is_on && node != e->round.edge) {
-        x64_store_imm(a, 0, FRAME_SLOT(e->round.slot), 0);
+        x64_store_imm(a, 0, FRAME_SLOT(e->round.slot), same ? 1 : 0);
     }
     if (node != e->first_edge) {
         fill_sites(e, false);

@@ -420,9 +420,11 @@ static void note_observer(struct x64_emit *e, unsigned i)
     const bool checked = (group != NULL && group->leader != i) ||
                          x64_walking_site(e, (ir_ref)i) != NULL;
 
-    e->observer[i] = (uint16_t)(is_observer(e, &e->nodes[i]) && !checked ? i
-                                : i != 0                                 ? e->observer[i - 1]
-                                                                         : 0);
+    e->observer[i] = (uint16_t)((is_observer(e, &e->nodes[i]) && !checked) ||
+                                        e->nodes[i].op == IR_SIDE
+                                    ? i
+                                : i != 0 ? e->observer[i - 1]
+                                         : 0);
 }
 
 static void forward(struct x64_emit *e)
@@ -436,7 +438,7 @@ static void forward(struct x64_emit *e)
         const struct ir_node *const n = &e->nodes[i];
         struct x64_val *const v = &e->val[i];
         e->group_of[i] = 0;
-        if (x64_is_helper(e, n)) {
+        if (x64_is_helper(e, n) || n->op == IR_SIDE) {
             first_open = e->n_groups;
         }
         if (groups && (n->op == IR_LOAD || n->op == IR_STORE)) {
@@ -495,7 +497,7 @@ static void drop_unused_carried(struct x64_emit *e)
         /* Who finds a walk's pages wanting at the head stores the flags of the round before. */
         const bool of_flags = e->round.is_on && e->n_walks != 0 &&
                               (c->node == e->round.a || c->node == e->round.b);
-        if (c->unread || of_flags || (v->last != 0 && wanted)) {
+        if (c->unread || of_flags || (v->last != 0 && wanted) || x64_is_imported(e, c->node)) {
             e->carried[n++] = e->carried[i];
         }
     }
@@ -515,46 +517,36 @@ static void keep_vector(struct x64_emit *e, const struct ir_node *n, unsigned un
     }
 }
 
-void x64_plan(struct x64_emit *e)
+void x64_plan_line(struct x64_emit *e, unsigned first, unsigned end, struct x64_untils *until)
 {
-    unsigned until_x[32], until_v[32],
-        until_flags = e->n_nodes; /* where the register is next written */
-
-    e->n_sites = 0;
-    e->zero = NOREG;
-    e->reserved[CLASS_INT] = e->reserved[CLASS_VEC] = 0;
-    forward(e);
-    x64_plan_fp_runs(e);
-    x64_find_loop(e);
-    x64_find_sites(e);
-    for (unsigned i = 1; i < e->n_nodes && e->n_walks != 0; i++) {
-        note_observer(e, i);
-    }
     for (unsigned r = 0; r < 32; r++) {
-        until_x[r] = e->n_nodes;
-        until_v[r] = e->n_nodes;
+        until->x[r] = until->v[r] = end;
     }
-    for (unsigned i = e->n_nodes - 1; i > 0; i--) {
+    until->flags = end;
+    for (unsigned i = end - 1; i >= first; i--) {
         const struct ir_node *const n = &e->nodes[i];
         switch (n->op) {
         case IR_PUT_X:
-            x64_touch(e, n->a, e->observer[until_x[n->imm] - 1]);
-            until_x[n->imm] = i;
+            x64_touch(e, n->a, e->observer[until->x[n->imm] - 1]);
+            until->x[n->imm] = i;
             continue;
         case IR_PUT_V:
-            keep_vector(e, n, e->observer[until_v[n->imm] - 1]);
-            until_v[n->imm] = i;
+            keep_vector(e, n, e->observer[until->v[n->imm] - 1]);
+            until->v[n->imm] = i;
             continue;
         case IR_PUT_NZCV:
-            x64_touch(e, n->a, e->observer[until_flags - 1]);
-            until_flags = i;
+            x64_touch(e, n->a, e->observer[until->flags - 1]);
+            until->flags = i;
             continue;
         case IR_HELPER:
             for (unsigned r = 0; r < 32 && x64_is_helper(e, n); r++) {
-                until_x[r] = i + 1;
-                until_v[r] = i + 1;
-                until_flags = i + 1;
+                until->x[r] = i + 1;
+                until->v[r] = i + 1;
+                until->flags = i + 1;
             }
+            break;
+        case IR_BRANCH_IF:
+            x64_import(e, i);
             break;
         default:
             if (x64_is_dead(e, i) || e->alias[i] != 0) {
@@ -569,13 +561,31 @@ void x64_plan(struct x64_emit *e)
             x64_fp_keep(e, (ir_ref)i);
         }
     }
-    x64_plan_round(e, until_flags);
+}
+
+void x64_plan(struct x64_emit *e)
+{
+    struct x64_untils until;
+
+    e->n_sites = 0;
+    e->zero = NOREG;
+    e->reserved[CLASS_INT] = e->reserved[CLASS_VEC] = 0;
+    forward(e);
+    x64_plan_fp_runs(e);
+    x64_find_loop(e);
+    x64_find_sites(e);
+    for (unsigned i = 1; i < e->n_nodes && e->n_walks != 0; i++) {
+        note_observer(e, i);
+    }
+    x64_plan_sides(e);
+    x64_plan_line(e, 1, e->main_end, &until);
+    x64_plan_round(e, until.flags);
     drop_unused_carried(e);
     for (unsigned i = 0; i < e->n_carried; i++) {
         const struct x64_carried *const c = &e->carried[i];
-        const unsigned until = (c->cls == CLASS_INT ? until_x : until_v)[c->guest];
+        const unsigned first_put = (c->cls == CLASS_INT ? until.x : until.v)[c->guest];
         /* Dirty from the head on; or there until the last round ends, which saves loading it again. */
-        x64_touch(e, c->node, c->written ? e->observer[until - 1] : e->back_edge);
+        x64_touch(e, c->node, c->written ? e->observer[first_put - 1] : e->back_edge);
     }
     x64_plan_walks(e);
 }

@@ -10,11 +10,17 @@
 
 #define BIT(n) (1u << (n))
 
+/* Some back edge is still to come. */
+static bool in_loop(const struct x64_emit *e)
+{
+    return e->side != NULL ? e->side->edge != 0 : e->now <= e->back_edge;
+}
+
 /* RAX, RCX, RSP, RBP and R14 have their uses. */
 static uint32_t allocatable(const struct x64_emit *e, enum x64_class cls)
 {
     if (cls == CLASS_INT) {
-        const uint32_t zero = e->zero != NOREG && e->now <= e->back_edge ? BIT(e->zero) : 0;
+        const uint32_t zero = e->zero != NOREG && in_loop(e) ? BIT(e->zero) : 0;
         return 0xffffu & ~(BIT(RAX) | BIT(RCX) | BIT(RSP) | BIT(RBP) | BIT(R14) | zero);
     }
     return e->a.legacy ? 0xfffcu & ~BIT(X64_LEGACY_XMM) : e->level < 4 ? 0xfffcu : ~3u;

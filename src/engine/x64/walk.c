@@ -27,12 +27,7 @@
 
 static bool moves(const struct x64_emit *e, ir_ref get, bool inner)
 {
-    for (unsigned i = 1; i < (inner ? e->first_edge : e->back_edge); i++) {
-        if (e->nodes[i].op == IR_PUT_X && e->nodes[i].imm == e->nodes[get].imm) {
-            return true;
-        }
-    }
-    return false;
+    return x64_next_put(e, 0, IR_PUT_X, e->nodes[get].imm, inner) != 0;
 }
 
 /* The number of the walk with that register; X64_MAX_WALKS: there are too many. */

@@ -509,7 +509,8 @@ static void test_full_of_copies(void)
     EXPECT(strstr(text, "emptied 0 times, of copies") != NULL &&
                strstr(text, "of copies 0 times") == NULL,
            "%s", text);
-    EXPECT(number_before(" copies for other addresses") >= N_WINDOWS - 1, "%s", text);
+    /* What finds no room is made anew. */
+    EXPECT(number_before(" copies for other addresses") >= N_WINDOWS - N_WINDOWS / 100, "%s", text);
 }
 
 /* All vector registers are wanted at once, and the results are NaNs, which are made again in C. */
@@ -909,8 +910,11 @@ static void test_copies(void)
 {
     static const struct code_trace none;
     static const uint32_t modes[] = {0, MODE_SP_CHECK | MODE_FPCR, MODE_EACH_CHECK, MODE_SMP};
-    const struct vm_config config = {
-        .ipa_bits = 40, .granule_log2 = 12, .profile = vm_profile_by_name("max"), .macos = 260000};
+    const struct vm_config config = {.ipa_bits = 40,
+                                     .granule_log2 = 12,
+                                     .eager = true,
+                                     .profile = vm_profile_by_name("max"),
+                                     .macos = 260000};
     struct x64_cache *const cache = x64_cache_create(16 << 20, test_host_level(), &none);
     static uint32_t page[1024];
     struct vm *vm = NULL;
