@@ -48,7 +48,10 @@ struct x64_stats;
 #define NZCV_C (1u << 29)
 #define NZCV_V (1u << 28)
 
-/* cpu->requests: set by any thread with atomic OR, polled at every block entry. */
+/*
+ * cpu->requests: set by any thread with cpu_request(), cleared all at once, polled by emitted code wherever a loop may close. There a bit
+ * that is set with each of them is one operation less.
+ */
 enum {
     CPU_REQUEST_EXIT = 1u << 0,    /* hv_vcpus_exit */
     CPU_REQUEST_MAILBOX = 1u << 1, /* TLB and code invalidations from other threads */
@@ -56,6 +59,7 @@ enum {
     CPU_REQUEST_IRQ = 1u << 3,     /* interrupt inputs or masks changed: look */
     CPU_REQUEST_PAUSE = 1u << 4,   /* the memory map is being changed: wait at the gate */
     CPU_REQUEST_WAIT = 1u << 5,    /* the vCPU's own: WFI, until wait_deadline */
+    CPU_REQUEST_ANY = 1u << 7,     /* with any of them */
 };
 
 /* Interrupt lines of a GIC. Physical ones are routed by HCR_EL2, virtual ones go to EL1. */
@@ -127,7 +131,8 @@ struct cpu_mode {
 
 struct a64_cpu {
     /* --- Registers that translated code uses most; keep within a signed byte of the start where possible. */
-    uint64_t x[32]; /* x[31] = the current stack pointer */
+    /* x[31] = the current stack pointer. Emitted code counts on the alignment (x64/thunks.c). */
+    _Alignas(256) uint64_t x[32];
     uint64_t pc;
     uint32_t nzcv;   /* bits 31:28 */
     uint32_t pstate; /* PSTATE_*; EL, SP and the masks among them */
@@ -208,7 +213,7 @@ static inline unsigned cpu_el(const struct a64_cpu *cpu)
 
 static inline void cpu_request(struct a64_cpu *cpu, uint32_t bits)
 {
-    atomic_fetch_or_explicit(&cpu->requests, bits, memory_order_release);
+    atomic_fetch_or(&cpu->requests, bits | CPU_REQUEST_ANY);
 }
 
 /* After any change of PSTATE.EL/SP/PAN/UAO, FPCR, SCTLR, HCR, CPACR, CPTR, MDSCR, TCR: recompute mode_key and the MMU indices. */

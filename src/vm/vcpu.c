@@ -29,7 +29,7 @@ enum vm_status vm_vcpu_create(struct vm *vm, struct vcpu **result)
 {
     struct vcpu *vcpu = NULL;
 
-    if (posix_memalign((void **)&vcpu, 64, sizeof(*vcpu)) != 0) {
+    if (posix_memalign((void **)&vcpu, _Alignof(struct vcpu), sizeof(*vcpu)) != 0) {
         return VM_NO_MEMORY;
     }
     *vcpu = (struct vcpu){.vm = vm, .timer_deadline = UINT64_MAX};
@@ -110,7 +110,7 @@ static __attribute__((noinline)) enum ir_next handle_requests(struct vcpu *vcpu,
     uint32_t requests = atomic_exchange(&cpu->requests, 0) | more;
 
     if ((requests & CPU_REQUEST_WAIT) != 0) {
-        if (requests == CPU_REQUEST_WAIT) { /* any other ends it */
+        if (requests == (CPU_REQUEST_WAIT | CPU_REQUEST_ANY)) { /* any other ends it */
             vm_vcpu_wait(vcpu, cpu->wait_deadline);
             requests |= atomic_exchange(&cpu->requests, 0);
         }
@@ -124,7 +124,10 @@ static __attribute__((noinline)) enum ir_next handle_requests(struct vcpu *vcpu,
     mmu_handle_mailbox(cpu);
     if ((requests & CPU_REQUEST_EXIT) != 0) {
         /* The rest stays to be looked at in the next run. */
-        cpu_request(cpu, requests & (CPU_REQUEST_TIMER | CPU_REQUEST_IRQ));
+        const uint32_t rest = requests & (CPU_REQUEST_TIMER | CPU_REQUEST_IRQ);
+        if (rest != 0) {
+            cpu_request(cpu, rest);
+        }
         cpu->exit = (struct cpu_exit){.reason = CPU_EXIT_CANCELED};
         return IR_LEAVE;
     }

@@ -183,7 +183,7 @@ void vm_continue(struct vm *vm)
 void vm_vcpu_request(struct vcpu *vcpu, uint32_t bits)
 {
     /* The request before the look at `parked`: with the opposite order in vm_vcpu_wait(), one of the two sees the other. */
-    atomic_fetch_or(&vcpu->cpu.requests, bits);
+    cpu_request(&vcpu->cpu, bits);
     if (atomic_load(&vcpu->parked)) {
         pthread_mutex_lock(&vcpu->vm->gate);
         pthread_cond_signal(&vcpu->wake);

@@ -446,6 +446,10 @@ bool machine_run(struct machine *m)
     /* The thread's rounding mode and masks belong to the caller; the sticky flags belong to nobody. */
     m->mxcsr = _mm_getcsr() & ~0x3fu;
     /* A request that came too late is not for the next run. */
-    atomic_fetch_and(&m->vcpu->cpu.requests, ~(uint32_t)CPU_REQUEST_EXIT);
+    const uint32_t others = atomic_exchange(&m->vcpu->cpu.requests, 0) &
+                            ~(uint32_t)CPU_REQUEST_EXIT;
+    if (others != CPU_REQUEST_ANY && others != 0) {
+        cpu_request(&m->vcpu->cpu, others);
+    }
     return m->vcpu->cpu.exit.reason != CPU_EXIT_CANCELED;
 }

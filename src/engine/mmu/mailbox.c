@@ -76,7 +76,7 @@ static void post(struct mmu_bus *bus, struct a64_cpu *from, const struct mmu_flu
     for (struct a64_cpu *cpu = bus->cpus; cpu != NULL; cpu = cpu->mmu->bus_next) {
         if (cpu != from) {
             /* Sequentially consistent, before mmu_broadcast_done() looks at `inside`: see vm_enter_guest(). */
-            atomic_fetch_or(&cpu->requests, CPU_REQUEST_MAILBOX);
+            cpu_request(cpu, CPU_REQUEST_MAILBOX);
         }
     }
     pthread_mutex_unlock(&bus->lock);

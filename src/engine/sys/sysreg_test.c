@@ -568,7 +568,7 @@ static void barriers_and_waits(void)
     /* With a GIC the wait is left to the run loop. */
     vm.gic = &gic;
     EXPECT_EQ(helper_wfx(cpu, NULL, 0, 31, 0), IR_END);
-    EXPECT_EQ(atomic_load(&cpu->requests), CPU_REQUEST_WAIT);
+    EXPECT_EQ(atomic_load(&cpu->requests), CPU_REQUEST_WAIT | CPU_REQUEST_ANY);
     EXPECT_EQ(cpu->wait_deadline, UINT64_MAX);
     asked.counter = 100;
     EXPECT_EQ(helper_wfx(cpu, NULL, 150, 31, 2), IR_END);

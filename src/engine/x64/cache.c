@@ -237,7 +237,7 @@ static void emit_block(struct x64_emit *e, bool sides)
     x64_plan(e);
 
     struct x64_stub *const poll = x64_new_stub(e, STUB_POLL, 0);
-    x64_alu_mi(&e->a, 0, ALU_CMP, CPU_FIELD(requests), 0);
+    x64_poll(&e->a);
     poll->jump = x64_jcc(&e->a, CC_NE);
     e->body = x64_here(&e->a);
     if (e->back_edge != 0) {
@@ -438,7 +438,7 @@ bool x64_link(struct x64_cache *cache, struct ir_block *from, unsigned exit, str
     link->to = to;
     link->next = to->x64->incoming;
     to->x64->incoming = link;
-    patch(cache, link, to->x64->entry);
+    patch(cache, link, x64_jump_polls(from->pc, to->pc) ? to->x64->entry : to->code);
     return true;
 }
 

@@ -17,7 +17,7 @@ struct x64_link {
 };
 
 struct x64_code {
-    const void *entry; /* with a poll before it; block->code is behind the poll */
+    const void *entry; /* the poll; block->code is behind it */
     struct x64_link *incoming;
     uint32_t size, body;            /* bytes; where block->code is */
     unsigned n_fixups;              /* 0: there can be no copy */
@@ -25,6 +25,15 @@ struct x64_code {
     unsigned n_links;
     struct x64_link links[];
 };
+
+/*
+ * Jumps from block to block poll where they may close a circle: not where it is known that they lead to a higher address, of which a
+ * circle cannot consist.
+ */
+static inline bool x64_jump_polls(uint64_t block_pc, uint64_t to)
+{
+    return to <= block_pc;
+}
 
 struct x64_cache {
     uint8_t *rx, *rw; /* the same memory, executable and writable */

@@ -267,7 +267,6 @@ struct x64_emit {
     /* By class: of general-purpose and of vector registers. */
     ir_ref held[2][32];   /* the value in a host register; 0: free */
     uint32_t reserved[2]; /* registers at the head of what a loop writes: others take them last */
-    int8_t zero; /* a register that is 0 in a loop, for what is compared with 0 in memory; NOREG */
     int8_t want
         [X64_MAX_NODES]; /* such a register, for the value that is to be there at the back edge; NOREG */
     bool any_vector; /* the present node's code may have vectors in XMM16 to XMM31 */

@@ -310,8 +310,11 @@ static void jump_far(struct x64_emit *e, uint64_t target)
     struct x64_asm *const a = &e->a;
     const int32_t offset = (int32_t)(X64_JUMP_SLOT(target) * sizeof(struct x64_jump));
 
-    x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(requests), 0);
-    const uint32_t poll = x64_jcc(a, CC_NE);
+    uint32_t poll = 0;
+    if (x64_jump_polls(e->block->pc, target)) {
+        x64_poll(a);
+        poll = x64_jcc(a, CC_NE);
+    }
     x64_load(a, 1, RCX, CPU_FIELD(x64.jumps));
     x64_mov_address(e, RAX, target);
     x64_alu_rm(a, 1, ALU_CMP, RAX, x64_at(RCX, offset + (int32_t)offsetof(struct x64_jump, pc)));
@@ -319,7 +322,9 @@ static void jump_far(struct x64_emit *e, uint64_t target)
     const uint32_t miss = x64_jcc(a, CC_NE);
     x64_jmp_m(a, x64_at(RCX, offset + (int32_t)offsetof(struct x64_jump, code)));
     fixup_slot(e, target);
-    x64_patch_here(a, poll);
+    if (poll != 0) {
+        x64_patch_here(a, poll);
+    }
     x64_patch_here(a, miss);
     x64_set_pc(e, target);
     jump_out(e, e->thunks->leave_far);
@@ -389,7 +394,7 @@ static void jump_indirect(struct x64_emit *e, ir_ref node, const struct ir_node 
                                     sizeof(struct x64_jump));
 
     x64_store_dirty(e, FLAGS_LAZY);
-    x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(requests), 0);
+    x64_poll(a);
     struct x64_stub *const stub = x64_new_stub(e, STUB_INDIRECT, node);
     stub->reg = (int8_t)target;
     stub->btype = (uint8_t)e->btype;

@@ -635,22 +635,6 @@ static void want_register(struct x64_emit *e, const struct x64_carried *c, unsig
     }
 }
 
-#define LEFT_FOR_ROUNDS 4
-
-/* A comparison of memory with a register is one operation with its jump; with a constant it is two. */
-static void find_zero(struct x64_emit *e)
-{
-    static const int8_t candidates[] = {R15, R13, R12, R11}; /* no operation wants these */
-
-    for (unsigned i = 0; i < sizeof(candidates); i++) {
-        if (e->held[INT][candidates[i]] == 0 && x64_empty_registers(e, INT) > LEFT_FOR_ROUNDS) {
-            x64_mov_ri(&e->a, candidates[i], 0);
-            e->zero = candidates[i];
-            return;
-        }
-    }
-}
-
 void x64_emit_head(struct x64_emit *e)
 {
     struct x64_asm *const a = &e->a;
@@ -681,7 +665,6 @@ void x64_emit_head(struct x64_emit *e)
         }
     }
     mark_round(e);
-    find_zero(e);
     e->locked[INT] = 0;
     e->locked[VEC] = 0;
     fill_sites(e, true);
@@ -827,11 +810,7 @@ void x64_emit_back_edge(struct x64_emit *e, ir_ref node)
     }
     struct x64_stub *const poll = x64_new_stub(e, STUB_EXIT, node);
     poll->target = e->block->pc;
-    if (e->zero != NOREG) { /* one operation with the jump */
-        x64_alu_rm(a, 0, ALU_CMP, e->zero, CPU_FIELD(requests));
-    } else {
-        x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(requests), 0);
-    }
+    x64_poll(a);
     poll->jump = x64_jcc(a, CC_NE);
     const struct x64_side *const side = x64_side_of_edge(e, node);
     const bool same = e->round.is_on && (node == e->round.edge ||

@@ -568,7 +568,6 @@ void x64_plan(struct x64_emit *e)
     struct x64_untils until;
 
     e->n_sites = 0;
-    e->zero = NOREG;
     e->reserved[CLASS_INT] = e->reserved[CLASS_VEC] = 0;
     forward(e);
     x64_plan_fp_runs(e);

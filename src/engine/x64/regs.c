@@ -20,8 +20,7 @@ static bool in_loop(const struct x64_emit *e)
 static uint32_t allocatable(const struct x64_emit *e, enum x64_class cls)
 {
     if (cls == CLASS_INT) {
-        const uint32_t zero = e->zero != NOREG && in_loop(e) ? BIT(e->zero) : 0;
-        return 0xffffu & ~(BIT(RAX) | BIT(RCX) | BIT(RSP) | BIT(RBP) | BIT(R14) | zero);
+        return 0xffffu & ~(BIT(RAX) | BIT(RCX) | BIT(RSP) | BIT(RBP) | BIT(R14));
     }
     return e->a.legacy ? 0xfffcu & ~BIT(X64_LEGACY_XMM) : e->level < 4 ? 0xfffcu : ~3u;
 }

@@ -209,6 +209,14 @@ _Static_assert(offsetof(struct frame_view, args) == FRAME_ARGS &&
                    offsetof(struct frame_view, va) == FRAME_VA,
                "the frame as C sees it");
 
+/* With a constant it would be two operations with the jump. */
+void x64_poll(struct x64_asm *a)
+{
+    _Static_assert(_Alignof(struct a64_cpu) >= 2 * X64_CPU_BIAS && CPU_REQUEST_ANY == X64_CPU_BIAS,
+                   "RBP has that bit");
+    x64_rm(a, 0, 0x85, RBP, CPU_FIELD(requests)); /* TEST */
+}
+
 /*
  * Leaves with EDX, IR_GO, if the jump table does not know cpu->pc or there is a request. What does not hold yet in the present run is
  * found here.
@@ -216,7 +224,7 @@ _Static_assert(offsetof(struct frame_view, args) == FRAME_ARGS &&
 static void emit_seek(struct x64_asm *a, struct x64_thunk_offsets *out)
 {
     out->seek_edx = x64_here(a);
-    x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(requests), 0);
+    x64_poll(a);
     x64_jcc_to(a, CC_NE, out->leave_go_edx);
     x64_store(a, 1, RDX, FRAME(FRAME_SCRATCH));
     x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
@@ -246,7 +254,7 @@ static void emit_go_on(struct x64_asm *a, struct x64_thunk_offsets *out)
     x64_alu_ri(a, 0, ALU_CMP, RAX, IR_GO);
     x64_jcc_to(a, CC_NE, out->leave_eax);
     out->go_on = x64_here(a);
-    x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(requests), 0);
+    x64_poll(a);
     x64_jcc_to(a, CC_NE, out->leave_go_edx);
     x64_rm8(a, 0x80, ALU_CMP, CPU_FIELD(btype));
     x64_byte(a, 0);

@@ -85,6 +85,8 @@ struct x64_thunk_offsets {
     uint32_t enter, leave_poll, leave_unlinked, leave_go_edx, leave_eax, seek_edx, leave_far,
         leave_indirect, go_on, go_on_eax, slow_access, refill[4], pauth[2][4];
 };
+/* NE: there is a request. */
+void x64_poll(struct x64_asm *a);
 void x64_emit_pauth_thunks(struct x64_asm *a, uint32_t at[2][4]);
 void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out);
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "engine/a64/translator.h"
 #include "engine/code.h"
@@ -469,6 +470,101 @@ static void test_full_meanwhile(bool interpreter)
     vm_vcpu_destroy(waits);
     vm_destroy(vm);
     munmap(ram, RAM_SIZE);
+}
+
+/* Circles of code that nothing but a request ends, by the ways from block to block. Registers: X0 is START, X9 is 0. */
+static const struct circle {
+    const char *name;
+    struct {
+        uint32_t at, word;
+    } code[3];
+} circles[] = {
+    {"a block's loop", {{START, 0x91000421 /* add x1, x1, #1 */}, {START + 4, 0x17ffffff /* b */}}},
+    {"in a page",
+     {{START, 0xb4000209 /* cbz x9, + 0x40 */}, {START + 0x40, 0xb4fffe09 /* back */}}},
+    {"to itself in a page", {{START, 0xb4000009 /* cbz x9, here */}}},
+    {"between pages",
+     {{START, 0x14000400 /* b + 0x1000 */}, {START + 0x1000, 0x17fffc00 /* b back */}}},
+    {"BR to itself", {{START, 0xd61f0000 /* br x0 */}}},
+    {"RET to itself", {{START, 0xd65f0000 /* ret x0 */}}},
+    {"BR back", {{START, 0x14000400 /* b + 0x1000 */}, {START + 0x1000, 0xd61f0000 /* br x0 */}}},
+    {"BL and RET",
+     {{START, 0x94000400 /* bl + 0x1000 */},
+      {START + 4, 0x17ffffff /* b back */},
+      {START + 0x1000, 0xd65f03c0 /* ret */}}},
+    {"ERET to itself", {{START, 0xd69f03e0 /* eret */}}},
+};
+
+static _Atomic bool run_is_over;
+
+static void *run_in_circle(void *vcpu)
+{
+    vm_vcpu_run(vcpu);
+    atomic_store(&run_is_over, true);
+    return NULL;
+}
+
+static void test_circle(const struct circle *c)
+{
+    const struct vm_config config = {
+        .ipa_bits = 40,
+        .granule_log2 = 12,
+        .eager = true,
+        .host_level = test_host_level(),
+        .profile = vm_profile_by_name("max"),
+        .macos = 260000,
+    };
+    uint8_t *const ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                              -1, 0);
+    struct vm *vm = NULL;
+    struct vcpu *vcpu = NULL;
+    pthread_t thread;
+
+    if (ram == MAP_FAILED || vm_create(&config, &vm) != VM_OK ||
+        vm_map(vm, ram, 0, RAM_SIZE, VM_READ | VM_WRITE | VM_EXEC) != VM_OK ||
+        vm_vcpu_create(vm, &vcpu) != VM_OK) {
+        fprintf(stderr, "out of memory\n");
+        exit(1);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        *word(ram, c->code[i].at) = c->code[i].word;
+    }
+    struct a64_cpu *const cpu = &vcpu->cpu;
+    cpu->pc = cpu->x[0] = cpu->sys[SR_ELR_EL1] = START;
+    cpu->x[9] = 0;
+    cpu->sys[SR_SPSR_EL1] = PSTATE_EL(1) | PSTATE_SP;
+    atomic_store(&run_is_over, false);
+    if (pthread_create(&thread, NULL, run_in_circle, vcpu) != 0) {
+        fprintf(stderr, "no thread\n");
+        exit(1);
+    }
+    usleep(5000); /* it is in emitted code by then */
+    EXPECT(!atomic_load(&run_is_over), "%s: it ends by itself", c->name);
+    vm_vcpu_request_exit(vcpu);
+    for (unsigned i = 0; i < 10000 && !atomic_load(&run_is_over); i++) {
+        usleep(1000);
+    }
+    if (!atomic_load(&run_is_over)) {
+        fprintf(stderr, "%s: a request to exit is not seen\n", c->name);
+        exit(1);
+    }
+    pthread_join(thread, NULL);
+    EXPECT(cpu->exit.reason == CPU_EXIT_CANCELED, "%s", c->name);
+    bool inside = false;
+    for (unsigned i = 0; i < 3; i++) {
+        inside = inside || cpu->pc == c->code[i].at;
+    }
+    EXPECT(inside && cpu->pc != 0, "%s: pc %llx", c->name, (unsigned long long)cpu->pc);
+    vm_vcpu_destroy(vcpu);
+    vm_destroy(vm);
+    munmap(ram, RAM_SIZE);
+}
+
+static void test_circles(void)
+{
+    for (unsigned i = 0; i < sizeof(circles) / sizeof(circles[0]); i++) {
+        test_circle(&circles[i]);
+    }
 }
 
 /* One piece of code at more addresses than its copies have memory for. */
@@ -1003,6 +1099,7 @@ int main(void)
     test_patching();
     test_turning();
     test_calling();
+    test_circles();
     test_full();
     test_full_meanwhile(false);
     test_full_meanwhile(true);
