@@ -10,12 +10,6 @@
 
 #define BIT(n) (1u << (n))
 
-/* Some back edge is still to come. */
-static bool in_loop(const struct x64_emit *e)
-{
-    return e->side != NULL ? e->side->edge != 0 : e->now <= e->back_edge;
-}
-
 /* RAX, RCX, RSP, RBP and R14 have their uses. */
 static uint32_t allocatable(const struct x64_emit *e, enum x64_class cls)
 {
