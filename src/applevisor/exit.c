@@ -56,30 +56,29 @@ static const struct status {
     // clang-format on
 };
 
-static inline av_abort abort_of(uint32_t iss)
+/* Field by field, into an event that is all zero: a record made elsewhere and copied waits for its bytes. */
+static inline void fault_of(uint32_t iss, av_abort *abort)
 {
     const struct status *const status = &statuses[iss & 0x3f];
 
-    return (av_abort){
-        .fault = status->is_known ? (av_fault)status->fault : AV_FAULT_OTHER,
-        .level = status->is_known ? status->level : (int8_t)AV_NO_LEVEL,
-        .status = (uint8_t)(iss & 0x3f),
-        .stage1_walk = BIT(iss, 7) != 0,
-        .external = BIT(iss, 9) != 0,
-        .far_valid = BIT(iss, 10) == 0,
-    };
+    abort->fault = status->is_known ? (av_fault)status->fault : AV_FAULT_OTHER;
+    abort->level = status->is_known ? status->level : (int8_t)AV_NO_LEVEL;
+    abort->status = (uint8_t)(iss & 0x3f);
+    abort->stage1_walk = BIT(iss, 7) != 0;
+    abort->external = BIT(iss, 9) != 0;
+    abort->far_valid = BIT(iss, 10) == 0;
 }
 
 static void instruction_abort(uint32_t iss, av_exit_event *event)
 {
-    event->u.abort = abort_of(iss);
+    fault_of(iss, &event->u.abort);
 }
 
 static void data_abort(uint32_t iss, av_exit_event *event)
 {
     av_abort *const abort = &event->u.abort;
 
-    *abort = abort_of(iss);
+    fault_of(iss, abort);
     abort->is_write = BIT(iss, 6) != 0;
     abort->cache_maintenance = BIT(iss, 8) != 0;
     if (BIT(iss, 24) != 0) {
