@@ -633,7 +633,7 @@ bool vm_lookup_range(struct vm *vm, uint64_t ipa, struct vm_range *range, int *l
     return true;
 }
 
-uint32_t vm_map_version(const struct vm *vm)
+const _Atomic uint32_t *vm_map_version(const struct vm *vm)
 {
-    return atomic_load_explicit(&vm->memory->sequence, memory_order_acquire);
+    return &vm->memory->sequence;
 }

@@ -142,8 +142,8 @@ struct vm_range {
     unsigned permissions;
 };
 bool vm_lookup_range(struct vm *vm, uint64_t ipa, struct vm_range *range, int *level);
-/* Changes when the map does. What was looked up between two equal versions is still so. */
-uint32_t vm_map_version(const struct vm *vm);
+/* Changes when the map does. What was looked up between two equal versions, read with acquire, is still so. */
+const _Atomic uint32_t *vm_map_version(const struct vm *vm);
 
 /* --- vCPUs (vm/vcpu.c) */
 enum vm_status vm_vcpu_create(struct vm *vm, struct vcpu **vcpu);

@@ -57,8 +57,9 @@ bool mmu_store_exclusive(struct a64_cpu *cpu, uint64_t va, unsigned size_log2, u
 void *mmu_data_pointer(struct a64_cpu *cpu, uint64_t va, unsigned size, bool write, unsigned flags);
 
 /*
- * True: a load or store at va, which is aligned, has no translation, as a walk made before and made again now says, and cpu->fault is
- * set. The short way to what mmu_load() and mmu_store() would find.
+ * True: a load or store at va, which is aligned, has no translation, and cpu->fault is set: a walk made before and made again now says
+ * so, or one said where in the VM's map there is nothing and no maintenance came since. The short way to what mmu_load() and mmu_store()
+ * would find.
  */
 bool mmu_fails(struct a64_cpu *cpu, bool is_unprivileged, uint64_t va, bool is_write);
 

@@ -481,21 +481,45 @@ void mmu_want_stretch(struct a64_cpu *cpu, unsigned index, uint64_t va, uint64_t
 }
 
 /* A Translation fault of stage 1, or of the VM's map (stage 3). */
-static bool fails(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned access, int level,
-                  unsigned stage, uint64_t ipa)
+static bool fails(struct a64_cpu *cpu, uint64_t va, unsigned access, int level, unsigned stage,
+                  uint64_t ipa)
 {
-    struct mmu_request request = {.va = va, .access = (uint8_t)access};
-
-    mmu_set_request_context(&request, index);
-    mmu_fail(cpu, &request, FAULT_TRANSLATION, level, stage);
-    cpu->fault.ipa = ipa;
+    cpu->fault = (struct fault){
+        .type = FAULT_TRANSLATION,
+        .level = (int8_t)level,
+        .stage = (uint8_t)stage,
+        .is_write = (access & (ACCESS_READ | ACCESS_WRITE)) == ACCESS_WRITE,
+        .is_fetch = (access & ACCESS_FETCH) != 0,
+        .va = va,
+        .ipa = ipa,
+    };
     return true;
+}
+
+INLINE uint64_t device_key(const struct mmu *mmu, unsigned index, uint64_t va)
+{
+    return (va & MMU_PAGE_MASK) | mmu->number[index] | 1u << 8;
+}
+
+INLINE struct mmu_device *device_slot(struct mmu *mmu, uint64_t va)
+{
+    return &mmu->devices[(va >> MMU_PAGE_LOG2 ^ va >> (MMU_PAGE_LOG2 + 4)) % MMU_DEVICES];
+}
+
+INLINE bool is_device(struct mmu *mmu, unsigned index, uint64_t va)
+{
+    return device_slot(mmu, va)->key == device_key(mmu, index, va);
+}
+
+INLINE uint32_t map_version(const struct mmu *mmu)
+{
+    return atomic_load_explicit(mmu->map_version, memory_order_acquire);
 }
 
 /* False: there is nothing, but a device of the client's perhaps. */
 static bool look_up(struct a64_cpu *cpu, uint64_t pa, struct vm_range *range)
 {
-    const uint32_t version = vm_map_version(cpu->vm);
+    const uint32_t version = map_version(cpu->mmu);
     int level;
 
     if (vm_lookup_range(cpu->vm, pa, range, &level)) {
@@ -505,10 +529,10 @@ static bool look_up(struct a64_cpu *cpu, uint64_t pa, struct vm_range *range)
     return false;
 }
 
-bool mmu_fails(struct a64_cpu *cpu, bool is_unprivileged, uint64_t va, bool is_write)
+/* As the tables are now; what it comes to is known from then on. */
+static __attribute__((noinline)) bool fails_by_walk(struct a64_cpu *cpu, unsigned index,
+                                                    uint64_t va, unsigned access)
 {
-    const unsigned index = is_unprivileged ? cpu->mmu_index_unpriv : cpu->mmu_index;
-    const unsigned access = is_write ? ACCESS_WRITE : ACCESS_READ;
     const struct mmu_hole *const hole = &cpu->mmu->hole;
     uint64_t leaf;
 
@@ -520,16 +544,53 @@ bool mmu_fails(struct a64_cpu *cpu, bool is_unprivileged, uint64_t va, bool is_w
         return false;
     }
     if (!mmu_bit(leaf, DESC_VALID)) {
-        return fails(cpu, index, va, access, w->level, 1, 0);
+        return fails(cpu, va, access, w->level, 1, 0);
     }
     const struct mmu_leaf_known *const known = known_leaf(w, leaf);
     const uint64_t pa = address_of(w, leaf, va);
     if (known == NULL || (access & ~known->allowed) != 0 || hole->page != pa >> MMU_PAGE_LOG2 ||
-        hole->version != vm_map_version(cpu->vm) ||
+        hole->version != map_version(cpu->mmu) ||
         (cpu->vm->gic != NULL && cpu->vm->gic->claims(cpu, pa))) {
         return false;
     }
-    return fails(cpu, index, va, access, hole->level, 3, pa);
+    cpu->mmu->has_devices = true;
+    *device_slot(cpu->mmu, va) = (struct mmu_device){
+        .key = device_key(cpu->mmu, index, va),
+        .page = hole->page,
+        .version = hole->version,
+        .level = (int8_t)hole->level,
+        .allowed = known->allowed,
+    };
+    return fails(cpu, va, access, hole->level, 3, pa);
+}
+
+INLINE uint64_t device_address(const struct mmu_device *device, uint64_t va)
+{
+    return device->page << MMU_PAGE_LOG2 | (va & ~MMU_PAGE_MASK);
+}
+
+static __attribute__((noinline)) bool fails_beside_gic(struct a64_cpu *cpu, uint64_t va,
+                                                       unsigned access,
+                                                       const struct mmu_device *device)
+{
+    const uint64_t pa = device_address(device, va);
+
+    return !cpu->vm->gic->claims(cpu, pa) && fails(cpu, va, access, device->level, 3, pa);
+}
+
+bool mmu_fails(struct a64_cpu *cpu, bool is_unprivileged, uint64_t va, bool is_write)
+{
+    const unsigned index = is_unprivileged ? cpu->mmu_index_unpriv : cpu->mmu_index;
+    const unsigned access = is_write ? ACCESS_WRITE : ACCESS_READ;
+    const struct mmu_device *const device = device_slot(cpu->mmu, va);
+
+    if (!is_device(cpu->mmu, index, va) || (access & ~device->allowed) != 0 ||
+        device->version != map_version(cpu->mmu)) {
+        return fails_by_walk(cpu, index, va, access);
+    }
+    return cpu->vm->gic != NULL
+               ? fails_beside_gic(cpu, va, access, device)
+               : fails(cpu, va, access, device->level, 3, device_address(device, va));
 }
 
 bool mmu_refill(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned access, bool misaligned,
@@ -547,7 +608,7 @@ bool mmu_refill(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned acces
         return false;
     }
     if (!mmu_bit(leaf, DESC_VALID)) {
-        *fault = fails(cpu, index, va, access, w->level, 1, 0);
+        *fault = fails(cpu, va, access, w->level, 1, 0);
         return true;
     }
     const struct mmu_leaf_known *const known = known_leaf(w, leaf);
@@ -558,7 +619,7 @@ bool mmu_refill(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned acces
     const uint64_t pa = address_of(w, leaf, va);
     struct vm_range *const range = range_slot(cpu, pa);
     if (!is_in(range, pa) && !look_up(cpu, pa, range)) {
-        *fault = fails(cpu, index, va, access, cpu->mmu->hole.level, 3, pa);
+        *fault = fails(cpu, va, access, cpu->mmu->hole.level, 3, pa);
         return true;
     }
     const struct kind kind = kind_of(w, known, range);
@@ -618,6 +679,10 @@ static __attribute__((noinline)) uint64_t fill_ahead(struct a64_cpu *cpu, unsign
 bool mmu_refill_in_place(struct a64_cpu *cpu, uint64_t tag, unsigned how, uint64_t offset)
 {
     const unsigned index = (how & MMU_REFILL_UNPRIV) != 0 ? cpu->mmu_index_unpriv : cpu->mmu_index;
+
+    if (cpu->mmu->has_devices && is_device(cpu->mmu, index, tag)) {
+        return false;
+    }
     const uint64_t va = tag & MMU_PAGE_MASK;
     const struct tlb_entry *const entry = tlb_slot(cpu, index, va);
     const uint64_t *const now = (how & MMU_REFILL_STORE) != 0 ? &entry->write : &entry->read;
@@ -707,4 +772,5 @@ void mmu_forget_walks(struct mmu *mmu)
     memset(mmu->walks, 0, sizeof(mmu->walks));
     memset(mmu->ranges, 0, sizeof(mmu->ranges));
     mmu->hole.page = UINT64_MAX;
+    mmu_forget_devices(mmu);
 }

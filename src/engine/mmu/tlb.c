@@ -74,6 +74,7 @@ bool mmu_create(struct a64_cpu *cpu)
         mmu->at[index] = &mmu->tables[mmu->number[index]];
     }
     mmu->features = features_of(cpu->vm->config.profile);
+    mmu->map_version = vm_map_version(cpu->vm);
     cpu->mmu = mmu;
     mmu_set_least_stretch(cpu, MMU_STRETCH_LEAST);
     mmu_bus_join(vm_memory_bus(cpu->vm), cpu);
@@ -380,6 +381,7 @@ static void flush_tables(struct a64_cpu *cpu, const struct mmu_flush *flush)
 {
     struct mmu *const mmu = cpu->mmu;
 
+    mmu_forget_devices(mmu);
     for (uint32_t touched = mmu->touched; touched != 0; touched &= touched - 1) {
         const unsigned i = (unsigned)__builtin_ctz(touched);
         struct tlb_table *const table = &mmu->tables[i];
@@ -582,6 +584,23 @@ static bool has_nonglobal(const struct mmu *mmu, unsigned set)
  * The architecture would let a space keep entries of another table under the same ASID. That they are not seen hides the guests'
  * forgotten TLBIs.
  */
+static __attribute__((noinline)) unsigned set_for(struct mmu *mmu, unsigned oldest)
+{
+    unsigned set = mmu->set;
+
+    for (unsigned i = 0; i < TLB_SETS && has_nonglobal(mmu, set); i++) {
+        set = i;
+    }
+    if (has_nonglobal(mmu, set)) {
+        set = oldest;
+        for (unsigned i = 0; i < TLB_OF_SET; i++) {
+            drop_asid(&mmu->tables[set * TLB_OF_SET + i], -1);
+        }
+    }
+    mmu_forget_devices(mmu); /* the set may have had some as its only entries */
+    return set;
+}
+
 static void choose_space(struct mmu *mmu, unsigned asid, uint64_t table)
 {
     unsigned oldest = 0;
@@ -596,16 +615,7 @@ static void choose_space(struct mmu *mmu, unsigned asid, uint64_t table)
             oldest = set;
         }
     }
-    unsigned set = mmu->set;
-    for (unsigned i = 0; i < TLB_SETS && has_nonglobal(mmu, set); i++) {
-        set = i;
-    }
-    if (has_nonglobal(mmu, set)) {
-        set = oldest;
-        for (unsigned i = 0; i < TLB_OF_SET; i++) {
-            drop_asid(&mmu->tables[set * TLB_OF_SET + i], -1);
-        }
-    }
+    const unsigned set = set_for(mmu, oldest);
     mmu->spaces[set].asid = asid;
     mmu->spaces[set].table = table;
     use_set(mmu, set);

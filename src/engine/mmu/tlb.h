@@ -16,6 +16,8 @@
 #ifndef ENGINE_MMU_TLB_H
 #define ENGINE_MMU_TLB_H
 
+#include <string.h>
+
 #include "engine/mmu/internal.h"
 
 #define TLB_SLOTS_LOG2 15
@@ -143,11 +145,22 @@ struct mmu_walk_known {
     int8_t level;
 };
 
-/* The page of the VM's map where nothing was found last. */
+/* The page of the VM's map where nothing was found last ... */
 struct mmu_hole {
     uint64_t page;    /* PA[63:12] */
-    uint32_t version; /* vm_map_version() before */
+    uint32_t version; /* of the map, before */
     int level;        /* of the Translation fault */
+};
+
+/* ... and pages of the guest's that lead to such: entries of a TLB that say that there is nothing, gone with any maintenance. */
+#define MMU_DEVICES 8u
+
+struct mmu_device {
+    uint64_t key; /* VA[63:12], and which table; 0: none */
+    uint64_t page;
+    uint32_t version;
+    int8_t level;
+    uint8_t allowed; /* of stage 1 */
 };
 
 #define TLB_CODE_FILTER_BITS 32768u
@@ -177,8 +190,11 @@ struct mmu {
         code_pages[TLB_CODE_FILTER_BITS / 64]; /* where code has been found, by hash of the page */
 
     struct mmu_walk_known walks[MMU_WALKS];
-    struct vm_range ranges[MMU_RANGES]; /* of the VM's map, by 1 GiB */
+    struct vm_range ranges[MMU_RANGES];  /* of the VM's map, by 1 GiB */
+    const _Atomic uint32_t *map_version; /* vm_map_version() */
     struct mmu_hole hole;
+    bool has_devices;
+    struct mmu_device devices[MMU_DEVICES];
 
     struct mmu_bus *bus;
     struct a64_cpu *bus_next; /* guarded by the bus */
@@ -187,6 +203,15 @@ struct mmu {
     uint64_t confirmed;       /* ... and of the last that all have carried out */
     uint64_t next_page;       /* behind the one that was filled last */
 };
+
+/* With any maintenance. */
+static inline void mmu_forget_devices(struct mmu *mmu)
+{
+    if (__builtin_expect(mmu->has_devices, 0)) {
+        memset(mmu->devices, 0, sizeof(mmu->devices));
+        mmu->has_devices = false;
+    }
+}
 
 static inline unsigned tlb_slot_of(uint64_t va)
 {

@@ -714,6 +714,7 @@ static void test_failures(void)
     mmu_handle_mailbox(cpu);
     EXPECT(!can_load(va) && !can_load(va) && mmu_fails(cpu, false, va, false), "none again");
     map_at(va, 3, RAM_BASE, D_AF);
+    mmu_flush_va(cpu, va, -1);
     EXPECT(!mmu_fails(cpu, false, va, false) && can_load(va), "another leaf");
     close_machine();
 }
@@ -721,6 +722,64 @@ static void test_failures(void)
 static bool refill_in_place(uint64_t va)
 {
     return mmu_refill_in_place(cpu, va | TLB_TAG, 0, tlb_slot_of(va) * sizeof(struct tlb_entry));
+}
+
+/* What is remembered of a leaf that leads to nothing goes as a TLB's entry does. */
+static void forget_all(void)
+{
+    mmu_flush_all(cpu);
+}
+
+static void forget_by_va(void)
+{
+    mmu_flush_va(cpu, 0x5000, -1);
+}
+
+static void forget_by_range(void)
+{
+    mmu_flush_range(cpu, 0x4000, 0x3000, -1);
+}
+
+static void forget_by_asid(void)
+{
+    mmu_flush_asid(cpu, 0);
+}
+
+static void forget_by_register(void)
+{
+    cpu->sys[SR_MAIR_EL1] ^= 0xff00000000000000;
+    mmu_registers_changed(cpu);
+}
+
+static void forget_by_space(void)
+{
+    cpu->sys[SR_TTBR0_EL1] ^= 1ull << 48;
+    mmu_registers_changed(cpu);
+}
+
+static void test_devices(void)
+{
+    static void (*const ways[])(void) = {forget_all,     forget_by_va,       forget_by_range,
+                                         forget_by_asid, forget_by_register, forget_by_space};
+    const uint64_t va = 0x5000, hole = RAM_BASE + RAM_SIZE;
+
+    open_machine(false);
+    use_tables(12, 39);
+    for (unsigned i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        map_at(va, 3, hole, D_AF | D_NG);
+        EXPECT(!can_load(va) && !can_load(va) && mmu_fails(cpu, false, va, false), "way %u", i);
+        EXPECT(!refill_in_place(va) && mmu_fails(cpu, false, va + 4, true), "way %u", i);
+        EXPECT(cpu->fault.ipa == hole + 4 && cpu->fault.is_write, "way %u", i);
+        map_at(va, 3, RAM_BASE, D_AF | D_NG);
+        ways[i]();
+        EXPECT(!mmu_fails(cpu, false, va, false) && can_load(va), "way %u", i);
+        mmu_flush_va(cpu, va, -1);
+    }
+    /* Not writable: the walk says what a store is. */
+    map_at(va, 3, hole, D_AF | D_AP(2));
+    EXPECT(!can_load(va) && !can_load(va) && mmu_fails(cpu, false, va, false), "read only");
+    EXPECT(!mmu_fails(cpu, false, va, true), "a store");
+    close_machine();
 }
 
 static bool is_filled(uint64_t va)
@@ -1053,6 +1112,7 @@ int main(void)
     test_collisions();
     test_walks_again();
     test_failures();
+    test_devices();
     test_pages_ahead();
     test_stretches();
     return report("tlb");

@@ -167,13 +167,8 @@ static uint32_t abort_iss(const struct fault *fault, uint32_t template)
     if (fault->stage >= 2 && !fault->s1_walk && fault->type != FAULT_EXTERNAL) {
         iss |= template & 0x1ffc000u;
     }
-    if (fault->is_cm) {
-        iss |= 1u << 8; /* CM */
-    }
-    if (fault->is_write || fault->is_cm) {
-        iss |= 1u << 6; /* WnR */
-    }
-    return iss;
+    const uint32_t cm = fault->is_cm, wnr = cm | fault->is_write;
+    return iss | cm << 8 | wnr << 6;
 }
 
 /*
@@ -205,7 +200,6 @@ enum ir_next exc_abort(struct a64_cpu *cpu, uint32_t template)
     const struct fault *const fault = &cpu->fault;
     const enum ec ec = fault->is_fetch ? EC_IABT_LOWER : EC_DABT_LOWER;
     const uint32_t iss = abort_iss(fault, template);
-    unsigned target = cpu_default_target(cpu);
 
     if (fault->type == FAULT_WATCHPOINT) {
         return debug_take(cpu, EC_WATCHPOINT_LOWER, iss, true, fault->va);
@@ -213,6 +207,7 @@ enum ir_next exc_abort(struct a64_cpu *cpu, uint32_t template)
     if (fault->stage == 3) {
         return exc_leave(cpu, ec, true, iss, fault->va, fault->ipa);
     }
+    unsigned target = cpu_default_target(cpu);
     if (fault->stage == 2) {
         target = 2;
         cpu->sys[SR_HPFAR_EL2] = (fault->ipa >> 12 & ((1ull << 40) - 1)) << 4;

@@ -121,8 +121,8 @@ static void count_slow(struct a64_cpu *cpu, uint64_t va, unsigned size,
     cpu->x64.stats->slow[why]++;
 }
 
-static int slow_access(struct a64_cpu *cpu, struct frame_view *frame,
-                       const struct x64_access *access)
+static __attribute__((noinline)) int access_in_c(struct a64_cpu *cpu, struct frame_view *frame,
+                                                 const struct x64_access *access)
 {
     const unsigned size = access->size, flags = access->flags;
     const uint64_t va = frame->va;
@@ -147,11 +147,6 @@ static int slow_access(struct a64_cpu *cpu, struct frame_view *frame,
     }
     cpu->x64.stats->access[access->op]++;
     if (access->op == IR_LOAD || access->op == IR_STORE) {
-        if ((va & ((1u << size) - 1)) == 0 &&
-            mmu_fails(cpu, (flags & IR_MEM_UNPRIV) != 0, va, access->op == IR_STORE)) {
-            cpu->x64.stats->slow[X64_SLOW_MISS]++;
-            return (int)exc_abort(cpu, access->iss);
-        }
         count_slow(cpu, va, 1u << size, access);
     }
     const uint64_t first = access->op == IR_ZERO ? va & -(1ull << size) : va;
@@ -189,6 +184,23 @@ static int slow_access(struct a64_cpu *cpu, struct frame_view *frame,
         break;
     }
     return ok ? (int)IR_NEXT : (int)exc_abort(cpu, access->iss);
+}
+
+static int slow_access(struct a64_cpu *cpu, struct frame_view *frame,
+                       const struct x64_access *access)
+{
+    const uint64_t va = frame->va;
+
+    if ((access->op != IR_LOAD && access->op != IR_STORE) ||
+        (va & ((1u << access->size) - 1)) != 0 ||
+        !mmu_fails(cpu, (access->flags & IR_MEM_UNPRIV) != 0, va, access->op == IR_STORE)) {
+        return access_in_c(cpu, frame, access);
+    }
+    x64_settle_flags(cpu);
+    cpu->pc = access->pc;
+    cpu->x64.stats->access[access->op]++;
+    cpu->x64.stats->slow[X64_SLOW_MISS]++;
+    return (int)exc_abort(cpu, access->iss);
 }
 
 static void canonical_pc(struct a64_cpu *cpu)
