@@ -102,6 +102,7 @@ struct x64_stub {
     bool flags_dirty;
     ir_ref flags;
     struct x64_where flags_at[2]; /* the lazy flags' operands; [0]: the packed flags */
+    struct x64_where asked_at[2]; /* the same of what CCMP has asked */
     struct x64_where round_at;    /* of the flags of the round before: whether there was one */
 };
 
@@ -401,6 +402,14 @@ struct x64_address x64_address_of(const struct x64_emit *e, ir_ref node); /* wal
 /* ADD of a value shifted left by 1 to 3: *index and *scale */
 bool x64_scaled_operand(const struct x64_emit *e, ir_ref ref, ir_ref *index, unsigned *scale);
 
+/*
+ * CCMP and CCMN: a condition of flags asks whether NZCV are those of a comparison, or a constant. They are lazy while they have nothing else of
+ * that kind among their operands.
+ */
+bool x64_is_conditional(const struct x64_emit *e, const struct ir_node *n);
+/* The comparison, when NZCV are `flags` and the branch is taken, or is not, as no constant would have it; else IR_REF_NONE. */
+ir_ref x64_flags_if(const struct x64_emit *e, ir_ref flags, const struct ir_node *branch,
+                    bool is_taken);
 /* A lane of that size (log2) of a vector: its number */
 bool x64_lane_of(const struct x64_emit *e, ir_ref ref, unsigned size, unsigned *lane);
 
@@ -498,6 +507,10 @@ void x64_emit_int(struct x64_emit *e, ir_ref node);
 enum x64_cc x64_condition(struct x64_emit *e, ir_ref ref);
 /* The host's flags from a lazy or packed flag value, and the code for an A64 condition. */
 enum x64_cc x64_flags_cc(struct x64_emit *e, ir_ref flags, unsigned cond);
+/* ... of packed flags in RCX or any other register but RAX; uses RAX and RCX. */
+enum x64_cc x64_packed_cc(struct x64_emit *e, int flags, unsigned cond);
+/* ... after the comparison, addition or test that FLAGS_SUB, FLAGS_ADD and FLAGS_LOGIC are. */
+enum x64_cc x64_cc_after(const struct ir_node *flags, unsigned cond);
 void x64_pack_flags(struct x64_emit *e, bool inverted_carry);  /* EAX = NZCV of the host's flags */
 void x64_materialize(struct x64_emit *e, ir_ref ref, int reg); /* a lazy integer value */
 
@@ -587,6 +600,8 @@ void x64_stub_stores(struct x64_emit *e, const struct x64_stub *stub, enum x64_f
 void x64_stub_stores_but_carried(struct x64_emit *e, const struct x64_stub *stub,
                                  bool flags); /* for the back edge of a loop */
 struct x64_stub *x64_new_stub(struct x64_emit *e, enum x64_stub_kind kind, ir_ref node);
+void x64_narrow_flags(const struct x64_emit *e,
+                      struct x64_stub *stub); /* of a branch that is taken */
 void x64_reloc(struct x64_emit *e, uint32_t rel32, const void *to);
 /* Whatever depends on the block's pc, or its descriptor, is emitted by one of these, or told to the second. */
 void x64_mov_address(struct x64_emit *e, int reg, uint64_t address);

@@ -162,8 +162,8 @@ static void store_lazy_flags(struct x64_emit *e, const struct x64_stub *stub)
     x64_store_imm(&e->a, 0, CPU_FIELD(x64.flags_kind), (int32_t)X64_FLAGS(n->op, n->type));
 }
 
-/* FLAGS_ADD, FLAGS_SUB or FLAGS_LOGIC, of the operand in RAX and that at fb. */
-static void pack_of(struct x64_emit *e, const struct ir_node *n, const struct x64_where *fb)
+/* The host's flags of FLAGS_ADD, FLAGS_SUB or FLAGS_LOGIC, whose operands are there. Uses RAX and RCX. */
+static void compute_at(struct x64_emit *e, const struct ir_node *n, const struct x64_where *fb)
 {
     struct x64_asm *const a = &e->a;
     const enum x64_alu op = n->op == IR_FLAGS_SUB ? ALU_CMP : ALU_ADD;
@@ -179,8 +179,59 @@ static void pack_of(struct x64_emit *e, const struct ir_node *n, const struct x6
         load_where(e, RCX, fb);
         x64_alu_rr(a, n->type, op, RAX, RCX);
     }
+}
+
+static void pack_of(struct x64_emit *e, const struct ir_node *n, const struct x64_where *fb)
+{
+    compute_at(e, n, fb);
     x64_pack_flags(e, n->op == IR_FLAGS_SUB);
-    x64_store(a, 0, RAX, CPU_FIELD(nzcv));
+    x64_store(&e->a, 0, RAX, CPU_FIELD(nzcv));
+}
+
+/* CCMP's condition. */
+static enum x64_cc ask(struct x64_emit *e, const struct ir_node *asked,
+                       const struct x64_where at[2])
+{
+    const ir_ref of = x64_resolve(e, asked->a);
+
+    if (at[0].value == of) { /* packed */
+        load_where(e, RCX, &at[0]);
+        return x64_packed_cc(e, RCX, asked->imm);
+    }
+    load_where(e, RAX, &at[0]);
+    compute_at(e, &e->nodes[of], &at[1]);
+    return x64_cc_after(&e->nodes[of], asked->imm);
+}
+
+/* Those of CCMP: what it would have compared is stored, and that it has, or else the constant. */
+static void store_conditional_flags(struct x64_emit *e, const struct x64_stub *stub,
+                                    enum x64_flags_form form)
+{
+    struct x64_asm *const a = &e->a;
+    const struct ir_node *const n = &e->nodes[stub->flags], *const compared = x64_node(e, n->b);
+    const struct x64_where *const fa = &stub->flags_at[0], *const fb = &stub->flags_at[1];
+    uint64_t otherwise;
+
+    x64_const(e, n->c, &otherwise);
+    const enum x64_cc cc = ask(e, x64_node(e, n->a), stub->asked_at);
+    if (form == FLAGS_LAZY) {
+        x64_mov_ri(a, RAX, 0);
+        x64_mov_ri(a, RCX, X64_FLAGS(compared->op, compared->type));
+        x64_cmov(a, 0, cc, RAX, RCX);
+        x64_store(a, 0, RAX, CPU_FIELD(x64.flags_kind));
+        x64_store_imm(a, 0, CPU_FIELD(nzcv), (int32_t)(uint32_t)otherwise);
+        store_where(e, fa, CPU_FIELD(x64.flags_a));
+        store_where(e, fb, CPU_FIELD(x64.flags_b));
+        return;
+    }
+    const uint32_t not_compared = x64_jcc(a, (enum x64_cc)(cc ^ 1));
+    load_where(e, RAX, fa);
+    pack_of(e, compared, fb);
+    const uint32_t packed = x64_jmp(a);
+    x64_patch_here(a, not_compared);
+    x64_store_imm(a, 0, CPU_FIELD(nzcv), (int32_t)(uint32_t)otherwise);
+    x64_patch_here(a, packed);
+    x64_store_imm(a, 0, CPU_FIELD(x64.flags_kind), 0);
 }
 
 /* In the first round, what is stored is right. */
@@ -232,6 +283,10 @@ static void store_flags(struct x64_emit *e, const struct x64_stub *stub, enum x6
 
     if (x64_are_of_round(e, stub->flags)) {
         store_flags_of_round(e, stub);
+        return;
+    }
+    if (!computed && e->nodes[stub->flags].op == IR_SELECT) {
+        store_conditional_flags(e, stub, form);
         return;
     }
     if (form == FLAGS_LAZY && !computed && e->nodes[stub->flags].op != IR_VOP) {
@@ -370,6 +425,15 @@ static void leave_to(struct x64_emit *e, uint64_t target)
     }
 }
 
+void x64_narrow_flags(const struct x64_emit *e, struct x64_stub *stub)
+{
+    const ir_ref compared = x64_flags_if(e, stub->flags, &e->nodes[stub->node], true);
+
+    if (compared != IR_REF_NONE && stub->flags_dirty && stub->flags_at[0].value != stub->flags) {
+        stub->flags = compared;
+    }
+}
+
 static void branch_if(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     const enum x64_cc cc = x64_condition(e, n->a);
@@ -381,6 +445,7 @@ static void branch_if(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 
     stub->target = n->imm64;
     stub->jump = x64_jcc(&e->a, cc);
+    x64_narrow_flags(e, stub);
 }
 
 /* --- Indirect exits -------------------------------------------------------------------------------------------------------------- */
@@ -647,13 +712,16 @@ void x64_emit_flow(struct x64_emit *e, ir_ref node)
         x64_store_dirty(e, FLAGS_LAZY);
         leave_to(e, n->imm64);
         break;
-    case IR_BRANCH_IF:
+    case IR_BRANCH_IF: {
+        const ir_ref compared = x64_flags_if(e, e->flags, n, false);
         if (x64_is_loop(e, n)) {
             x64_emit_back_edge(e, node);
         } else {
             branch_if(e, node, n);
         }
+        e->flags = compared != IR_REF_NONE ? compared : e->flags;
         break;
+    }
     case IR_JUMP_IND:
         jump_indirect(e, node, n);
         break;

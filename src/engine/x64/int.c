@@ -80,8 +80,7 @@ static void compute_flags(struct x64_emit *e, const struct ir_node *n)
     }
 }
 
-/* A condition of packed flags. Uses RAX and RCX. */
-static enum x64_cc packed_cc(struct x64_emit *e, int flags, unsigned cond)
+enum x64_cc x64_packed_cc(struct x64_emit *e, int flags, unsigned cond)
 {
     struct x64_asm *const a = &e->a;
     enum x64_cc cc;
@@ -137,23 +136,102 @@ static bool is_lazy_flags(const struct x64_emit *e, ir_ref ref)
     return e->val[ref].lazy && (op == IR_FLAGS_SUB || op == IR_FLAGS_ADD || op == IR_FLAGS_LOGIC);
 }
 
-enum x64_cc x64_flags_cc(struct x64_emit *e, ir_ref flags, unsigned cond)
+enum x64_cc x64_cc_after(const struct ir_node *flags, unsigned cond)
 {
-    /* Codes after a host comparison, by cond / 2; odd conditions are the inverse. */
+    /* By cond / 2; odd conditions are the inverse. */
     static const uint8_t after_sub[7] = {CC_E, CC_AE, CC_S, CC_O, CC_A, CC_GE, CC_G};
     static const uint8_t after_add[7] = {CC_E, CC_B, CC_S, CC_O, 0, CC_GE, CC_G};
+    const unsigned cc = flags->op == IR_FLAGS_SUB ? after_sub[cond >> 1] : after_add[cond >> 1];
+
+    return (enum x64_cc)(cc ^ (cond & 1));
+}
+
+/* Whether the condition holds of a comparison of `a` with the constant b. */
+static bool holds_of(unsigned sf, uint64_t a, uint64_t b, unsigned cond)
+{
+    return ir_cond(ir_add_flags(sf, a, ~b, 1), cond) != 0;
+}
+
+/* RAX = something whose comparison with b gives what the condition is to be; no flags are touched. False: there is nothing. */
+static bool load_substitute(struct x64_emit *e, const struct ir_node *compared, int rb, uint64_t b,
+                            unsigned cond, bool holds)
+{
+    const unsigned sf = compared->type;
+    const uint64_t candidates[] = {b, b + 1, b - 1, 0, 1, ir_trunc(sf, ~0ull) >> 1};
+
+    if (rb != NOREG) {
+        const bool of_equal = holds_of(sf, 0, 0, cond);
+        if (of_equal != holds && cond >> 1 != 0) {
+            return false;
+        }
+        if (of_equal == holds) {
+            x64_mov_rr(&e->a, sf, RAX, rb);
+        } else {
+            x64_lea(&e->a, sf, RAX, x64_at(rb, 1));
+        }
+        return true;
+    }
+    for (unsigned i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++) {
+        if (holds_of(sf, candidates[i], b, cond) == holds) {
+            x64_mov_ri(&e->a, RAX, ir_trunc(sf, candidates[i]));
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * The condition after CCMP: when CCMP has not compared, something else is compared instead that gives the same. Where there is nothing
+ * such, both conditions become bits.
+ */
+static enum x64_cc conditional_cc(struct x64_emit *e, const struct ir_node *n, unsigned cond)
+{
+    struct x64_asm *const a = &e->a;
+    const ir_ref compared = x64_resolve(e, n->b);
+    const struct ir_node *const c = &e->nodes[compared];
+    uint64_t otherwise;
+    int32_t imm = 0;
+
+    x64_const(e, n->c, &otherwise);
+    const bool holds = ir_cond(otherwise, cond) != 0;
+    if (c->op == IR_FLAGS_SUB) {
+        const bool immediate = x64_imm32(e, c->b, c->type, &imm);
+        const int ra = x64_use(e, INT, c->a), rb = immediate ? NOREG : x64_use(e, INT, c->b);
+        const enum x64_cc asked = x64_condition(e, n->a);
+        if (load_substitute(e, c, rb, (uint64_t)(int64_t)imm, cond, holds)) {
+            x64_cmov(a, c->type, asked, RAX, ra);
+            if (immediate) {
+                x64_alu_ri(a, c->type, ALU_CMP, RAX, imm);
+            } else {
+                x64_alu_rr(a, c->type, ALU_CMP, RAX, rb);
+            }
+            return x64_cc_after(c, cond);
+        }
+    }
+    const int bit = x64_temp(e, INT);
+    const unsigned asked = x64_condition(e, n->a);
+    x64_setcc(a, (enum x64_cc)(asked ^ holds), bit);
+    x64_setcc(a, x64_flags_cc(e, compared, cond), RAX);
+    x64_rr8(a, holds ? 0x0a : 0x22, RAX, bit); /* OR, AND */
+    return CC_NE;
+}
+
+enum x64_cc x64_flags_cc(struct x64_emit *e, ir_ref flags, unsigned cond)
+{
     const ir_ref ref = x64_resolve(e, flags);
     const struct ir_node *const n = &e->nodes[ref];
 
     if (e->val[ref].lazy && x64_is_fcmp(e, n)) {
         return x64_fcmp_cc(e, n, cond);
     }
+    if (e->val[ref].lazy && n->op == IR_SELECT) {
+        return conditional_cc(e, n, cond);
+    }
     if (!is_lazy_flags(e, ref) || (n->op != IR_FLAGS_SUB && cond >> 1 == 4)) {
-        return packed_cc(e, x64_use(e, INT, ref), cond);
+        return x64_packed_cc(e, x64_use(e, INT, ref), cond);
     }
     compute_flags(e, n);
-    const unsigned cc = n->op == IR_FLAGS_SUB ? after_sub[cond >> 1] : after_add[cond >> 1];
-    return (enum x64_cc)(cc ^ (cond & 1));
+    return x64_cc_after(n, cond);
 }
 
 static bool is_lazy_condition(const struct x64_emit *e, ir_ref ref)
@@ -218,6 +296,14 @@ void x64_materialize(struct x64_emit *e, ir_ref ref, int reg)
         compute_flags(e, n);
         x64_pack_flags(e, n->op == IR_FLAGS_SUB);
         x64_mov_rr(a, 1, reg, RAX);
+        return;
+    }
+    if (n->op == IR_SELECT) {
+        const int of_compared = x64_temp(e, INT), otherwise = x64_temp(e, INT);
+        x64_load_value(e, INT, of_compared, n->b);
+        x64_load_value(e, INT, otherwise, n->c);
+        x64_cmov(a, 1, (enum x64_cc)(x64_condition(e, n->a) ^ 1u), of_compared, otherwise);
+        x64_mov_rr(a, 1, reg, of_compared);
         return;
     }
     if (x64_is_fcmp(e, n)) {

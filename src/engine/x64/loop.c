@@ -266,6 +266,8 @@ static void find_round(struct x64_emit *e)
             flags = x64_resolve(e, e->nodes[i].a);
         }
     }
+    const ir_ref compared = x64_flags_if(e, flags, &e->nodes[e->first_edge], true);
+    flags = compared != IR_REF_NONE ? compared : flags;
     const struct ir_node *const n = &e->nodes[flags];
     if (n->op != IR_FLAGS_ADD && n->op != IR_FLAGS_SUB && n->op != IR_FLAGS_LOGIC) {
         return;
@@ -810,6 +812,7 @@ void x64_emit_back_edge(struct x64_emit *e, ir_ref node)
     }
     struct x64_stub *const poll = x64_new_stub(e, STUB_EXIT, node);
     poll->target = e->block->pc;
+    x64_narrow_flags(e, poll);
     x64_poll(a);
     poll->jump = x64_jcc(a, CC_NE);
     const struct x64_side *const side = x64_side_of_edge(e, node);

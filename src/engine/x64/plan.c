@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The backward pass: liveness, dead nodes, and which values are computed at their use. */
 #include "engine/fp/fp_vops.h"
+#include "engine/ir/fold.h"
 #include "engine/x64/emit.h"
 #include "engine/x64/vop.h"
 
@@ -73,12 +74,53 @@ bool x64_lane_of(const struct x64_emit *e, ir_ref ref, unsigned size, unsigned *
     return n->op == IR_VLANE && n->type == size;
 }
 
+static bool is_comparison(const struct ir_node *n)
+{
+    return n->op == IR_FLAGS_SUB || n->op == IR_FLAGS_ADD;
+}
+
+bool x64_is_conditional(const struct x64_emit *e, const struct ir_node *n)
+{
+    uint64_t otherwise;
+
+    if (n->op != IR_SELECT || !is_comparison(x64_node(e, n->b)) || n->c == IR_REF_NONE ||
+        !x64_const(e, n->c, &otherwise)) {
+        return false;
+    }
+    const struct ir_node *const asked = x64_node(e, n->a);
+    const struct ir_node *const of = x64_node(e, asked->a);
+    return asked->op == IR_COND && of->op != IR_SELECT && of->op != IR_VOP &&
+           ((of->op != IR_FLAGS_ADD && of->op != IR_FLAGS_LOGIC) || asked->imm >> 1 != 4);
+}
+
+ir_ref x64_flags_if(const struct x64_emit *e, ir_ref flags, const struct ir_node *branch,
+                    bool is_taken)
+{
+    const struct ir_node *const n = &e->nodes[flags];
+    uint64_t otherwise;
+
+    if (branch->op != IR_BRANCH_IF || !e->val[flags].lazy || !x64_is_conditional(e, n)) {
+        return IR_REF_NONE;
+    }
+    const struct ir_node *cond = x64_node(e, branch->a);
+    for (; cond->op == IR_EQZ || cond->op == IR_NEZ; cond = x64_node(e, cond->a)) {
+        is_taken ^= cond->op == IR_EQZ;
+    }
+    if (cond->op != IR_COND || x64_resolve(e, cond->a) != flags) {
+        return IR_REF_NONE;
+    }
+    x64_const(e, n->c, &otherwise);
+    return ir_cond(otherwise, cond->imm) != is_taken ? x64_resolve(e, n->b) : IR_REF_NONE;
+}
+
 /* Operations whose code is emitted where the value is used: they cost nothing, or become part of the user's. */
 static bool is_lazy(const struct x64_emit *e, const struct ir_node *n)
 {
     switch (n->op) {
     case IR_VOP:
         return x64_is_fcmp(e, n);
+    case IR_SELECT:
+        return x64_is_conditional(e, n);
     case IR_CONST:
     case IR_FLAGS_ADD:
     case IR_FLAGS_SUB:

@@ -451,6 +451,10 @@ static void release(struct x64_emit *e, ir_ref ref)
     case IR_COND:
         release(e, e->nodes[r].a);
         break;
+    case IR_SELECT: /* of flags */
+        release(e, e->nodes[r].a);
+        release(e, e->nodes[r].b);
+        break;
     default:
         break;
     }
@@ -532,6 +536,27 @@ void x64_put(struct x64_emit *e, enum x64_class cls, unsigned r, ir_ref value)
     }
 }
 
+/* Where these flags' operands are, a stub knows. */
+static bool are_of_integers(struct x64_emit *e, ir_ref flags)
+{
+    const struct ir_node *const n = x64_node(e, flags);
+
+    switch (n->op) {
+    case IR_FLAGS_ADD:
+    case IR_FLAGS_SUB:
+    case IR_FLAGS_LOGIC:
+        return x64_val(e, n->a)->cls == CLASS_INT && x64_val(e, n->b)->cls == CLASS_INT;
+    case IR_SELECT: {
+        const ir_ref asked = x64_node(e, n->a)->a;
+        return x64_val(e, flags)->lazy && are_of_integers(e, n->b) &&
+               x64_val(e, asked)->cls == CLASS_INT &&
+               (!x64_val(e, asked)->lazy || are_of_integers(e, asked));
+    }
+    default:
+        return false;
+    }
+}
+
 void x64_put_flags(struct x64_emit *e, ir_ref value)
 {
     const ir_ref ref = x64_resolve(e, value), present = e->flags;
@@ -540,9 +565,7 @@ void x64_put_flags(struct x64_emit *e, ir_ref value)
     e->flags = ref;
     e->dirty_flags = e->val[ref].last > e->now;
     const bool stays_lazy = (e->val[ref].lazy && x64_is_fcmp(e, &e->nodes[ref])) ||
-                            ((op == IR_FLAGS_ADD || op == IR_FLAGS_SUB || op == IR_FLAGS_LOGIC) &&
-                             x64_val(e, e->nodes[ref].a)->cls == CLASS_INT &&
-                             x64_val(e, e->nodes[ref].b)->cls == CLASS_INT);
+                            are_of_integers(e, ref);
     if (e->dirty_flags && op != IR_CONST && !stays_lazy &&
         (e->val[ref].reg == NOREG || e->val[ref].cls != CLASS_INT) &&
         (e->val[ref].slot < 0 || e->val[ref].cls != CLASS_INT)) {
@@ -568,6 +591,27 @@ struct x64_where x64_where_is(const struct x64_emit *e, ir_ref ref)
     }
     assert(v->reg != NOREG || v->slot >= 0 || v->guest >= 0);
     return (struct x64_where){.reg = v->reg, .guest = v->guest, .slot = v->slot, .value = r};
+}
+
+/* Flags that are lazy, and not even packed for somebody. */
+static bool is_uncomputed(const struct x64_emit *e, ir_ref ref)
+{
+    return e->val[ref].lazy && e->nodes[ref].op != IR_CONST && e->val[ref].reg == NOREG &&
+           e->val[ref].slot < 0;
+}
+
+/* Of the operands, or [0]: of the flags themselves. */
+static void find_flags(const struct x64_emit *e, ir_ref flags, struct x64_where at[2])
+{
+    const ir_ref r = x64_resolve(e, flags);
+
+    if (is_uncomputed(e, r)) {
+        at[0] = x64_where_is(e, e->nodes[r].a);
+        at[1] = x64_where_is(e, e->nodes[r].b);
+    } else {
+        at[0] = x64_where_is(e, r);
+        at[1] = x64_where_is(e, IR_REF_NONE);
+    }
 }
 
 void x64_snapshot(struct x64_emit *e, struct x64_stub *stub)
@@ -597,23 +641,14 @@ void x64_snapshot(struct x64_emit *e, struct x64_stub *stub)
         stub->round_at = x64_where_is(e, e->round.marker);
         return;
     }
-    switch (e->nodes[e->flags].op) {
-    case IR_FLAGS_ADD:
-    case IR_FLAGS_SUB:
-    case IR_FLAGS_LOGIC:
-    case IR_VOP:
-        if (e->val[e->flags].lazy && e->val[e->flags].reg == NOREG && e->val[e->flags].slot < 0) {
-            stub->flags_at[0] = x64_where_is(e, e->nodes[e->flags].a);
-            stub->flags_at[1] = x64_where_is(e, e->nodes[e->flags].b);
-            break;
-        }
-        /* it has been packed */
-        stub->flags_at[0] = x64_where_is(e, e->flags);
-        stub->flags_at[1] = x64_where_is(e, IR_REF_NONE);
-        break;
-    default:
-        stub->flags_at[0] = x64_where_is(e, e->flags);
-        break;
+    const struct ir_node *const n = &e->nodes[e->flags];
+    if (n->op == IR_SELECT && is_uncomputed(e, e->flags)) {
+        const struct ir_node *const compared = x64_node(e, n->b);
+        find_flags(e, x64_node(e, n->a)->a, stub->asked_at);
+        stub->flags_at[0] = x64_where_is(e, compared->a);
+        stub->flags_at[1] = x64_where_is(e, compared->b);
+    } else {
+        find_flags(e, e->flags, stub->flags_at);
     }
 }
 

@@ -232,7 +232,8 @@ bool x64_fork(struct x64_emit *e, ir_ref branch, enum x64_cc cc)
     memcpy(fork->dirty, e->dirty, sizeof(fork->dirty));
     memcpy(fork->slots, e->slots, sizeof(fork->slots));
     memcpy(fork->val, e->val, x64_ref_end(e) * sizeof(fork->val[0]));
-    fork->flags = e->flags;
+    const ir_ref compared = x64_flags_if(e, e->flags, &e->nodes[branch], true);
+    fork->flags = compared != IR_REF_NONE ? compared : e->flags;
     fork->dirty_flags = e->dirty_flags;
     return true;
 }

@@ -1062,6 +1062,62 @@ static void test_copies(void)
     x64_cache_destroy(cache);
 }
 
+/*
+ * Loops that end with CCMP or CCMN and a branch: whether NZCV are of the comparison or the constant is told where they are used, and
+ * where the loop's load has no memory any more and shows them.
+ */
+static uint32_t conditional[7], conditional_memory;
+
+static void load_conditional(uint8_t *ram)
+{
+    memcpy(ram + START, conditional, sizeof(conditional));
+    for (uint32_t at = RAM_SIZE - 64; at < RAM_SIZE; at += 8) {
+        *word(ram, at) = (conditional_memory >> at / 4 % 32 & 3) % 3;
+    }
+}
+
+static void set_conditional(struct a64_cpu *cpu)
+{
+    cpu->x[0] = RAM_SIZE - 64;
+    cpu->x[1] = 2;
+    cpu->x[2] = 7;
+    cpu->x[6] = 1;
+    cpu->nzcv = 0x60000000;
+}
+
+static void test_conditional(void)
+{
+    static const uint32_t asked[] = {
+        0xf100009f, /* cmp x4, #0 */
+        0xeb06009f, /* cmp x4, x6 */
+        0x6a06009f, /* tst w4, w6 */
+        0xb100089f, /* cmn x4, #2 */
+        0xd503201f, /* nop: what the round before has left */
+    };
+    const struct program p = {.load = load_conditional, .set = set_conditional};
+    unsigned n_shown = 0;
+
+    for (unsigned n = 0; n < 600; n++) {
+        const uint32_t operand = n % 2 != 0 ? 2u << 16 : (random32() % 32) << 16 | 1u << 11;
+        const uint32_t loop[] = {
+            0xf8408404, /* ldr x4, [x0], #8 */
+            0x11000421, /* add w1, w1, #1 */
+            asked[random32() % 5],
+            /* CCMP, CCMN: any size, constant and condition */
+            0x3a400020 | operand | (random32() & 0xc000f00f),
+            0x9a9f07e5 | (random32() & 0xe) << 12, /* cset x5, cond */
+            0x54ffff60 | random32() % 14,          /* b.cond */
+            HVC(1),
+        };
+        memcpy(conditional, loop, sizeof(loop));
+        conditional_memory = random32();
+        char name[32];
+        snprintf(name, sizeof(name), "conditional %u", n);
+        n_shown += run_both(&p, name).pc == START;
+    }
+    EXPECT(n_shown > 100, "%u loops have come to the end of memory", n_shown);
+}
+
 static void test_nothing_writable_and_executable(void)
 {
     char line[512];
@@ -1111,5 +1167,6 @@ int main(void)
     test_minimum();
     test_pauth();
     test_copies();
+    test_conditional();
     return failures != 0;
 }
