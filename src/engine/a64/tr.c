@@ -321,6 +321,11 @@ void tr_jump(struct tr *t, uint64_t target)
     if (turns(t, target)) {
         return;
     }
+    if (t->follow != 0 && target == t->follow) {
+        t->turned = true;
+        t->next = target;
+        return;
+    }
     node_imm64(t, IR_JUMP, 0, IR_REF_NONE, target);
     t->end = true;
 }
@@ -353,6 +358,15 @@ void tr_branch_if(struct tr *t, ir_ref cond, uint64_t target)
 
 void tr_jump_ind(struct tr *t, ir_ref target, enum ir_jump_kind kind)
 {
+    uint64_t known;
+
+    if (kind == IR_JUMP_RETURN && t->return_to != 0 && address_of(t, target, &known) &&
+        known == t->return_to) {
+        t->turned = true;
+        t->next = known;
+        t->return_to = 0;
+        return;
+    }
     tr_node(t, IR_JUMP_IND, IR_I64, (unsigned)kind, target, IR_REF_NONE, IR_REF_NONE, 0, 0);
     t->end = true;
 }

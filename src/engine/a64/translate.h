@@ -45,12 +45,14 @@ struct tr {
     bool turned;                 /* the block goes on at: */
     uint64_t next;               /* ... instead of behind the present instruction */
     uint64_t turn_from, turn_to; /* the branch at turn_from is taken; equal: none is */
-    uint64_t start;              /* the block's pc */
-    bool unrolls;                /* branches of a known condition are followed back */
-    uint64_t unrolling;          /* such a branch, that has not been left behind yet; 0: none */
-    bool unrolled;               /* one was */
-    bool guarded;                /* the page has the GP attribute: BR sets BTYPE accordingly */
-    struct a64_cpu *cpu;         /* features; nothing else of it may be baked into the block */
+    uint64_t follow;    /* where the present B or BL leads to, if the block goes on there; else 0 */
+    uint64_t return_to; /* behind that BL, until the RET to there; else 0 */
+    uint64_t start;     /* the block's pc */
+    bool unrolls;       /* branches of a known condition are followed back */
+    uint64_t unrolling; /* such a branch, that has not been left behind yet; 0: none */
+    bool unrolled;      /* one was */
+    bool guarded;       /* the page has the GP attribute: BR sets BTYPE accordingly */
+    struct a64_cpu *cpu; /* features; nothing else of it may be baked into the block */
     ir_ref x[32], v[32],
         nzcv; /* node that holds the register's present value; IR_REF_NONE = only memory has it */
     ir_ref zero;

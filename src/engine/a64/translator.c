@@ -77,6 +77,27 @@ static void read_words(uint32_t *words, const uint8_t *hva, int from, int to)
     }
 }
 
+/* Words, counted from the block's start: those that have been read, and those that the block is made of, with what lies between. */
+struct reach {
+    int read_first, read_end, first, end;
+};
+
+/* The block gets the word there, read together with all up to it; each is read once. */
+static uint32_t take_word(struct reach *reach, uint32_t *words, const uint8_t *hva, int at)
+{
+    if (at < reach->read_first) {
+        read_words(words, hva, at, reach->read_first);
+        reach->read_first = at;
+    }
+    if (at >= reach->read_end) {
+        read_words(words, hva, reach->read_end, at + 1);
+        reach->read_end = at + 1;
+    }
+    reach->first = at < reach->first ? at : reach->first;
+    reach->end = at >= reach->end ? at + 1 : reach->end;
+    return words[at];
+}
+
 /* The instructions from `to` on, which is negative, lead to the block's start. */
 static bool leads_to_start(uint32_t *words, const uint8_t *hva, int to)
 {
@@ -125,6 +146,55 @@ static unsigned find_turn(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode
     return comes_by ? turn : 0;
 }
 
+/* --- Jumps and calls -------------------------------------------------------------------------------------------------------------- */
+
+#define LEAF_INSNS 12
+#define MOST_FAR   64 /* words between a jump and where it leads; they are the block's as well */
+
+/* It may lead elsewhere than behind it. */
+static bool may_leave(uint32_t w)
+{
+    const bool is_hint = (w & 0xfffff01f) == 0xd503201f;
+
+    return goes_away(w) || branch_offset(w) != 0 || w >> 24 == 0xd4 ||
+           (w >> 22 == 0x354 && !is_hint);
+}
+
+/* A short function that calls none. */
+static bool is_leaf(const uint8_t *hva, unsigned left_in_page)
+{
+    uint32_t words[LEAF_INSNS];
+
+    for (unsigned i = 0; i < LEAF_INSNS && i < left_in_page; i++) {
+        read_words(words, hva, (int)i, (int)i + 1);
+        if (words[i] == 0xd65f03c0) { /* RET */
+            return true;
+        }
+        if (may_leave(words[i])) {
+            return false;
+        }
+    }
+    return false;
+}
+
+/* Where the block goes on behind B or BL: forward to what it does not have yet, or in a leaf, and behind the BL again. 0: nowhere. */
+static uint64_t followed(const struct tr *t, const struct reach *reach, const uint8_t *hva, int at,
+                         uint32_t w)
+{
+    const int offset = (int)(w << 6) >> 6, to = at + offset;
+    const uint64_t target = t->pc + 4 * (uint64_t)(int64_t)offset;
+
+    if ((w >> 26 & 0x1f) != 0x05 || offset < -MOST_FAR || offset > MOST_FAR ||
+        ((target ^ t->start) >> 12) != 0 || to < -TR_BEFORE || to >= TR_BEHIND - LEAF_INSNS) {
+        return 0;
+    }
+    const unsigned left = (0x1000 - (unsigned)(target & 0xfff)) / 4;
+    const bool is_call = w >> 31 != 0;
+    const bool goes_on = is_call ? t->return_to == 0 && is_leaf(hva + 4 * (ptrdiff_t)to, left)
+                                 : offset > 0 && to >= reach->end;
+    return goes_on ? target : 0;
+}
+
 /* --- Blocks ---------------------------------------------------------------------------------------------------------------------- */
 
 enum {
@@ -142,24 +212,6 @@ static bool has_unrolled_loop(struct a64_cpu *cpu, const uint8_t *hva, uint64_t 
 #define MOST_SIDES  4
 #define SIDE_INSNS  16 /* of one */
 #define SIDES_INSNS 32 /* of all */
-
-/* The words that a block stands for: from `first` up to `end`, counted from its start. */
-struct reach {
-    int first, end;
-};
-
-/* Reads the words up to there as well, each once. */
-static void extend(struct reach *reach, uint32_t *words, const uint8_t *hva, int at)
-{
-    if (at < reach->first) {
-        read_words(words, hva, at, reach->first);
-        reach->first = at;
-    }
-    if (at >= reach->end) {
-        read_words(words, hva, reach->end, at + 1);
-        reach->end = at + 1;
-    }
-}
 
 /*
  * Gives the number of its instructions; 0: there is no side line. One that does not come to an end of its own, or to the block's start, would
@@ -198,9 +250,8 @@ static unsigned add_side(struct tr *t, const struct tr_fork *fork, const uint8_t
             t->zero = zero;
             return 0;
         }
-        extend(&reached, words, hva, at);
         t->insn = (uint8_t)at;
-        translate_insn(t, words[at]);
+        translate_insn(t, take_word(&reached, words, hva, at));
         t->pc += 4;
         at++;
         n++;
@@ -250,12 +301,14 @@ static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint
         .cpu = cpu,
         .guarded = guarded,
     };
-    const unsigned behind = (unsigned)(pc & 0xfff) / 4, in_page = 0x1000 / 4 - behind;
+    const unsigned behind = (unsigned)(pc & 0xfff) / 4;
+    const int in_page = (int)(0x1000 / 4 - behind);
     const unsigned most = (t.mode & MODE_ONE_INSN) != 0 ? 1 : max_insns;
-    const unsigned limit = in_page < most ? in_page : most;
-    unsigned n = 0, n_insns = 0, n_before = 0;
+    const unsigned limit = (unsigned)in_page < most ? (unsigned)in_page : most;
+    unsigned n = 0;
     int at = 0, to = 0;
-    unsigned have = 0; /* words, from the start on */
+    unsigned have = 0; /* words, from the start on, */
+    int turned_to = 0; /* and before it */
 
     if ((how & STRAIGHT) == 0 && limit > 1 && (mode & MODE_EACH_CHECK) == 0) {
         t.unrolls = (how & UNROLL) != 0;
@@ -270,6 +323,7 @@ static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint
             turn = has_unrolled_loop(cpu, hva + back, pc + (uint64_t)back, mode, guarded) ? 0
                                                                                           : turn;
             have = 0; /* the words' place has been used */
+            turned_to = turn != 0 ? to : 0;
             read_words(words, hva, to, 0);
         }
         t.turn_from = pc + 4ull * turn;
@@ -277,29 +331,30 @@ static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint
         t.forks = (how & SIDES) != 0 ? cpu->translator->forks : NULL;
     }
     tr_node(&t, IR_NONE, 0, 0, IR_REF_NONE, IR_REF_NONE, IR_REF_NONE, 0, 0);
+    struct reach reach = {.read_first = turned_to, .read_end = (int)have};
     while (!t.end) {
-        if (at >= (int)have) {
-            read_words(words, hva, at, at + 1);
-            have = (unsigned)at + 1;
-        }
+        const uint32_t word = take_word(&reach, words, hva, at);
         t.insn = (uint8_t)at;
-        translate_insn(&t, words[at]);
+        t.follow = t.forks != NULL ? followed(&t, &reach, hva, at, word) : 0;
+        if (t.follow != 0 && word >> 31 != 0) {
+            t.return_to = t.pc + 4;
+        }
+        translate_insn(&t, word);
+        t.follow = 0;
         n++;
         at++;
-        n_insns = at > (int)n_insns ? (unsigned)at : n_insns;
         const uint64_t next = t.turned ? t.next : t.pc + 4;
         if (t.turned) {
             t.turned = false;
             at = (int)((int64_t)(next - t.start) / 4);
-            if (at < 0) {
-                n_before = (unsigned)-at;
+            if (at < 0 && t.return_to == 0) {
                 t.turn_to = t.turn_from;
             }
         }
         if (n >= most && t.unrolling != 0) { /* there are more rounds than fit */
             return fill_block(cpu, hva, pc, mode, guarded, max_insns, how & ~(unsigned)UNROLL);
         }
-        if (!t.end && (n >= most || at == (int)limit || at == 0 ||
+        if (!t.end && (n >= most || at == in_page || at == TR_BEHIND || at == 0 ||
                        t.n_nodes > TR_MAX_NODES - TR_NODES_PER_INSN ||
                        ((how & STRAIGHT) != 0 && t.branched))) {
             tr_jump(&t, next);
@@ -307,7 +362,6 @@ static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint
         t.pc = next;
     }
     cpu->translator->unrolled = t.unrolled;
-    struct reach reach = {-(int)n_before, (int)n_insns};
     add_sides(&t, hva, words, &reach);
     struct ir_block *const block = &cpu->translator->block;
     *block = (struct ir_block){

@@ -419,6 +419,45 @@ static void join_group(struct x64_emit *e, unsigned i, unsigned first_open)
                                       .is_store = n->op == IR_STORE});
 }
 
+/* In a side line: the group of the main line that has checked all of the access, behind its last helper. */
+static bool join_group_of_main(struct x64_emit *e, unsigned i, ir_ref branch)
+{
+    const struct ir_node *const n = &e->nodes[i];
+    unsigned helper = branch;
+    ir_ref base;
+    int32_t disp;
+
+    if ((n->flags & X64_NOT_PLAIN) != 0) {
+        return false;
+    }
+    while (helper != 0 && !x64_is_helper(e, &e->nodes[helper])) {
+        helper--;
+    }
+    x64_split_address(e, n->a, &base, &disp);
+    for (unsigned g = 0; g < e->n_groups && base != IR_REF_NONE; g++) {
+        const struct x64_group *const group = &e->groups[g];
+        if (e->group_of[group->leader] == g + 1 && group->base == base &&
+            group->pair == PAIR_NONE && group->leader > helper && group->leader < branch &&
+            group->min <= disp && group->max >= disp + (1 << n->type) &&
+            (group->is_store || n->op == IR_LOAD)) {
+            e->group_of[i] = (uint8_t)(g + 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Those that are accesses in order are checked by what holds in the main line only. */
+static void leave_sites(struct x64_emit *e)
+{
+    for (unsigned i = e->main_end; i < e->n_nodes; i++) {
+        const struct x64_group *const group = x64_group_of(e, i);
+        if (group != NULL && group->leader < e->main_end && x64_site_of(e, group->leader) != 0) {
+            e->group_of[i] = 0;
+        }
+    }
+}
+
 /* Nothing between the two can be seen: what the first checks for writing is good for both, and the monitor is set for nobody. */
 static void join_pair(struct x64_emit *e, unsigned i)
 {
@@ -473,6 +512,7 @@ static void forward(struct x64_emit *e)
 {
     const bool groups = (e->block->mode & (MODE_ALIGNED | MODE_EACH_CHECK)) == 0;
     unsigned first_open = 0;
+    ir_ref branch = IR_REF_NONE; /* of the side line, up to its first helper */
 
     e->guesses = MODE_EL(e->block->mode) != 0;
     e->n_groups = 0;
@@ -482,8 +522,12 @@ static void forward(struct x64_emit *e)
         e->group_of[i] = 0;
         if (x64_is_helper(e, n) || n->op == IR_SIDE) {
             first_open = e->n_groups;
+            branch = n->op == IR_SIDE ? (ir_ref)n->imm : IR_REF_NONE;
         }
-        if (groups && (n->op == IR_LOAD || n->op == IR_STORE)) {
+        if (groups && branch != IR_REF_NONE && (n->op == IR_LOAD || n->op == IR_STORE) &&
+            join_group_of_main(e, i, branch)) {
+            /* it has been checked */
+        } else if (groups && (n->op == IR_LOAD || n->op == IR_STORE)) {
             join_group(e, i, first_open);
         } else if (groups && n->op == IR_STX) {
             join_pair(e, i);
@@ -615,7 +659,8 @@ void x64_plan(struct x64_emit *e)
     x64_plan_fp_runs(e);
     x64_find_loop(e);
     x64_find_sites(e);
-    for (unsigned i = 1; i < e->n_nodes && e->n_walks != 0; i++) {
+    leave_sites(e);
+    for (unsigned i = 1; i < e->n_nodes && e->n_sites != 0; i++) {
         note_observer(e, i);
     }
     x64_plan_sides(e);

@@ -178,6 +178,11 @@ void x64_plan_sides(struct x64_emit *e)
         for (unsigned i = 1; i < e->main_end; i++) {
             import(e, side, (ir_ref)i);
         }
+        for (unsigned i = 0; i < e->n_groups; i++) {
+            if (e->groups[i].leader < side->branch) {
+                import(e, side, e->groups[i].value);
+            }
+        }
         if (e->round.is_on) {
             import(e, side, e->round.marker);
         }

@@ -388,21 +388,39 @@ static void test_calling(void)
     EXPECT(got.x[4] == 150, "%llu", (unsigned long long)got.x[4]);
 }
 
-/* More code than the memory for it holds. */
+/* More code than the memory for it holds. It goes down, because blocks go on behind a jump forward. */
 #define N_SMALL 20000u
 
 static void load_many(uint8_t *ram)
 {
     for (uint32_t i = 0; i < N_SMALL; i++) {
         *word(ram, 0x10000 + 8 * i) = 0x91000484;     /* add x4, x4, #1 */
-        *word(ram, 0x10000 + 8 * i + 4) = 0x14000001; /* b next */
+        *word(ram, 0x10000 + 8 * i + 4) = 0x17fffffd; /* b to the one before */
     }
-    *word(ram, 0x10000 + 8 * N_SMALL) = HVC(1);
+    *word(ram, 0x10000 - 8) = HVC(1);
 }
 
 static void set_many(struct a64_cpu *cpu)
 {
-    cpu->pc = 0x10000;
+    cpu->pc = 0x10000 + 8 * (N_SMALL - 1);
+}
+
+/* A block ends at its most instructions, at a jump that it might follow as well. */
+static void load_forward(uint8_t *ram)
+{
+    for (uint32_t i = 0; i < 2 * TR_MAX_INSNS; i++) {
+        *word(ram, START + 4 * i) = i % 2 == 0 ? 0x91000484 /* add x4, x4, #1 */
+                                               : 0x14000001 /* b next */;
+    }
+    *word(ram, START + 8 * TR_MAX_INSNS) = HVC(1);
+}
+
+static void test_forward(void)
+{
+    const struct program p = {.load = load_forward, .set = set_patching};
+    const struct outcome got = run_both(&p, "forward");
+
+    EXPECT(got.x[4] == TR_MAX_INSNS, "%llu", (unsigned long long)got.x[4]);
 }
 
 static void test_full(void)
@@ -1156,6 +1174,7 @@ int main(void)
     test_turning();
     test_calling();
     test_circles();
+    test_forward();
     test_full();
     test_full_meanwhile(false);
     test_full_meanwhile(true);
