@@ -244,18 +244,19 @@ INLINE struct kind kind_of(const struct mmu_walk_known *w, const struct mmu_leaf
 /* A direction in tables and addresses. */
 enum { DOWN = -1, UP = 1 };
 
-/* How many of n descriptors in that direction, the first of them at `at`, have the attributes and map what lies next to `address`. */
-INLINE unsigned in_order(const uint64_t *at, unsigned n, int direction,
-                         const struct mmu_walk_known *w, uint64_t attributes, uint64_t address)
+/* How many of n descriptors in that direction, the first of them at `at`, have the attributes and map what lies from `edge` on. */
+INLINE unsigned in_order(const uint64_t *at, unsigned n, int direction, unsigned shift,
+                         uint64_t address_mask, uint64_t attributes, uint64_t edge)
 {
     unsigned i = 0;
 
     while (i < n) {
-        address += (uint64_t)direction << w->shift;
-        if ((address & ~w->address_mask) != 0 ||
+        const uint64_t address = direction == UP ? edge : edge - (1ull << shift);
+        if ((address & ~address_mask) != 0 ||
             __atomic_load_n(at, __ATOMIC_ACQUIRE) != (attributes | address)) {
             break;
         }
+        edge += (uint64_t)(int64_t)direction << shift;
         at += direction;
         i++;
     }
@@ -280,67 +281,72 @@ INLINE unsigned entries_left(const struct mmu_walk_known *w, uint64_t va, int di
 
 #define TABLE_ENTRIES 512u
 #define TABLE_ADDRESS 0x0000fffffffff000ull
+#define BLOCK_ADDRESS 0x0000ffffffe00000ull
+#define BLOCK_SIZE    (1ull << MMU_WALK_LOG2)
+#define DESC_IS_TABLE 3ull /* at level 2 */
 #define DESC_IS_PAGE  2ull /* of a leaf at level 3 */
 
-/* The same in the tables of 4 KiB pages next to w's, from the page of the last table's end on. */
-static unsigned in_next_tables(struct a64_cpu *cpu, uint64_t va, int direction,
-                               const struct mmu_walk_known *w, uint64_t attributes,
-                               uint64_t address, uint8_t *leaf_log2)
+/*
+ * Of 4 KiB pages and blocks of them: how many bytes the entries of level 2 next to that for va map as it does, from `edge` on, be they blocks or tables
+ * of pages. attributes: of a block; taken: the entry of a table that has taken no less and no more from its pages than the leaf has.
+ */
+static uint64_t in_next_entries(struct a64_cpu *cpu, uint64_t va, int direction, const uint64_t *at,
+                                uint64_t taken, uint64_t attributes, uint64_t edge,
+                                uint8_t *leaf_log2)
 {
-    const unsigned parent = w->descriptor[2] != 0
-                                ? 2
-                                : 1; /* of the tables that lead there; not the first */
-    unsigned index = (unsigned)(va >> MMU_WALK_LOG2) % TABLE_ENTRIES, pages = 0;
-    const uint64_t *at = w->where[parent];
+    unsigned index = (unsigned)(va >> MMU_WALK_LOG2) % TABLE_ENTRIES;
+    uint64_t bytes = 0;
 
-    if (w->shift != MMU_PAGE_LOG2 || w->level != 3 || w->descriptor[parent] == 0) {
-        return 0;
-    }
-    for (;;) {
-        if (index == (direction == DOWN ? 0 : TABLE_ENTRIES - 1)) {
-            return pages;
-        }
+    while (index != (direction == DOWN ? 0 : TABLE_ENTRIES - 1)) {
         index += (unsigned)direction;
         at += direction;
-        const uint64_t table = __atomic_load_n(at, __ATOMIC_ACQUIRE), pa = table & TABLE_ADDRESS;
-        /* A block does as well, when no table has taken permissions from the pages. */
-        const uint64_t block = direction == UP ? address + MMU_PAGE_SIZE
-                                               : address - TABLE_ENTRIES * MMU_PAGE_SIZE;
-        if (table == ((attributes & ~DESC_IS_PAGE) | block) && w->descriptor[parent] >> 59 == 0 &&
-            block % (TABLE_ENTRIES * MMU_PAGE_SIZE) == 0 && (block & ~w->address_mask) == 0) {
+        if (taken >> 59 == 0 &&
+            in_order(at, 1, direction, MMU_WALK_LOG2, BLOCK_ADDRESS, attributes, edge) != 0) {
             *leaf_log2 = MMU_WALK_LOG2;
-            pages += TABLE_ENTRIES;
-            address += (uint64_t)direction * TABLE_ENTRIES << MMU_PAGE_LOG2;
-            continue;
+        } else {
+            const uint64_t table = __atomic_load_n(at, __ATOMIC_ACQUIRE),
+                           pa = table & TABLE_ADDRESS;
+            const struct vm_range *const range = range_slot(cpu, pa);
+            if (((table ^ taken) & ~TABLE_ADDRESS) != 0 || (attributes & TABLE_ADDRESS) != 0 ||
+                !is_in(range, pa)) {
+                break;
+            }
+            const uint64_t *const entries = (const uint64_t *)(range->host + (pa - range->start));
+            const unsigned n = in_order(direction == UP ? entries : entries + TABLE_ENTRIES - 1,
+                                        TABLE_ENTRIES, direction, MMU_PAGE_LOG2, TABLE_ADDRESS,
+                                        attributes | DESC_IS_PAGE, edge);
+            if (n != TABLE_ENTRIES) {
+                return bytes + ((uint64_t)n << MMU_PAGE_LOG2);
+            }
         }
-        const struct vm_range *const range = range_slot(cpu, pa);
-        if (((table ^ w->descriptor[parent]) & ~TABLE_ADDRESS) != 0 || !is_in(range, pa)) {
-            return pages;
-        }
-        const uint64_t *const entries = (const uint64_t *)(range->host + (pa - range->start));
-        const unsigned n = in_order(direction == UP ? entries : entries + TABLE_ENTRIES - 1,
-                                    TABLE_ENTRIES, direction, w, attributes, address);
-        pages += n;
-        if (n != TABLE_ENTRIES) {
-            return pages;
-        }
-        address += (uint64_t)direction * TABLE_ENTRIES << MMU_PAGE_LOG2;
+        bytes += BLOCK_SIZE;
+        edge += (uint64_t)(int64_t)direction << MMU_WALK_LOG2;
     }
+    return bytes;
 }
 
-/* How many leaves next to va's go on as it does. */
-static unsigned leaves_in_order(struct a64_cpu *cpu, uint64_t va, int direction,
-                                const struct mmu_walk_known *w, uint64_t leaf, uint8_t *leaf_log2)
+/* How many bytes next to va's leaf go on as it does. */
+static uint64_t bytes_in_order(struct a64_cpu *cpu, uint64_t va, int direction,
+                               const struct mmu_walk_known *w, uint64_t leaf, uint8_t *leaf_log2)
 {
     const uint64_t *const at = w->leaves + (va >> w->shift & w->index_mask);
     const uint64_t attributes = leaf & ~w->address_mask, address = leaf & w->address_mask;
     const unsigned left = entries_left(w, va, direction);
-    const unsigned n = in_order(at + direction, left, direction, w, attributes, address);
+    uint64_t edge = direction == UP ? address + (1ull << w->shift) : address;
 
-    return n < left ? n
-                    : n + in_next_tables(cpu, va, direction, w, attributes,
-                                         address + ((uint64_t)((int64_t)direction * n) << w->shift),
-                                         leaf_log2);
+    if (w->shift == MMU_WALK_LOG2 && w->level == 2 && w->descriptor[0] != 0) {
+        return in_next_entries(cpu, va, direction, at, DESC_IS_TABLE, attributes, edge, leaf_log2);
+    }
+    const unsigned n = in_order(at + direction, left, direction, w->shift, w->address_mask,
+                                attributes, edge);
+    const uint64_t bytes = (uint64_t)n << w->shift;
+    const unsigned parent = w->descriptor[2] != 0 ? 2 : 1; /* of the tables that lead there */
+    if (n < left || w->shift != MMU_PAGE_LOG2 || w->level != 3 || w->descriptor[parent] == 0) {
+        return bytes;
+    }
+    edge += direction == UP ? bytes : 0 - bytes;
+    return bytes + in_next_entries(cpu, va, direction, w->where[parent], w->descriptor[parent],
+                                   attributes & ~DESC_IS_PAGE, edge, leaf_log2);
 }
 
 /* How far from a page of host memory that is free of code the pages below, or above, are so too. */
@@ -397,30 +403,31 @@ static void offer_stretch(struct tlb_stretch *s, uint64_t first, uint64_t end, u
 }
 
 /*
- * va's page has just been found outside of the stretches: is it in one? The entries around its own are what a walk of those addresses would find
+ * va's page has just been found outside of a stretch: is it in one? The entries around its own are what a walk of those addresses would find
  * now, because all that leads there is what it was. How often that is asked for falls, so that who has no stretches or invalidates all the time
  * does not pay for them.
  */
 static __attribute__((noinline)) void look_for_stretch(struct a64_cpu *cpu, unsigned index,
-                                                       uint64_t va)
+                                                       uint64_t va, struct tlb_stretch *outside_of)
 {
     struct mmu *const mmu = cpu->mmu;
     struct tlb_stretch *const loads = &mmu->at[index]->stretches[STRETCH_LOAD],
                               *const stores = &mmu->at[index]->stretches[STRETCH_STORE];
     uint64_t leaf;
 
-    loads->wait = 0;
+    outside_of->wait = 0;
     const struct mmu_walk_known *const w = walk_again(cpu, index, va, &leaf);
     const struct mmu_leaf_known *const known = w != NULL ? known_leaf(w, leaf) : NULL;
     if (known == NULL || mmu->n_watched != 0 || !stage1_is_on(cpu, index) ||
         (int64_t)(va << 8) >> 8 != (int64_t)va) {
         return;
     }
-    if (loads->looks < LOOKS_AT_ONCE + 12) {
-        loads->looks++;
+    if (outside_of->looks < LOOKS_AT_ONCE + 12) {
+        outside_of->looks++;
     }
-    loads->wait = (uint16_t)(loads->looks < LOOKS_AT_ONCE ? 0
-                                                          : 8u << (loads->looks - LOOKS_AT_ONCE));
+    outside_of->wait = (uint16_t)(outside_of->looks < LOOKS_AT_ONCE
+                                      ? 0
+                                      : 8u << (outside_of->looks - LOOKS_AT_ONCE));
     const uint64_t pa = address_of(w, leaf, va), page = va & ~((1ull << w->shift) - 1);
     const struct vm_range *const range = range_slot(cpu, pa);
     if (!is_in(range, pa)) {
@@ -431,11 +438,10 @@ static __attribute__((noinline)) void look_for_stretch(struct a64_cpu *cpu, unsi
         return;
     }
     uint8_t leaf_log2 = w->shift;
-    const unsigned down = leaves_in_order(cpu, va, DOWN, w, leaf, &leaf_log2),
-                   up = leaves_in_order(cpu, va, UP, w, leaf, &leaf_log2);
+    const uint64_t down = bytes_in_order(cpu, va, DOWN, w, leaf, &leaf_log2),
+                   up = bytes_in_order(cpu, va, UP, w, leaf, &leaf_log2);
     /* What the VM's map has of it. */
-    const uint64_t start = page - ((uint64_t)down << w->shift),
-                   last = page + ((up + 1ull) << w->shift) - 1;
+    const uint64_t start = page - down, last = page + (1ull << w->shift) + up - 1;
     const uint64_t first = va - start < pa - range->start ? start : va - (pa - range->start);
     const uint64_t end = (last - va < range->end - 1 - pa ? last : va + (range->end - 1 - pa)) + 1;
     const uintptr_t addend = (uintptr_t)range->host + (pa - range->start) - va;
@@ -459,13 +465,21 @@ static __attribute__((noinline)) void look_for_stretch(struct a64_cpu *cpu, unsi
     }
 }
 
-/* Where an entry has just been made for a load or store. */
+INLINE bool is_outside(struct tlb_stretch *s, uint64_t va)
+{
+    return va - s->first >= s->size && s->wait-- == 0;
+}
+
+/* Where an entry has just been made for a load or store. That for a load may allow stores as well, which make none then. */
 INLINE void want_stretch(struct a64_cpu *cpu, unsigned index, uint64_t va)
 {
-    struct tlb_stretch *const s = &cpu->mmu->at[index]->stretches[STRETCH_LOAD];
+    struct tlb_stretch *const s = cpu->mmu->at[index]->stretches;
 
-    if (__builtin_expect(va - s->first >= s->size && s->wait-- == 0, 0)) {
-        look_for_stretch(cpu, index, va);
+    if (__builtin_expect(is_outside(&s[STRETCH_LOAD], va), 0)) {
+        look_for_stretch(cpu, index, va, &s[STRETCH_LOAD]);
+    } else if (tlb_slot(cpu, index, va)->write == ((va & MMU_PAGE_MASK) | TLB_TAG) &&
+               __builtin_expect(is_outside(&s[STRETCH_STORE], va), 0)) {
+        look_for_stretch(cpu, index, va, &s[STRETCH_STORE]);
     }
 }
 

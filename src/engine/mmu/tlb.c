@@ -315,8 +315,10 @@ void mmu_set_least_stretch(struct a64_cpu *cpu, uint64_t bytes)
     for (uint32_t touched = mmu->touched; touched != 0; touched &= touched - 1) {
         struct tlb_table *const table = &mmu->tables[__builtin_ctz(touched)];
         drop_stretches(table);
-        table->stretches[STRETCH_LOAD].looks = 0;
-        table->stretches[STRETCH_LOAD].wait = 0;
+        for (unsigned i = 0; i < STRETCHES; i++) {
+            table->stretches[i].looks = 0;
+            table->stretches[i].wait = 0;
+        }
     }
 }
 

@@ -67,7 +67,7 @@ struct tlb_stretch {
     uint16_t asid;
     bool global;
     uint8_t leaf_log2; /* of the largest leaf */
-    uint8_t looks;     /* of loads: how often one was looked for ... */
+    uint8_t looks;     /* how often one was looked for ... */
     uint16_t wait;     /* ... and how many fills outside of it are to come before the next time */
 };
 _Static_assert(sizeof(struct tlb_stretch) == 32, "the place in emitted code");

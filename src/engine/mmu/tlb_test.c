@@ -1062,6 +1062,10 @@ static void test_stretches(void)
     EXPECT(in_stretch(2, true) && !in_stretch(3, true) && in_stretch(3, false), "before code");
     flush(MMU_FLUSH_ALL, MMU_REGIME_E10, 0, 0, 0);
     EXPECT(can_load(ROW + 0x5000) && !in_stretch(3, true) && in_stretch(4, true), "behind code");
+    make_row(PAGES, 0, 0);
+    flush(MMU_FLUSH_ALL, MMU_REGIME_E10, 0, 0, 0);
+    EXPECT(can_load(ROW + 0x3000) && in_stretch(7, false) && !in_stretch(4, true), "in code");
+    EXPECT(can_load(ROW + 0x5000) && in_stretch(4, true), "stores, looked for later");
     /* across tables, and a leaf of 2 MiB */
     const uint64_t wide = 0x40200000;
     for (unsigned n = 0; n < CODE_FILTER_BITS / 64; n++) {
@@ -1094,6 +1098,33 @@ static void test_stretches(void)
     flush(MMU_FLUSH_VA, MMU_REGIME_E10, -1, wide - 0x1ffff8, 0);
     EXPECT(!mmu_in_stretch(cpu, wide, false) && !mmu_in_stretch(cpu, wide, true),
            "TLBI of what code has taken of a leaf");
+    /* and from these to the pages */
+    for (unsigned i = 0; i < 2; i++) {
+        flush(MMU_FLUSH_ALL, MMU_REGIME_E10, 0, 0, 0);
+        EXPECT(can_load(i == 0 ? wide - 0x200000 : wide + 0x5ff000) &&
+                   mmu_in_stretch(cpu, wide - 0x200000, false) &&
+                   mmu_in_stretch(cpu, wide + 0x5ff000, false) &&
+                   mmu_in_stretch(cpu, wide + 0x5ff000, true) == (i != 0),
+               "from block %u, below code or above", i);
+    }
+    /* a table that takes permissions from its pages; a block with a bit that would be one of the pages' addresses */
+    mmu_set_least_stretch(cpu, 0x200000);
+    *descriptor_of(wide, 2) |= 2ull << 61; /* APTable: read-only */
+    EXPECT(can_load(wide - 0x200000) && mmu_in_stretch(cpu, wide - 0x1000, false) &&
+               !mmu_in_stretch(cpu, wide, false),
+           "not into a table of other permissions");
+    flush(MMU_FLUSH_ALL, MMU_REGIME_E10, 0, 0, 0);
+    EXPECT(can_load(wide + 0x1ff000) && mmu_in_stretch(cpu, wide, false) &&
+               !mmu_in_stretch(cpu, wide - 0x1000, false) &&
+               !mmu_in_stretch(cpu, wide + 0x200000, false),
+           "nor out of it");
+    *descriptor_of(wide, 2) &= ~(2ull << 61);
+    map_at(wide - 0x200000, 2, RAM_BASE, D_AF | 1 << 16);
+    map_at(wide, 3, RAM_BASE + 0x210000, D_AF);
+    mmu_flush_all(cpu);
+    EXPECT(can_load(wide - 0x200000) && mmu_in_stretch(cpu, wide - 0x1000, false) &&
+               !mmu_in_stretch(cpu, wide, false),
+           "not to pages that lie elsewhere");
     close_machine();
 }
 
