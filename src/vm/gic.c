@@ -94,6 +94,7 @@ void vm_gic_attach(struct vcpu *vcpu)
 {
     if (vcpu->vm->gic_device != NULL) {
         vcpu->gic = gic_attach(vcpu->vm->gic_device, vcpu->id, vcpu);
+        vm_devices_changed(vcpu->vm);
     }
 }
 

@@ -9,6 +9,9 @@
 
 struct vm_memory *vm_memory_create(unsigned ipa_bits); /* NULL: out of memory */
 void vm_memory_destroy(struct vm_memory *memory);      /* NULL is fine */
+void vm_devices_changed(
+    struct vm
+        *vm); /* a new version of the map, of which what the VM's own devices answer is part */
 
 /* The timer thread starts with the first deadline. */
 struct vm_timer *vm_timer_create(struct vm *vm);

@@ -633,6 +633,16 @@ bool vm_lookup_range(struct vm *vm, uint64_t ipa, struct vm_range *range, int *l
     return true;
 }
 
+void vm_devices_changed(struct vm *vm)
+{
+    struct vm_memory *const m = vm->memory;
+
+    pthread_mutex_lock(&m->lock);
+    begin_change(m);
+    end_change(m);
+    pthread_mutex_unlock(&m->lock);
+}
+
 const _Atomic uint32_t *vm_map_version(const struct vm *vm)
 {
     return &vm->memory->sequence;

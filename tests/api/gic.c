@@ -293,6 +293,58 @@ TEST(only_frames_of_living_vcpus_are_claimed)
     machine_stop(&m);
 }
 
+static pthread_barrier_t meet;
+
+static void *come_and_go(void *argument)
+{
+    hv_vcpu_t vcpu;
+    hv_vcpu_exit_t *exit;
+
+    (void)argument;
+    OK(hv_vcpu_create(&vcpu, &exit, NULL));
+    pthread_barrier_wait(&meet);
+    pthread_barrier_wait(&meet);
+    OK(hv_vcpu_destroy(vcpu));
+    return NULL;
+}
+
+/* Where there was nothing, often enough to be known. */
+TEST(a_frame_that_comes_is_found_and_one_that_goes_is_not)
+{
+    static const uint32_t code[] = {0xb9400140, HVC0}; /* ldr w0, [x10] */
+    const uint64_t block = 0x701;                      /* 1 GiB of Normal memory */
+    struct machine m;
+
+    gic_machine_start(&m, code, 2);
+    pthread_barrier_init(&meet, NULL, 2);
+    memcpy(&m.code[0x1000 / 4], &block, sizeof(block));
+    OK(hv_vcpu_set_sys_reg(m.vcpu, HV_SYS_REG_MAIR_EL1, 0xff));
+    OK(hv_vcpu_set_sys_reg(m.vcpu, HV_SYS_REG_TCR_EL1, 25 | 1 << 8 | 1 << 10 | 3 << 12 | 1 << 23));
+    OK(hv_vcpu_set_sys_reg(m.vcpu, HV_SYS_REG_TTBR0_EL1, PAGE + 0x1000));
+    OK(hv_vcpu_set_sys_reg(m.vcpu, HV_SYS_REG_SCTLR_EL1, 0x30d00800 | 1 | 1 << 2 | 1 << 12));
+    OK(hv_vcpu_set_reg(m.vcpu, HV_REG_X10, GICR_BASE + 0x20008)); /* GICR_TYPER of another */
+    for (unsigned round = 0; round < 3; round++) {
+        pthread_t thread;
+        for (unsigned i = 0; i < 20; i++) {
+            OK(hv_vcpu_set_reg(m.vcpu, HV_REG_PC, PAGE));
+            OK(hv_vcpu_run(m.vcpu));
+            EXPECT_EQ(m.exit->exception.syndrome >> 26, 0x24);
+            EXPECT_EQ(m.exit->exception.physical_address, GICR_BASE + 0x20008);
+        }
+        pthread_create(&thread, NULL, come_and_go, NULL);
+        pthread_barrier_wait(&meet);
+        for (unsigned i = 0; i < 20; i++) {
+            OK(hv_vcpu_set_reg(m.vcpu, HV_REG_PC, PAGE));
+            OK(hv_vcpu_run(m.vcpu));
+            EXPECT_HVC(m);
+        }
+        pthread_barrier_wait(&meet);
+        pthread_join(thread, NULL);
+    }
+    pthread_barrier_destroy(&meet);
+    machine_stop(&m);
+}
+
 /* --- Interrupts -------------------------------------------------------------------------------------------------------------- */
 
 TEST(spis_and_msis_check_their_intids)
@@ -692,7 +744,8 @@ MAIN(T(without_a_gic_every_call_says_no_device), T(pfr0_says_that_there_is_a_gic
      T(cpu_interface_has_5_priority_bits_and_16_bit_intids),
      T(cpu_interface_registers_take_what_they_gave), T(virtual_interface_needs_el2),
      T(guest_accesses_to_the_frames_do_not_exit), T(what_a_frame_cannot_do_aborts_in_the_guest),
-     T(only_frames_of_living_vcpus_are_claimed), T(spis_and_msis_check_their_intids),
+     T(only_frames_of_living_vcpus_are_claimed),
+     T(a_frame_that_comes_is_found_and_one_that_goes_is_not), T(spis_and_msis_check_their_intids),
      T(a_level_is_followed_and_an_edge_is_kept), T(spi_is_taken_as_irq),
      T(set_spi_from_another_thread_wakes_a_parked_vcpu),
      T(set_spi_from_another_thread_reaches_a_spinning_vcpu), T(messages_come_from_host_and_guest),

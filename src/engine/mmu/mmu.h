@@ -62,6 +62,8 @@ void *mmu_data_pointer(struct a64_cpu *cpu, uint64_t va, unsigned size, bool wri
  * would find.
  */
 bool mmu_fails(struct a64_cpu *cpu, bool is_unprivileged, uint64_t va, bool is_write);
+/* The same with vector registers left alone, as mmu_refill_in_place() does; false where the VM's own devices may be meant. */
+bool mmu_fails_in_place(struct a64_cpu *cpu, bool is_unprivileged, uint64_t va, bool is_write);
 
 /* DC ZVA: zeroes the size bytes (a power of two, at most 4096) around va; an Alignment fault on Device memory. */
 bool mmu_zero(struct a64_cpu *cpu, uint64_t va, unsigned size);

@@ -543,9 +543,9 @@ static bool look_up(struct a64_cpu *cpu, uint64_t pa, struct vm_range *range)
     return false;
 }
 
-/* As the tables are now; what it comes to is known from then on. */
+/* As the tables are now; what it comes to is known from then on. Devices of the VM itself are seen by who asks the GIC. */
 static __attribute__((noinline)) bool fails_by_walk(struct a64_cpu *cpu, unsigned index,
-                                                    uint64_t va, unsigned access)
+                                                    uint64_t va, unsigned access, bool asks_gic)
 {
     const struct mmu_hole *const hole = &cpu->mmu->hole;
     uint64_t leaf;
@@ -564,7 +564,7 @@ static __attribute__((noinline)) bool fails_by_walk(struct a64_cpu *cpu, unsigne
     const uint64_t pa = address_of(w, leaf, va);
     if (known == NULL || (access & ~known->allowed) != 0 || hole->page != pa >> MMU_PAGE_LOG2 ||
         hole->version != map_version(cpu->mmu) ||
-        (cpu->vm->gic != NULL && cpu->vm->gic->claims(cpu, pa))) {
+        (cpu->vm->gic != NULL && (!asks_gic || cpu->vm->gic->claims(cpu, pa)))) {
         return false;
     }
     cpu->mmu->has_devices = true;
@@ -578,21 +578,8 @@ static __attribute__((noinline)) bool fails_by_walk(struct a64_cpu *cpu, unsigne
     return fails(cpu, va, access, hole->level, 3, pa);
 }
 
-INLINE uint64_t device_address(const struct mmu_device *device, uint64_t va)
-{
-    return device->page << MMU_PAGE_LOG2 | (va & ~MMU_PAGE_MASK);
-}
-
-static __attribute__((noinline)) bool fails_beside_gic(struct a64_cpu *cpu, uint64_t va,
-                                                       unsigned access,
-                                                       const struct mmu_device *device)
-{
-    const uint64_t pa = device_address(device, va);
-
-    return !cpu->vm->gic->claims(cpu, pa) && fails(cpu, va, access, device->level, 3, pa);
-}
-
-bool mmu_fails(struct a64_cpu *cpu, bool is_unprivileged, uint64_t va, bool is_write)
+INLINE bool fails_now(struct a64_cpu *cpu, bool is_unprivileged, uint64_t va, bool is_write,
+                      bool asks_gic)
 {
     const unsigned index = is_unprivileged ? cpu->mmu_index_unpriv : cpu->mmu_index;
     const unsigned access = is_write ? ACCESS_WRITE : ACCESS_READ;
@@ -600,11 +587,20 @@ bool mmu_fails(struct a64_cpu *cpu, bool is_unprivileged, uint64_t va, bool is_w
 
     if (!is_device(cpu->mmu, index, va) || (access & ~device->allowed) != 0 ||
         device->version != map_version(cpu->mmu)) {
-        return fails_by_walk(cpu, index, va, access);
+        return fails_by_walk(cpu, index, va, access, asks_gic);
     }
-    return cpu->vm->gic != NULL
-               ? fails_beside_gic(cpu, va, access, device)
-               : fails(cpu, va, access, device->level, 3, device_address(device, va));
+    return fails(cpu, va, access, device->level, 3,
+                 device->page << MMU_PAGE_LOG2 | (va & ~MMU_PAGE_MASK));
+}
+
+bool mmu_fails(struct a64_cpu *cpu, bool is_unprivileged, uint64_t va, bool is_write)
+{
+    return fails_now(cpu, is_unprivileged, va, is_write, true);
+}
+
+bool mmu_fails_in_place(struct a64_cpu *cpu, bool is_unprivileged, uint64_t va, bool is_write)
+{
+    return fails_now(cpu, is_unprivileged, va, is_write, false);
 }
 
 bool mmu_refill(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned access, bool misaligned,

@@ -186,21 +186,29 @@ static __attribute__((noinline)) int access_in_c(struct a64_cpu *cpu, struct fra
     return ok ? (int)IR_NEXT : (int)exc_abort(cpu, access->iss);
 }
 
-static int slow_access(struct a64_cpu *cpu, struct frame_view *frame,
-                       const struct x64_access *access)
+/* x64_access_fails(), or mmu_fails(), has noted a fault. */
+static int failed_access(struct a64_cpu *cpu, const struct x64_access *access)
 {
-    const uint64_t va = frame->va;
-
-    if ((access->op != IR_LOAD && access->op != IR_STORE) ||
-        (va & ((1u << access->size) - 1)) != 0 ||
-        !mmu_fails(cpu, (access->flags & IR_MEM_UNPRIV) != 0, va, access->op == IR_STORE)) {
-        return access_in_c(cpu, frame, access);
-    }
     x64_settle_flags(cpu);
     cpu->pc = access->pc;
     cpu->x64.stats->access[access->op]++;
     cpu->x64.stats->slow[X64_SLOW_MISS]++;
     return (int)exc_abort(cpu, access->iss);
+}
+
+static int slow_access(struct a64_cpu *cpu, struct frame_view *frame,
+                       const struct x64_access *access)
+{
+    const uint64_t va = frame->va;
+
+    /* What emitted code could not ask itself. */
+    if ((cpu->vm->gic != NULL || !mmu_can_refill_in_place()) &&
+        (access->op == IR_LOAD || access->op == IR_STORE) &&
+        (va & ((1u << access->size) - 1)) == 0 &&
+        mmu_fails(cpu, (access->flags & IR_MEM_UNPRIV) != 0, va, access->op == IR_STORE)) {
+        return failed_access(cpu, access);
+    }
+    return access_in_c(cpu, frame, access);
 }
 
 static void canonical_pc(struct a64_cpu *cpu)
@@ -319,6 +327,24 @@ static void emit_refill(struct x64_asm *a, struct x64_thunk_offsets *out)
     x64_ret(a);
 }
 
+/*
+ * Of the access at RAX: the place of a jump that is taken when it has no translation, before vector registers are saved, which would be
+ * for nothing. 0: that cannot be asked for here.
+ */
+static uint32_t emit_access_fails(struct x64_asm *a)
+{
+    if (!mmu_can_refill_in_place()) {
+        return 0;
+    }
+    x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
+    x64_load(a, 1, RSI, FRAME(FRAME_VA));
+    x64_mov_rr(a, 1, RDX, RAX);
+    x64_mov_ri(a, RAX, (uintptr_t)x64_access_fails);
+    x64_call_r(a, RAX);
+    x64_rr8(a, 0x84, RAX, RAX); /* TEST AL, AL */
+    return x64_jcc(a, CC_NE);
+}
+
 void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
 {
     out->enter = x64_here(a);
@@ -366,13 +392,14 @@ void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
     for (unsigned i = 0; i < N(lost_in_c); i++) {
         x64_store(a, 1, lost_in_c[i], FRAME(FRAME_SAVED_GPR + 8 * i));
     }
+    x64_store(a, 1, RAX, description);
+    const uint32_t fails = emit_access_fails(a);
     for (int i = 2; i < (int)a->vectors; i++) {
         x64_vm(a, X64_VMOVDQU_STORE, i, NOREG, FRAME(FRAME_SAVED_XMM + 16 * i));
     }
-    x64_store(a, 1, RAX, description);
     x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
     x64_mov_rr(a, 1, RSI, RSP);
-    x64_mov_rr(a, 1, RDX, RAX);
+    x64_load(a, 1, RDX, description);
     x64_mov_ri(a, RAX, (uintptr_t)slow_access);
     x64_call_r(a, RAX);
     x64_test_rr(a, 0, RAX, RAX);
@@ -386,6 +413,13 @@ void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
     x64_load(a, 1, RAX, description);
     x64_alu_ri(a, 1, ALU_ADD, RAX, sizeof(struct x64_access));
     x64_jmp_r(a, RAX);
+    if (fails != 0) {
+        x64_patch_here(a, fails);
+        x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
+        x64_load(a, 1, RSI, description);
+        x64_mov_ri(a, RAX, (uintptr_t)failed_access);
+        x64_call_r(a, RAX);
+    }
     x64_patch_here(a, leave);
     x64_mov_ri(a, RDX, X64_LEFT_ACCESS);
     x64_jmp_to(a, out->go_on_eax);

@@ -53,6 +53,9 @@ struct x64_access {
 } __attribute__((packed)); /* it lies in the code, at no alignment */
 _Static_assert(sizeof(struct x64_access) == 24, "no padding goes into the code");
 
+/* True: the access has no translation, and cpu->fault says why. All vector registers are kept. */
+bool x64_access_fails(struct a64_cpu *cpu, uint64_t va, const struct x64_access *access);
+
 struct x64_leaving { /* in RAX and RDX */
     uint64_t next;   /* bits 31:0: enum ir_next */
     uint64_t why;    /* enum x64_left */
