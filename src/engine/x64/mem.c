@@ -290,6 +290,22 @@ static bool find_place(struct x64_emit *e, ir_ref node, struct place *p)
     return true;
 }
 
+/* The first byte's address may be in a register as a whole: that of a push is SP from then on. */
+static void find_whole(const struct x64_emit *e, ir_ref node, struct x64_place *p)
+{
+    const ir_ref address = x64_resolve(e, e->nodes[node].a);
+    const struct x64_val *const v = &e->val[address];
+    ir_ref base;
+    int32_t disp;
+
+    x64_split_address(e, address, &base, &disp);
+    if (disp != 0 && disp == p->disp && v->cls == INT && v->reg != NOREG &&
+        e->held[INT][v->reg] == address) {
+        p->base = v->reg;
+        p->disp = 0;
+    }
+}
+
 /* Checks it, alone or with its group. NULL: it was checked with its walk. */
 static struct x64_stub *check(struct x64_emit *e, ir_ref node, struct place *p)
 {
@@ -336,7 +352,10 @@ static struct x64_stub *check(struct x64_emit *e, ir_ref node, struct place *p)
         elsewhere->jump = x64_jcc(&e->a, CC_AE);
         x64_load(&e->a, 1, p->addend, SITE_ADDEND(site - 1));
         elsewhere->resume = x64_here(&e->a);
-    } else if (stretch) {
+        return stub;
+    }
+    find_whole(e, node, &checked);
+    if (stretch) {
         ask_stretch(e, &checked, elsewhere);
     } else {
         x64_check_place(e, &checked, stub);
