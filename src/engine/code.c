@@ -944,6 +944,7 @@ enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block, unsigned btyp
         cpu->x64.from = NULL;
         return interp_run(cpu, block);
     }
+    x64_begin_run(cpu);
     if (cpu->x64.from != NULL) {
         pthread_mutex_lock(&cache->lock);
         if (is_active(block)) { /* another vCPU may have let the page rest */
@@ -988,6 +989,13 @@ enum ir_next code_run_known(struct a64_cpu *cpu)
         cpu->code_generation != atomic_load_explicit(&cache->generation, memory_order_acquire)) {
         return IR_NEXT;
     }
+    struct ir_block *const held = x64_held_block(cpu);
+    if (held != NULL && is_fresh(cpu, held)) {
+        x64_go_on_holding(cpu);
+        cpu->btype = 0;
+        return x64_run(cache->x64, cpu, held->code);
+    }
+    x64_begin_run(cpu);
     const void *const code = known(cpu);
     return code != NULL ? x64_run(cache->x64, cpu, code) : IR_NEXT;
 }

@@ -43,11 +43,13 @@ struct x64_context {
 struct x64_held {
     struct x64_jump *jump;
     uint64_t pc;
+    struct ir_block *block;
 };
 
 struct x64_contexts {
     unsigned current; /* X64_CONTEXTS: the present state has none */
     unsigned n_holding;
+    uint64_t begun; /* run epoch of what holds */
     uint64_t clock;
     struct x64_held holding[X64_HOLDING];
     struct x64_context_key keys[X64_CONTEXTS];
@@ -64,12 +66,12 @@ static inline unsigned x64_slot_in(unsigned btype, uint64_t pc)
 /* When a run had too many entries to remember. */
 void x64_drop_all_contexts(struct a64_cpu *cpu);
 
-/* What was remembered does not hold until its page is compared with memory again. */
+/* Before emitted code runs: what was remembered does not hold in this run until its page is compared with memory again. */
 static inline void x64_begin_run(struct a64_cpu *cpu)
 {
     struct x64_contexts *const contexts = cpu->x64.contexts;
 
-    if (contexts == NULL) {
+    if (contexts == NULL || contexts->begun == cpu->run_epoch) {
         return;
     }
     if (__builtin_expect(contexts->n_holding > X64_HOLDING, 0)) {
@@ -83,6 +85,31 @@ static inline void x64_begin_run(struct a64_cpu *cpu)
         }
     }
     contexts->n_holding = 0;
+    contexts->begun = cpu->run_epoch;
+}
+
+/*
+ * A run often begins where the one before did, and comes to nothing else. The block there, when its entry is the only one that held: it
+ * may go on holding when the block has been compared, with x64_go_on_holding() instead of x64_begin_run().
+ */
+static inline struct ir_block *x64_held_block(const struct a64_cpu *cpu)
+{
+    const struct x64_contexts *const contexts = cpu->x64.contexts;
+
+    if (contexts == NULL || contexts->n_holding != 1 || contexts->begun == cpu->run_epoch) {
+        return NULL;
+    }
+    const struct x64_held *const held = &contexts->holding[0];
+    return held->pc == cpu->pc &&
+                   held->jump == &cpu->x64.jumps[x64_slot_in(cpu->btype, held->pc)] &&
+                   __atomic_load_n(&held->jump->pc, __ATOMIC_RELAXED) == held->pc
+               ? held->block
+               : NULL;
+}
+
+static inline void x64_go_on_holding(struct a64_cpu *cpu)
+{
+    cpu->x64.contexts->begun = cpu->run_epoch;
 }
 
 /*
@@ -106,14 +133,14 @@ static inline struct ir_block *x64_known_block(const struct a64_cpu *cpu, uint64
 /* Where a vCPU that retires a block looks at the same time. */
 void x64_hold_among_others(struct x64_jump *jump, const struct ir_block *block, unsigned slot);
 
-static inline void x64_hold(struct a64_cpu *cpu, const struct ir_block *block, unsigned slot)
+static inline void x64_hold(struct a64_cpu *cpu, struct ir_block *block, unsigned slot)
 {
     struct x64_contexts *const contexts = cpu->x64.contexts;
     struct x64_jump *const jump = &cpu->x64.jumps[slot];
     const unsigned n = contexts->n_holding;
 
     if (__builtin_expect(n <= X64_HOLDING, 1)) {
-        contexts->holding[n % X64_HOLDING] = (struct x64_held){jump, block->pc};
+        contexts->holding[n % X64_HOLDING] = (struct x64_held){jump, block->pc, block};
         contexts->n_holding = n + 1;
     }
     if (!cpu->smp) { /* who retires blocks now has stopped this vCPU, or is this one */
