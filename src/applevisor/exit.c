@@ -13,27 +13,24 @@ typedef void iss_fn(uint32_t iss, av_exit_event *event);
 
 /* --- Aborts ------------------------------------------------------------------------------------------------------------------- */
 
+/* Into a record that is all zero. */
 static inline void access_of(uint32_t iss, av_access *access)
 {
-    const bool is_write = BIT(iss, 6) != 0;
-
     access->size_bytes = (uint8_t)(1u << FIELD(iss, 23, 22));
     access->reg = (uint8_t)FIELD(iss, 20, 16);
-    access->is_write = is_write;
-    access->sign_extend = !is_write && BIT(iss, 21) != 0;
+    access->is_write = BIT(iss, 6) != 0;
     access->is_64_bit = BIT(iss, 15) != 0;
-    access->acquire_release = BIT(iss, 14) != 0;
+    if ((iss & (1u << 21 | 1u << 14)) != 0) {
+        access->sign_extend = !access->is_write && BIT(iss, 21) != 0;
+        access->acquire_release = BIT(iss, 14) != 0;
+    }
 }
 
-/* DFSC and IFSC, and the level that is in the code. */
-static const struct status {
-    bool is_known;
-    uint8_t fault;
-    int8_t level;
-} statuses[64] = {
+/* DFSC and IFSC, and the level that is in the code: what an abort is without the rare bits beside it. */
+static const av_abort aborts[64] = {
 // clang-format off
-#define NO_LEVEL(code, fault)     [code] = {true, fault, AV_NO_LEVEL}
-#define AT_LEVEL(code, fault, n)  [code] = {true, fault, n}
+#define AT_LEVEL(code, fault_, n)  [code] = {.fault = (fault_), .level = (n), .status = (code), .far_valid = true}
+#define NO_LEVEL(code, fault)      AT_LEVEL(code, fault, AV_NO_LEVEL)
 #define LEVELS_0_TO_3(code, fault) \
     AT_LEVEL(code, fault, 0), AT_LEVEL((code) + 1, fault, 1), AT_LEVEL((code) + 2, fault, 2), AT_LEVEL((code) + 3, fault, 3)
     LEVELS_0_TO_3(0x00, AV_FAULT_ADDRESS_SIZE),
@@ -56,29 +53,38 @@ static const struct status {
     // clang-format on
 };
 
-/* Field by field, into an event that is all zero: a record made elsewhere and copied waits for its bytes. */
-static inline void fault_of(uint32_t iss, av_abort *abort)
-{
-    const struct status *const status = &statuses[iss & 0x3f];
+#define RARE (1u << 10 | 1u << 9 | 1u << 8 | 1u << 7)
 
-    abort->fault = status->is_known ? (av_fault)status->fault : AV_FAULT_OTHER;
-    abort->level = status->is_known ? status->level : (int8_t)AV_NO_LEVEL;
-    abort->status = (uint8_t)(iss & 0x3f);
+static __attribute__((noinline)) void rare_abort(uint32_t iss, av_abort *abort)
+{
+    if (!abort->far_valid) { /* no such code */
+        abort->fault = AV_FAULT_OTHER;
+        abort->level = AV_NO_LEVEL;
+        abort->status = (uint8_t)(iss & 0x3f);
+    }
     abort->stage1_walk = BIT(iss, 7) != 0;
     abort->external = BIT(iss, 9) != 0;
     abort->far_valid = BIT(iss, 10) == 0;
 }
 
+static inline void abort_of(uint32_t iss, av_abort *abort)
+{
+    *abort = aborts[iss & 0x3f];
+    if (__builtin_expect((iss & RARE) != 0 || !aborts[iss & 0x3f].far_valid, 0)) {
+        rare_abort(iss, abort);
+    }
+}
+
 static void instruction_abort(uint32_t iss, av_exit_event *event)
 {
-    fault_of(iss, &event->u.abort);
+    abort_of(iss, &event->u.abort);
 }
 
 static void data_abort(uint32_t iss, av_exit_event *event)
 {
     av_abort *const abort = &event->u.abort;
 
-    fault_of(iss, abort);
+    abort_of(iss, abort);
     abort->is_write = BIT(iss, 6) != 0;
     abort->cache_maintenance = BIT(iss, 8) != 0;
     if (BIT(iss, 24) != 0) {
@@ -238,6 +244,7 @@ av_error av_access_from_syndrome(uint64_t syndrome, av_access *access)
             "av_mmio_begin()",
             (unsigned long long)syndrome);
     }
+    *access = (av_access){0};
     access_of((uint32_t)FIELD(syndrome, 24, 0), access);
     return AV_OK;
 }

@@ -31,7 +31,7 @@ extern bool vm_has_fence_for_all; /* written once, before there is a VM */
  */
 static inline void vm_set_inside(struct vcpu *vcpu, bool inside)
 {
-    if (vcpu->cpu.smp || !vm_has_fence_for_all) {
+    if (vcpu->fences) {
         atomic_store(&vcpu->inside, inside);
     } else {
         atomic_store_explicit(&vcpu->inside, inside, memory_order_release);

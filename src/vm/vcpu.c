@@ -8,7 +8,6 @@
 #include "engine/mmu/mmu.h"
 #include "engine/pages.h"
 #include "engine/sys/exception.h"
-#include "engine/x64/jumps.h"
 #include "engine/x64/x64.h"
 #include "vm/internal.h"
 
@@ -32,7 +31,7 @@ enum vm_status vm_vcpu_create(struct vm *vm, struct vcpu **result)
     if (posix_memalign((void **)&vcpu, _Alignof(struct vcpu), sizeof(*vcpu)) != 0) {
         return VM_NO_MEMORY;
     }
-    *vcpu = (struct vcpu){.vm = vm, .timer_deadline = UINT64_MAX};
+    *vcpu = (struct vcpu){.vm = vm, .fences = !vm_has_fence_for_all, .timer_deadline = UINT64_MAX};
     struct a64_cpu *const cpu = &vcpu->cpu;
     cpu->vcpu = vcpu;
     cpu->vm = vm;
@@ -141,17 +140,6 @@ static __attribute__((noinline)) enum ir_next handle_requests(struct vcpu *vcpu,
     return IR_NEXT;
 }
 
-/* Who changes between the runs what is looked at says so. A deadline may have passed, and its thread be late. */
-static enum ir_next begin_run(struct vcpu *vcpu)
-{
-    const uint32_t more = vcpu->timer_deadline != UINT64_MAX ? CPU_REQUEST_TIMER : 0;
-
-    if (more == 0 && atomic_load(&vcpu->cpu.requests) == 0) {
-        return IR_NEXT;
-    }
-    return handle_requests(vcpu, more);
-}
-
 static bool wants_check(const struct a64_cpu *cpu)
 {
     return (cpu->pc & 3) != 0 || (cpu->mode_key & (MODE_IL | MODE_STEP | MODE_BREAKPOINTS)) != 0;
@@ -180,9 +168,13 @@ static void run_until_exit(struct vcpu *vcpu)
 {
     struct a64_cpu *const cpu = &vcpu->cpu;
 
-    cpu->x64.from = NULL; /* of the run before */
-    enum ir_next next = begin_run(vcpu);
+    enum ir_next next = IR_NEXT;
 
+    cpu->x64.from = NULL; /* of the run before */
+    /* Who changes between the runs what is looked at says so. But a deadline may have passed, and its thread be late. */
+    if (vcpu->timer_deadline != UINT64_MAX) {
+        next = handle_requests(vcpu, CPU_REQUEST_TIMER);
+    }
     while (next != IR_LEAVE) {
         if (__builtin_expect(atomic_load_explicit(&cpu->requests, memory_order_relaxed) != 0, 0)) {
             cpu->x64.from =
@@ -228,8 +220,6 @@ void vm_vcpu_run(struct vcpu *vcpu)
         atomic_store_explicit(&vcpu->started, true, memory_order_relaxed);
     }
     atomic_store_explicit(&vcpu->running, true, memory_order_relaxed);
-    cpu->exit = (struct cpu_exit){0};
-    x64_begin_run(cpu);
     const uint32_t client_mxcsr = fp_flags_enter(cpu);
     vm_enter_guest(vcpu);
     cpu->run_epoch = next_epoch(vcpu);

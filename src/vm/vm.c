@@ -123,6 +123,7 @@ void vm_enter_guest_slowly(struct vcpu *vcpu)
     }
     if (!vcpu->cpu.smp && atomic_load(&vm->smp)) {
         vcpu->cpu.smp = true;
+        vcpu->fences = true;
         vm_set_inside(vcpu, true);
         cpu_update_mode(&vcpu->cpu);
     }

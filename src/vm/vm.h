@@ -78,7 +78,8 @@ struct vcpu {
     _Atomic bool started, running; /* has run at least once; is in vm_vcpu_run() */
     struct gic_cpu *gic;           /* its Redistributor and CPU interface; NULL without a GIC */
     _Atomic bool
-        inside; /* in guest code: holds translations of guest memory, and vm_stop waits for it */
+        inside;  /* in guest code: holds translations of guest memory, and vm_stop waits for it */
+    bool fences; /* around `inside`, its own: see vm_set_inside() */
     _Atomic bool parked;
     pthread_cond_t wake;     /* of vm_vcpu_wait, with vm->gate */
     uint64_t timer_deadline; /* of vm_timer_set; guarded by the timer's lock */

@@ -141,11 +141,6 @@ void run_finish(struct run *run, int code)
     pthread_mutex_unlock(&run->lock);
 }
 
-bool run_has_ended(struct run *run)
-{
-    return av_psci_stopped(run->psci) != AV_PSCI_RUNNING;
-}
-
 /* --- Command line ------------------------------------------------------------------------------------------------------------ */
 
 static bool number(const char *option, const char *text, bool suffix, uint64_t *value)

@@ -43,7 +43,10 @@ struct cpu {
 
 /* Ends the run. The first reason to end counts; all vCPUs are told. */
 void run_finish(struct run *run, int code);
-bool run_has_ended(struct run *run);
+static inline bool run_has_ended(const struct run *run)
+{
+    return av_psci_stopped(run->psci) != AV_PSCI_RUNNING;
+}
 
 /* run_exits.c: runs a vCPU until it is off or the run has ended. */
 void run_loop(struct cpu *cpu);

@@ -20,6 +20,9 @@
 static inline uint32_t fp_flags_mxcsr(const struct a64_cpu *cpu)
 {
     static const uint16_t rounding[4] = {0x0000, 0x4000, 0x2000, 0x6000};
+    if (__builtin_expect(cpu->fpcr == 0, 1)) {
+        return 0x1f80;
+    }
     const bool fast = (cpu->fpcr & ~FP_FLAGS_FAST) == 0;
 
     return 0x1f80u | (fast ? rounding[cpu->fpcr >> FPCR_RMODE_SHIFT & 3u] : 0);

@@ -189,7 +189,9 @@ static __attribute__((noinline)) int access_in_c(struct a64_cpu *cpu, struct fra
 /* x64_access_fails(), or mmu_fails(), has noted a fault. */
 static int failed_access(struct a64_cpu *cpu, const struct x64_access *access)
 {
-    x64_settle_flags(cpu);
+    if (cpu->x64.flags_kind != 0) {
+        x64_settle_flags(cpu);
+    }
     cpu->pc = access->pc;
     cpu->x64.stats->access[access->op]++;
     cpu->x64.stats->slow[X64_SLOW_MISS]++;
