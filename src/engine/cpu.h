@@ -185,6 +185,8 @@ struct a64_cpu {
         uint32_t
             flags_kind; /* X64_FLAGS(): NZCV are those of flags_a and flags_b; 0: nzcv has them. 0 outside of emitted code */
         uint64_t flags_a, flags_b;
+        uint64_t
+            device_tag; /* of the page of the last access that left as a device's: no refill is tried. A hint; 0: none */
         uint32_t variant;      /* MODE_EACH_CHECK: what the next block is to be, once */
         struct x64_emit *emit; /* scratch of the emitter */
         struct x64_contexts *contexts;

@@ -195,6 +195,9 @@ static int failed_access(struct a64_cpu *cpu, const struct x64_access *access)
     cpu->pc = access->pc;
     cpu->x64.stats->access[access->op]++;
     cpu->x64.stats->slow[X64_SLOW_MISS]++;
+    if (cpu->fault.stage == 3) {
+        cpu->x64.device_tag = cpu->fault.va | TLB_TAG;
+    }
     return (int)exc_abort(cpu, access->iss);
 }
 
@@ -210,6 +213,7 @@ static int slow_access(struct a64_cpu *cpu, struct frame_view *frame,
         mmu_fails(cpu, (access->flags & IR_MEM_UNPRIV) != 0, va, access->op == IR_STORE)) {
         return failed_access(cpu, access);
     }
+    cpu->x64.device_tag = 0;
     return access_in_c(cpu, frame, access);
 }
 
@@ -298,8 +302,12 @@ static void emit_refill(struct x64_asm *a, struct x64_thunk_offsets *out)
     const int32_t saved = 8 + FRAME_SAVED_GPR;
     uint32_t common[4];
 
+    const uint32_t device = x64_here(a);
+    x64_ret(a);
     for (unsigned how = 0; how < 4; how++) {
         out->refill[how] = x64_here(a);
+        x64_alu_rm(a, 1, ALU_CMP, RCX, CPU_FIELD(x64.device_tag));
+        x64_jcc_to(a, CC_E, device); /* which says that nothing was filled */
         x64_store(a, 1, RDX, x64_at(RSP, saved + 8 * (int32_t)N(lost_in_c)));
         x64_mov_ri(a, RDX, how);
         common[how] = x64_jmp(a);
