@@ -59,6 +59,7 @@ enum {
     CPU_REQUEST_IRQ = 1u << 3,     /* interrupt inputs or masks changed: look */
     CPU_REQUEST_PAUSE = 1u << 4,   /* the memory map is being changed: wait at the gate */
     CPU_REQUEST_WAIT = 1u << 5,    /* the vCPU's own: WFI, until wait_deadline */
+    CPU_REQUEST_LOOK = 1u << 6,    /* the vCPU's own: for a stretch (mmu_look_for_stretch) */
     CPU_REQUEST_ANY = 1u << 7,     /* with any of them */
 };
 

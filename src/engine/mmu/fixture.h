@@ -257,6 +257,7 @@ static bool load(uint64_t va, unsigned size_log2, uint64_t *value)
     const bool ok = mmu_load(cpu, va, size_log2, 0, size_log2, &v);
 
     *value = v.d[0];
+    mmu_look_for_stretch(cpu);
     return ok;
 }
 

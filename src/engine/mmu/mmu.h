@@ -146,6 +146,8 @@ bool mmu_can_refill_in_place(void);
  * The present context's stretches (tlb.h). An access that is about to be translated wants to ask for one when there is one, and the access has not
  * been seen outside: mmu_note_place() says where code that is not yet translated has been.
  */
+/* Between blocks: what CPU_REQUEST_LOOK is for. Emitted code holds what it knows of a stretch in registers. */
+void mmu_look_for_stretch(struct a64_cpu *cpu);
 bool mmu_in_stretch(const struct a64_cpu *cpu, uint64_t va, bool is_store);
 bool mmu_wants_stretch(const struct a64_cpu *cpu, uint64_t pc, bool is_store);
 void mmu_note_place(struct a64_cpu *cpu, uint64_t va, bool is_store, uint64_t pc);

@@ -384,17 +384,17 @@ static uintptr_t code_free_up(const struct a64_cpu *cpu, uintptr_t host, uintptr
 static void offer_stretch(struct tlb_stretch *s, uint64_t first, uint64_t end, uintptr_t addend,
                           unsigned asid, bool global, uint8_t leaf_log2)
 {
-    const uint64_t s_end = s->first + s->size + TLB_STRETCH_SPAN;
+    const uint64_t s_first = 0 - s->minus_first, s_end = s_first + s->size + TLB_STRETCH_SPAN;
 
     if (s->size != 0 && s->addend == addend && s->global == global && (global || s->asid == asid) &&
-        first <= s_end && end >= s->first) {
-        first = first < s->first ? first : s->first;
+        first <= s_end && end >= s_first) {
+        first = first < s_first ? first : s_first;
         end = end > s_end ? end : s_end;
         leaf_log2 = leaf_log2 > s->leaf_log2 ? leaf_log2 : s->leaf_log2;
     } else if (s->size != 0 && s->size >= end - first) {
         return;
     }
-    s->first = first;
+    s->minus_first = 0 - first;
     s->size = end - first - TLB_STRETCH_SPAN;
     s->addend = addend;
     s->asid = (uint16_t)asid;
@@ -407,27 +407,25 @@ static void offer_stretch(struct tlb_stretch *s, uint64_t first, uint64_t end, u
  * now, because all that leads there is what it was. How often that is asked for falls, so that who has no stretches or invalidates all the time
  * does not pay for them.
  */
-static __attribute__((noinline)) void look_for_stretch(struct a64_cpu *cpu, unsigned index,
-                                                       uint64_t va, struct tlb_stretch *outside_of)
+static void look_for_stretch(struct a64_cpu *cpu, unsigned index, uint64_t va,
+                             struct tlb_stretch *outside_of)
 {
     struct mmu *const mmu = cpu->mmu;
     struct tlb_stretch *const loads = &mmu->at[index]->stretches[STRETCH_LOAD],
                               *const stores = &mmu->at[index]->stretches[STRETCH_STORE];
     uint64_t leaf;
 
-    outside_of->wait = 0;
     const struct mmu_walk_known *const w = walk_again(cpu, index, va, &leaf);
     const struct mmu_leaf_known *const known = w != NULL ? known_leaf(w, leaf) : NULL;
-    if (known == NULL || mmu->n_watched != 0 || !stage1_is_on(cpu, index) ||
-        (int64_t)(va << 8) >> 8 != (int64_t)va) {
-        return;
-    }
     if (outside_of->looks < LOOKS_AT_ONCE + 12) {
         outside_of->looks++;
     }
     outside_of->wait = (uint16_t)(outside_of->looks < LOOKS_AT_ONCE
                                       ? 0
                                       : 8u << (outside_of->looks - LOOKS_AT_ONCE));
+    if (known == NULL || mmu->n_watched != 0 || !stage1_is_on(cpu, index)) {
+        return;
+    }
     const uint64_t pa = address_of(w, leaf, va), page = va & ~((1ull << w->shift) - 1);
     const struct vm_range *const range = range_slot(cpu, pa);
     if (!is_in(range, pa)) {
@@ -467,7 +465,33 @@ static __attribute__((noinline)) void look_for_stretch(struct a64_cpu *cpu, unsi
 
 INLINE bool is_outside(struct tlb_stretch *s, uint64_t va)
 {
-    return va - s->first >= s->size && s->wait-- == 0;
+    return !is_in_stretch(s, va) && s->wait-- == 0;
+}
+
+void mmu_look_for_stretch(struct a64_cpu *cpu)
+{
+    struct mmu *const mmu = cpu->mmu;
+
+    if (mmu->look.wanted) {
+        mmu->look.wanted = false;
+        look_for_stretch(cpu, mmu->look.index, mmu->look.va,
+                         &mmu->at[mmu->look.index]->stretches[mmu->look.kind]);
+    }
+}
+
+/*
+ * It is a request, which the code that has just missed may meet before it gets any further, and miss again. So the number of looks counts
+ * whatever comes of them.
+ */
+INLINE void note_look(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned kind)
+{
+    struct mmu *const mmu = cpu->mmu;
+
+    mmu->look.wanted = true;
+    mmu->look.index = (uint8_t)index;
+    mmu->look.kind = (uint8_t)kind;
+    mmu->look.va = va;
+    cpu_request(cpu, CPU_REQUEST_LOOK);
 }
 
 /* Where an entry has just been made for a load or store. That for a load may allow stores as well, which make none then. */
@@ -475,11 +499,15 @@ INLINE void want_stretch(struct a64_cpu *cpu, unsigned index, uint64_t va)
 {
     struct tlb_stretch *const s = cpu->mmu->at[index]->stretches;
 
+    if ((int64_t)(va << 8) >> 8 != (int64_t)va || cpu->mmu->n_watched != 0 ||
+        !stage1_is_on(cpu, index)) {
+        return;
+    }
     if (__builtin_expect(is_outside(&s[STRETCH_LOAD], va), 0)) {
-        look_for_stretch(cpu, index, va, &s[STRETCH_LOAD]);
+        note_look(cpu, index, va, STRETCH_LOAD);
     } else if (tlb_slot(cpu, index, va)->write == ((va & MMU_PAGE_MASK) | TLB_TAG) &&
                __builtin_expect(is_outside(&s[STRETCH_STORE], va), 0)) {
-        look_for_stretch(cpu, index, va, &s[STRETCH_STORE]);
+        note_look(cpu, index, va, STRETCH_STORE);
     }
 }
 

@@ -176,7 +176,8 @@ static void drop_stretches_of(struct tlb_table *table, uint64_t first, uint64_t 
 {
     for (unsigned i = 0; i < STRETCHES; i++) {
         struct tlb_stretch *const s = &table->stretches[i];
-        const uint64_t leaf = (1ull << s->leaf_log2) - 1, start = s->first & MMU_VA_MASK;
+        const uint64_t leaf = (1ull << s->leaf_log2) - 1,
+                       start = (0 - s->minus_first) & MMU_VA_MASK;
         if (s->size != 0 && (start & ~leaf) <= last &&
             ((start + s->size + TLB_STRETCH_SPAN - 1) | leaf) >= first) {
             s->size = 0;
@@ -331,7 +332,7 @@ bool mmu_in_stretch(const struct a64_cpu *cpu, uint64_t va, bool is_store)
 {
     const struct tlb_stretch *const s = stretch_of(cpu, is_store);
 
-    return va - s->first < s->size;
+    return is_in_stretch(s, va);
 }
 
 bool mmu_wants_stretch(const struct a64_cpu *cpu, uint64_t pc, bool is_store)
@@ -344,7 +345,7 @@ void mmu_note_place(struct a64_cpu *cpu, uint64_t va, bool is_store, uint64_t pc
 {
     const struct tlb_stretch *const s = stretch_of(cpu, is_store);
 
-    if (s->size != 0 && va - s->first >= s->size) {
+    if (s->size != 0 && !is_in_stretch(s, va)) {
         set_bit(cpu->x64.outside, (unsigned)(pc / 4 % X64_PLACES));
     }
 }
@@ -458,14 +459,14 @@ static void cut_stretches(struct mmu *mmu, uintptr_t page)
     for (uint32_t touched = mmu->touched; touched != 0; touched &= touched - 1) {
         struct tlb_stretch *const s = &mmu->tables[__builtin_ctz(touched)].stretches[STRETCH_STORE];
         const uint64_t bytes = s->size + TLB_STRETCH_SPAN,
-                       before = (uint64_t)page - s->addend - s->first;
+                       before = (uint64_t)page - s->addend + s->minus_first;
         if (s->size == 0 || before >= bytes) {
             continue;
         }
         const uint64_t behind = bytes - before - MMU_PAGE_SIZE,
                        rest = before > behind ? before : behind;
         if (rest == behind) {
-            s->first += before + MMU_PAGE_SIZE;
+            s->minus_first -= before + MMU_PAGE_SIZE;
         }
         s->size = rest >= mmu->stretch_least ? rest - TLB_STRETCH_SPAN : 0;
     }

@@ -59,10 +59,11 @@ struct tlb_set {
 
 /*
  * Addresses in a row that all allow a load (or a store) and lie in host memory as they do for the guest: Write-Back, not watched, for stores
- * without code. Emitted code asks for one comparison with it before it asks for the entry.
+ * without code. Emitted code asks for one comparison with it before it asks for the entry, and a block may hold minus_first and addend in registers:
+ * while it runs a stretch may end, and not become another (mmu_look_for_stretch).
  */
 struct tlb_stretch {
-    uint64_t first, size; /* without the last TLB_STRETCH_SPAN bytes; size 0: there is none */
+    uint64_t minus_first, size; /* without the last TLB_STRETCH_SPAN bytes; size 0: there is none */
     uintptr_t addend;
     uint16_t asid;
     bool global;
@@ -75,6 +76,11 @@ _Static_assert(sizeof(struct tlb_stretch) == 32, "the place in emitted code");
 #define TLB_STRETCH_SPAN 1024u
 
 enum { STRETCH_LOAD, STRETCH_STORE, STRETCHES };
+
+static inline bool is_in_stretch(const struct tlb_stretch *s, uint64_t va)
+{
+    return va + s->minus_first < s->size;
+}
 
 struct tlb_table {
     struct tlb_stretch stretches
@@ -179,7 +185,12 @@ struct mmu {
     unsigned asid; /* of the current EL1&0 or EL2&0 regime's entries */
     unsigned asid_e20;
     uint64_t stretch_least; /* bytes; what is smaller is no stretch */
-    unsigned n_watched;     /* enabled watchpoints, by the pages they are on */
+    struct {
+        bool wanted;
+        uint8_t index, kind; /* STRETCH_* */
+        uint64_t va;
+    } look;             /* for a stretch */
+    unsigned n_watched; /* enabled watchpoints, by the pages they are on */
     struct watched_pages watched[MMU_WATCHPOINTS];
     struct tlb_writer
         writers[TLB_WRITER_SETS]

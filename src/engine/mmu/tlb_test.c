@@ -1125,6 +1125,21 @@ static void test_stretches(void)
     EXPECT(can_load(wide - 0x200000) && mmu_in_stretch(cpu, wide - 0x1000, false) &&
                !mmu_in_stretch(cpu, wide, false),
            "not to pages that lie elsewhere");
+    /* who misses again and again, and is interrupted by each request to look, gets on */
+    mmu_set_least_stretch(cpu, 1ull << 40);
+    map_at(ROW, 3, RAM_BASE, D_AF | 2 << 6);
+    mmu_flush_all(cpu);
+    EXPECT(can_load(ROW), "read-only");
+    unsigned looks = 0;
+    for (unsigned i = 0; i < 200; i++) {
+        atomic_store(&cpu->requests, 0);
+        EXPECT(!mmu_refill_in_place(cpu, ROW | TLB_TAG, MMU_REFILL_STORE,
+                                    tlb_slot_of(ROW) * sizeof(struct tlb_entry)),
+               "read-only");
+        looks += (atomic_load(&cpu->requests) & CPU_REQUEST_LOOK) != 0;
+        mmu_look_for_stretch(cpu);
+    }
+    EXPECT(looks > 0 && looks < 40, "%u looks", looks);
     close_machine();
 }
 

@@ -24,12 +24,14 @@
 #include "engine/x64/asm.h"
 #include "engine/x64/thunks.h"
 
-#define X64_CPU_BIAS   128
-#define X64_MAX_GROUPS TR_MAX_INSNS
-#define X64_MAX_UNREAD 16
-#define X64_GROUP_SPAN 256 /* what is wider crosses pages too often */
-#define X64_MAX_NODES  (TR_MAX_NODES + 1)
-#define X64_MAX_REFS   (X64_MAX_NODES + X64_MAX_GROUPS + 1 + X64_MAX_UNREAD + X64_MAX_SITES)
+#define X64_CPU_BIAS     128
+#define X64_MAX_GROUPS   TR_MAX_INSNS
+#define X64_MAX_UNREAD   16
+#define X64_GROUP_SPAN   256 /* what is wider crosses pages too often */
+#define X64_MAX_NODES    (TR_MAX_NODES + 1)
+#define X64_STRETCH_REFS 4
+#define X64_MAX_REFS \
+    (X64_MAX_NODES + X64_MAX_GROUPS + 1 + X64_MAX_UNREAD + X64_MAX_SITES + X64_STRETCH_REFS)
 
 enum x64_class { CLASS_INT, CLASS_VEC };
 
@@ -98,6 +100,7 @@ struct x64_stub {
     uint16_t first_saved, n_saved;
     uint16_t first_redo, n_redos; /* operations that are made again before anything else */
     bool rough;                   /* of STUB_FP_RUN: it may be for nothing */
+    bool accesses;                /* of STUB_OUTSIDE: it makes the access itself */
     bool barrier;                 /* what the stub stands for was to be one */
     bool flags_dirty;
     ir_ref flags;
@@ -381,6 +384,20 @@ static inline unsigned x64_ref_end(const struct x64_emit *e)
     return e->n_nodes + X64_MAX_REFS - X64_MAX_NODES;
 }
 
+/*
+ * What is held of the stretches (mmu/tlb.h): of that of loads or stores, minus its first address, or its addend. No node makes them, and who needs a
+ * register takes theirs first: they are loaded again.
+ */
+static inline ir_ref x64_stretch_ref(const struct x64_emit *e, bool is_store, bool is_addend)
+{
+    return (ir_ref)(x64_ref_end(e) - X64_STRETCH_REFS + 2u * is_store + is_addend);
+}
+
+static inline bool x64_is_of_stretch(const struct x64_emit *e, ir_ref ref)
+{
+    return ref >= x64_stretch_ref(e, false, false);
+}
+
 /* --- plan.c */
 void x64_plan(struct x64_emit *e);
 /* Where guest registers are first written in a line. */
@@ -417,6 +434,8 @@ bool x64_lane_of(const struct x64_emit *e, ir_ref ref, unsigned size, unsigned *
 int x64_use(struct x64_emit *e, enum x64_class cls,
             ir_ref ref); /* a register of that class with the value */
 int x64_def(struct x64_emit *e, enum x64_class cls, ir_ref node);
+/* For an x64_stretch_ref(): a register that nothing else is in, nor to be; NOREG: there is none. */
+int x64_def_spare(struct x64_emit *e, ir_ref ref);
 /* A register for the node's result that starts with ref's value: ref's own where this was its last use. */
 int x64_def_from(struct x64_emit *e, enum x64_class cls, ir_ref node, ir_ref ref);
 /* ... that may be the one of an operand, when nobody needs that any more: for code that writes it last of all. */

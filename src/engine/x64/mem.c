@@ -224,29 +224,70 @@ static bool wants_stretch(const struct x64_emit *e, ir_ref node, const struct x6
                : true;
 }
 
-static void ask_stretch(struct x64_emit *e, const struct x64_place *p, struct x64_stub *outside)
+/* Some access behind the present one, on the same line, asks the same stretch. */
+static bool is_asked_later(const struct x64_emit *e, bool is_store)
+{
+    const unsigned end = e->side != NULL ? e->side->end : e->main_end;
+
+    for (unsigned i = e->now + 1; i < end; i++) {
+        const ir_ref node = (ir_ref)i;
+        const unsigned op = e->nodes[i].op;
+        const struct x64_group *const group = x64_group_of(e, i);
+        if ((op != IR_LOAD && op != IR_STORE) || (group != NULL && group->leader != i) ||
+            x64_site_of(e, node) != 0 || x64_walking_site(e, node) != NULL) {
+            continue;
+        }
+        const struct x64_place p = x64_place_of(e, node, NOREG);
+        if (p.is_store == is_store && wants_stretch(e, node, &p)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A register that has it for all accesses; NOREG: there is no other access, or no register left. */
+static int hold_of_stretch(struct x64_emit *e, bool is_store, bool is_addend)
+{
+    const ir_ref ref = x64_stretch_ref(e, is_store, is_addend);
+    int reg = e->val[ref].reg;
+
+    if (reg != NOREG) {
+        e->locked[INT] |= 1u << reg;
+    } else if (is_asked_later(e, is_store)) {
+        reg = x64_def_spare(e, ref);
+        if (reg != NOREG) {
+            x64_load(&e->a, 1, reg,
+                     stretch_field(is_store, is_addend
+                                                 ? offsetof(struct tlb_stretch, addend)
+                                                 : offsetof(struct tlb_stretch, minus_first)));
+        }
+    }
+    return reg;
+}
+
+/* minus_first: a register that has it; NOREG. */
+static void ask_stretch(struct x64_emit *e, const struct x64_place *p, int minus_first,
+                        struct x64_stub *outside)
 {
     struct x64_asm *const a = &e->a;
 
-    if (p->disp == 0) {
+    if (minus_first != NOREG) {
+        x64_lea(a, 1, RAX, x64_at_index(p->base, minus_first, 0, p->disp));
+    } else if (p->disp == 0) {
         x64_mov_rr(a, 1, RAX, p->base);
     } else {
         x64_lea(a, 1, RAX, x64_at(p->base, p->disp));
     }
-    x64_alu_rm(a, 1, ALU_SUB, RAX, stretch_field(p->is_store, offsetof(struct tlb_stretch, first)));
+    if (minus_first == NOREG) {
+        x64_alu_rm(a, 1, ALU_ADD, RAX,
+                   stretch_field(p->is_store, offsetof(struct tlb_stretch, minus_first)));
+    }
     x64_alu_rm(a, 1, ALU_CMP, RAX, stretch_field(p->is_store, offsetof(struct tlb_stretch, size)));
     outside->jump = x64_jcc(a, CC_AE);
-    x64_load(a, 1, p->addend, stretch_field(p->is_store, offsetof(struct tlb_stretch, addend)));
-    outside->resume = x64_here(a);
-}
-
-void x64_stub_outside(struct x64_emit *e, const struct x64_stub *stub)
-{
-    struct x64_place p = x64_place_of(e, stub->node, stub->base);
-
-    p.addend = stub->reg;
-    x64_check_place(e, &p, &e->stubs[stub->other]);
-    x64_jmp_to(&e->a, stub->resume);
+    if (!outside->accesses) {
+        x64_load(a, 1, p->addend, stretch_field(p->is_store, offsetof(struct tlb_stretch, addend)));
+        outside->resume = x64_here(a);
+    }
 }
 
 static int table_of(struct x64_emit *e, unsigned flags)
@@ -328,7 +369,10 @@ static struct x64_stub *check(struct x64_emit *e, ir_ref node, struct place *p)
     }
     /* Registers are found before a stub notes what is where. */
     checked.table = table_of(e, checked.flags);
-    p->addend = checked.addend;
+    const int minus_first = stretch ? hold_of_stretch(e, checked.is_store, false) : NOREG;
+    const int addend = stretch && group == NULL ? hold_of_stretch(e, checked.is_store, true)
+                                                : NOREG;
+    p->addend = addend != NOREG ? addend : checked.addend;
     if (walking != NULL) {
         p->addend = x64_site_addend(e, walking, group != NULL ? p->addend : NOREG);
         return NULL;
@@ -337,7 +381,8 @@ static struct x64_stub *check(struct x64_emit *e, ir_ref node, struct place *p)
         stretch) { /* its code leads to the access's stub, and has to be made before that */
         elsewhere = x64_new_stub(e, site != 0 ? STUB_PAGE : STUB_OUTSIDE, node);
         elsewhere->base = (int8_t)p->base;
-        elsewhere->reg = (int8_t)p->addend;
+        elsewhere->reg = (int8_t)checked.addend;
+        elsewhere->accesses = addend != NOREG;
         elsewhere->other = (uint16_t)e->n_stubs;
     }
     struct x64_stub *const stub = x64_new_stub(e,
@@ -356,7 +401,7 @@ static struct x64_stub *check(struct x64_emit *e, ir_ref node, struct place *p)
     }
     find_whole(e, node, &checked);
     if (stretch) {
-        ask_stretch(e, &checked, elsewhere);
+        ask_stretch(e, &checked, minus_first, elsewhere);
     } else {
         x64_check_place(e, &checked, stub);
     }
@@ -391,29 +436,32 @@ static void move_in_vector(struct x64_emit *e, int rd, struct x64_mem m, unsigne
     x64_vm(&e->a, op, rd, NOREG, m);
 }
 
-static void emit_load(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+static void access_load(struct x64_emit *e, const struct x64_stub *stub, struct x64_mem m)
+{
+    const struct ir_node *const n = &e->nodes[stub->node];
+
+    if (e->val[stub->node].cls == VEC) {
+        move_in_vector(e, stub->reg, m, n->type);
+    } else {
+        move_in(e, stub->reg, m, n->type, n->flags);
+    }
+}
+
+static void emit_load(struct x64_emit *e, ir_ref node)
 {
     const enum x64_class cls = (enum x64_class)e->val[node].cls;
+    struct x64_stub unchecked = {.node = node}, *stub = NULL;
     struct place p;
-    struct x64_stub *stub = NULL;
 
     const bool checked = find_place(e, node, &p);
     const int rd = x64_def(e, cls, node);
     if (!checked) {
         stub = check(e, node, &p);
     }
-    if (stub != NULL) {
-        stub->reg = (int8_t)rd;
-    }
-    const struct x64_mem m = at(&p);
-    if (cls == VEC) {
-        move_in_vector(e, rd, m, n->type);
-    } else {
-        move_in(e, rd, m, n->type, n->flags);
-    }
-    if (stub != NULL) {
-        stub->resume = x64_here(&e->a);
-    }
+    stub = stub != NULL ? stub : &unchecked;
+    stub->reg = (int8_t)rd;
+    access_load(e, stub, at(&p));
+    stub->resume = x64_here(&e->a);
 }
 
 /* LOCK OR of the frame: a full barrier, cheaper than MFENCE. */
@@ -437,36 +485,16 @@ static ir_ref barrier_behind(const struct x64_emit *e, ir_ref node)
     return IR_REF_NONE;
 }
 
-static void emit_store(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+/* The value is in the stub: a register, or a constant. */
+static void access_store(struct x64_emit *e, const struct x64_stub *stub, struct x64_mem m)
 {
     struct x64_asm *const a = &e->a;
-    struct place p;
-    struct x64_stub *stub = NULL;
-    unsigned lane;
-    int32_t imm;
-    int value = NOREG;
-    bool vector = n->type == 4;
-    ir_ref from = n->b;
+    const struct ir_node *const n = &e->nodes[stub->node];
+    const int value = stub->value_reg;
+    const bool immediate = value == NOREG;
+    const int32_t imm = (int32_t)stub->target;
 
-    const bool checked = find_place(e, node, &p);
-    if (x64_lane_of(e, n->b, n->type, &lane) && lane == 0) {
-        from = x64_node(e, n->b)->a;
-        vector = true;
-    }
-    const bool immediate = !vector && x64_imm32(e, from, 1, &imm) && x64_val(e, from)->reg == NOREG;
-    if (!immediate) {
-        value = x64_use(e, vector ? VEC : INT, from);
-    }
-    if (!checked) {
-        stub = check(e, node, &p);
-    }
-    if (stub != NULL) {
-        stub->value_reg = (int8_t)value;
-        stub->value_is_vector = vector;
-        stub->target = immediate ? (uint64_t)imm : 0;
-    }
-    const struct x64_mem m = at(&p);
-    if (vector) {
+    if (stub->value_is_vector) {
         switch (n->type) {
         case 4:
             x64_vm(a, X64_VMOVDQU_STORE, value, NOREG, m);
@@ -504,15 +532,63 @@ static void emit_store(struct x64_emit *e, ir_ref node, const struct ir_node *n)
             x64_rm(a, n->type == 3, 0x89, value, m);
         }
     }
+}
+
+static void emit_store(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_stub unchecked = {.node = node}, *stub = NULL;
+    struct place p;
+    unsigned lane;
+    int32_t imm;
+    int value = NOREG;
+    bool vector = n->type == 4;
+    ir_ref from = n->b;
+
+    const bool checked = find_place(e, node, &p);
+    if (x64_lane_of(e, n->b, n->type, &lane) && lane == 0) {
+        from = x64_node(e, n->b)->a;
+        vector = true;
+    }
+    const bool immediate = !vector && x64_imm32(e, from, 1, &imm) && x64_val(e, from)->reg == NOREG;
+    if (!immediate) {
+        value = x64_use(e, vector ? VEC : INT, from);
+    }
+    if (!checked) {
+        stub = check(e, node, &p);
+    }
+    stub = stub != NULL ? stub : &unchecked;
+    stub->value_reg = (int8_t)value;
+    stub->value_is_vector = vector;
+    stub->target = immediate ? (uint64_t)imm : 0;
+    access_store(e, stub, at(&p));
     if ((n->flags & IR_MEM_RELEASE) != 0) {
         e->owes_barrier = barrier_behind(e, node);
         if (e->owes_barrier == IR_REF_NONE) {
             x64_barrier(e);
         }
     }
-    if (stub != NULL) {
-        stub->resume = x64_here(a);
+    stub->resume = x64_here(&e->a);
+}
+
+/* Outside of the stretch: the entry's comparison. The straight path's addend may be what others need, too. */
+void x64_stub_outside(struct x64_emit *e, const struct x64_stub *stub)
+{
+    const struct x64_stub *const access = &e->stubs[stub->other];
+    struct x64_place p = x64_place_of(e, stub->node, stub->base);
+
+    p.addend = stub->reg;
+    x64_check_place(e, &p, &e->stubs[stub->other]);
+    if (!stub->accesses) {
+        x64_jmp_to(&e->a, stub->resume);
+        return;
     }
+    const struct x64_mem m = x64_at_index(stub->reg, stub->base, 0, access->disp);
+    if (p.is_store) {
+        access_store(e, access, m);
+    } else {
+        access_load(e, access, m);
+    }
+    x64_jmp_to(&e->a, access->resume);
 }
 
 /* --- Slow paths ------------------------------------------------------------------------------------------------------------------ */
@@ -723,7 +799,7 @@ void x64_emit_mem(struct x64_emit *e, ir_ref node)
 
     switch ((enum ir_op)n->op) {
     case IR_LOAD:
-        emit_load(e, node, n);
+        emit_load(e, node);
         break;
     case IR_STORE:
         emit_store(e, node, n);

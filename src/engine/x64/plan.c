@@ -656,6 +656,12 @@ void x64_plan(struct x64_emit *e)
     e->n_sites = 0;
     e->reserved[CLASS_INT] = e->reserved[CLASS_VEC] = 0;
     forward(e);
+    for (unsigned i = 0; i < X64_STRETCH_REFS; i++) {
+        const ir_ref ref = (ir_ref)(x64_stretch_ref(e, false, false) + i);
+        e->alias[ref] = 0;
+        e->val[ref] = (struct x64_val){
+            .reg = NOREG, .slot = -1, .guest = -1, .cls = CLASS_INT, .last = UINT16_MAX};
+    }
     x64_plan_fp_runs(e);
     x64_find_loop(e);
     x64_find_sites(e);

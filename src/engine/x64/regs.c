@@ -92,6 +92,11 @@ static void now_in_memory(struct x64_emit *e, enum x64_class cls, unsigned r, ir
     }
 }
 
+static bool is_made_again(const struct x64_emit *e, ir_ref ref)
+{
+    return x64_op_of(e, ref) == IR_CONST || x64_is_of_stretch(e, ref);
+}
+
 static void evict(struct x64_emit *e, enum x64_class cls, int reg)
 {
     const ir_ref ref = e->held[cls][reg];
@@ -99,7 +104,7 @@ static void evict(struct x64_emit *e, enum x64_class cls, int reg)
 
     e->held[cls][reg] = 0;
     v->reg = NOREG;
-    if (x64_op_of(e, ref) == IR_CONST || v->last < e->now || v->slot >= 0) {
+    if (is_made_again(e, ref) || v->last < e->now || v->slot >= 0) {
         if (v->last < e->now) {
             drop(e, ref);
         }
@@ -161,7 +166,8 @@ static int allocate(struct x64_emit *e, enum x64_class cls)
 {
     const uint32_t usable = cls == CLASS_INT || e->any_vector ? ~0u : 0xffffu;
     const uint32_t possible = allocatable(e, (enum x64_class)cls) & usable & ~e->locked[cls];
-    int victim = NOREG, spare = NOREG;
+    int victim = NOREG, spare = NOREG, of_stretch = NOREG;
+    bool is_reserved = true;
     unsigned latest = 0;
 
     for (uint32_t set = possible; set != 0; set &= set - 1) {
@@ -169,9 +175,14 @@ static int allocate(struct x64_emit *e, enum x64_class cls)
         const ir_ref ref = e->held[cls][reg];
         if (is_free(e, cls, reg)) {
             spare = reg;
-            if ((e->reserved[cls] & BIT(reg)) == 0) {
+            is_reserved = (e->reserved[cls] & BIT(reg)) != 0;
+            if (!is_reserved) {
                 break;
             }
+            continue;
+        }
+        if (x64_is_of_stretch(e, ref)) { /* it was a spare one */
+            of_stretch = reg;
             continue;
         }
         /* What can be had again for nothing goes first, and what only stubs need. */
@@ -183,7 +194,11 @@ static int allocate(struct x64_emit *e, enum x64_class cls)
             latest = last;
         }
     }
-    victim = spare != NOREG ? spare : victim;
+    if (is_reserved && of_stretch != NOREG) {
+        victim = of_stretch;
+    } else if (spare != NOREG) {
+        victim = spare;
+    }
     assert(victim != NOREG);
     if (e->held[cls][victim] != 0 && (cls == CLASS_INT || !retreat(e, victim))) {
         evict(e, cls, victim);
@@ -212,7 +227,8 @@ unsigned x64_free_registers(const struct x64_emit *e, enum x64_class cls)
 
     for (uint32_t set = allocatable(e, (enum x64_class)cls); set != 0; set &= set - 1) {
         const ir_ref ref = e->held[cls][__builtin_ctz(set)];
-        n += ref == 0 || e->val[ref].last < e->now || is_stored_sooner(e, cls, ref);
+        n += ref == 0 || e->val[ref].last < e->now || x64_is_of_stretch(e, ref) ||
+             is_stored_sooner(e, cls, ref);
     }
     return n;
 }
@@ -257,6 +273,26 @@ int x64_def(struct x64_emit *e, enum x64_class cls, ir_ref node)
     }
     x64_bind(e, cls, node, reg);
     return reg;
+}
+
+int x64_def_spare(struct x64_emit *e, ir_ref ref)
+{
+    const uint32_t possible = allocatable(e, CLASS_INT) & ~e->locked[CLASS_INT] &
+                              ~e->reserved[CLASS_INT];
+
+    for (uint32_t set = possible; set != 0;) {
+        const int reg = 31 - __builtin_clz(set); /* others have more use for the first */
+        if (is_free(e, CLASS_INT, reg)) {
+            if (e->held[CLASS_INT][reg] != 0) {
+                drop(e, e->held[CLASS_INT][reg]);
+            }
+            e->locked[CLASS_INT] |= BIT(reg);
+            x64_bind(e, CLASS_INT, ref, reg);
+            return reg;
+        }
+        set &= ~BIT(reg);
+    }
+    return NOREG;
 }
 
 int x64_def_over(struct x64_emit *e, enum x64_class cls, ir_ref node)

@@ -220,6 +220,70 @@ static void test_wrapping(void)
            (unsigned long long)got.x[3]);
 }
 
+/*
+ * A block holds what it knows of a stretch of three pages, misses in a larger one that lies elsewhere, and then loads from behind the first: not as
+ * if that were as long as the second.
+ */
+#define FEW_PAGES  0x400000u
+#define MANY_PAGES 0x600000u
+
+static void load_held(uint8_t *ram)
+{
+    static const uint32_t first[] = {
+        0xf9400001, /* ldr x1, [x0] */
+        0xd61f0160, /* br x11 */
+    };
+    static const uint32_t second[] = {
+        0x8b030005, /* add x5, x0, x3 */
+        0xf94000a6, /* ldr x6, [x5] */
+        0x8b030047, /* add x7, x2, x3 */
+        0xf94000e8, /* ldr x8, [x7] */
+        0x8b030089, /* add x9, x4, x3 */
+        0xf940012a, /* ldr x10, [x9] */
+        HVC(7),
+    };
+
+    memcpy(ram + START, first, sizeof(first));
+    memcpy(ram + START + 0x100, second, sizeof(second));
+    for (unsigned level = 0; level < 3; level++) {
+        put_descriptor(ram, TABLE_AT(level), 0, TABLE_AT(level + 1) | 3);
+    }
+    put_descriptor(ram, TABLE_AT(2), 2, TABLE_AT(4) | 3);
+    put_descriptor(ram, TABLE_AT(2), 3, TABLE_AT(5) | 3);
+    put_descriptor(ram, TABLE_AT(3), 0, LEAF(0u));
+    put_descriptor(ram, TABLE_AT(3), 1, LEAF(START));
+    for (unsigned i = 0; i < 3; i++) {
+        put_descriptor(ram, TABLE_AT(4), i, LEAF(0x40000u + 0x1000 * i));
+    }
+    put_descriptor(ram, TABLE_AT(4), 4, LEAF(0x60000u));
+    for (unsigned i = 0; i < 8; i++) {
+        put_descriptor(ram, TABLE_AT(5), i, LEAF(0x80000u + 0x1000 * i));
+    }
+    for (uint32_t at = 0x40000; at < 0x90000; at += 4) {
+        *word(ram, at) = at * 0x9e3779b9u;
+    }
+}
+
+static void set_held(struct a64_cpu *cpu)
+{
+    set_wrapping(cpu);
+    mmu_set_least_stretch(cpu, 0x3000);
+    cpu->x[0] = FEW_PAGES;
+    cpu->x[2] = MANY_PAGES;
+    cpu->x[3] = 8;
+    cpu->x[4] = FEW_PAGES + 0x4000;
+    cpu->x[11] = START + 0x100;
+}
+
+static void test_held(void)
+{
+    const struct program p = {.load = load_held, .set = set_held};
+    const struct outcome got = run_both(&p, "a stretch that is held");
+    const uint32_t at = 0x60008;
+
+    EXPECT((uint32_t)got.x[10] == at * 0x9e3779b9u, "%llx", (unsigned long long)got.x[10]);
+}
+
 /* BR to addresses that the entries of empty slots hold, or nearly: none may be taken for a block. */
 static uint64_t branch_target;
 
@@ -1168,6 +1232,7 @@ int main(void)
     x64_cpu_destroy(&hand_cpu);
     x64_cache_destroy(cache);
     test_wrapping();
+    test_held();
     test_sentinels();
     test_colliding();
     test_patching();
