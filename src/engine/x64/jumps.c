@@ -8,7 +8,8 @@
  *
  * Entries outlive a run, but the code that they lead to has to be compared with memory in each (code.c). So at the start of a run the
  * entries that held in the last one are made to wait: the pc is inverted, which belongs to no address that is looked for in that slot.
- * Who comes to one has its page compared and takes it up again, without leaving emitted code.
+ * Who comes to one has its page compared and takes it up again, without leaving emitted code. A run that begins at the only entry that held
+ * has it compared first, and then goes on with it.
  *
  * cpu->x64.jumps and the TLB's entries follow the state at once, so that emitted code goes on after an exception or a return without
  * asking. A state without context has an empty table: code is found by C, which makes the context.
