@@ -777,22 +777,43 @@ static bool is_cold(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode)
     return true;
 }
 
-/* How often code at pc has been reached, up to WARM_UP. */
-static unsigned warmth(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint64_t pc)
+/* What is known of a block in the present page. hva: of cpu->pc. */
+static bool has_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint64_t pc,
+                      bool *recurs)
 {
     struct code_cache *const cache = cpu->code;
     const uint8_t *const at = hva + (int64_t)(pc - cpu->pc);
-    unsigned times = atomic_load_explicit(&cache->counts[mix((uintptr_t)at) % COUNTS],
-                                          memory_order_relaxed);
+    bool found = false;
 
+    *recurs = false;
     pthread_mutex_lock(&cache->lock);
     for (const struct ir_block *b = *bucket_of(cache, at, pc, mode); b != NULL; b = b->next) {
         if (b->pc == pc && b->hva == at && b->mode == mode) {
-            times = WARM_UP;
+            found = true;
+            *recurs |= b->recurs;
         }
     }
     pthread_mutex_unlock(&cache->lock);
-    return times;
+    return found;
+}
+
+/* How often code at pc has been reached, up to WARM_UP. */
+static unsigned warmth(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint64_t pc)
+{
+    const uint8_t *const at = hva + (int64_t)(pc - cpu->pc);
+    bool recurs;
+
+    return has_block(cpu, hva, mode, pc, &recurs)
+               ? WARM_UP
+               : atomic_load_explicit(&cpu->code->counts[mix((uintptr_t)at) % COUNTS],
+                                      memory_order_relaxed);
+}
+
+bool code_recurs(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint64_t pc)
+{
+    bool recurs;
+
+    return has_block(cpu, hva, mode, pc, &recurs) && recurs;
 }
 
 bool code_is_warmer(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint64_t a, uint64_t b)
@@ -871,6 +892,7 @@ static struct ir_block *copy_block(struct a64_cpu *cpu, struct ir_block *donor)
             .guarded = donor->guarded,
             .bti_ok = donor->bti_ok,
             .loops = donor->loops,
+            .recurs = donor->recurs,
             .donor = donor,
             .words = donor->words,
         };

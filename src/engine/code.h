@@ -36,6 +36,8 @@ const void *code_known(struct a64_cpu *cpu);
  * Where everything is translated at once nothing is, and it is the tests' to see that it does not matter: always true.
  */
 bool code_is_warmer(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint64_t a, uint64_t b);
+/* There is a block of it that calls itself. */
+bool code_recurs(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint64_t pc);
 /* It has been reached at all. False where no code is emitted; where everything is translated at once always true. */
 bool code_is_warm(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint64_t pc);
 

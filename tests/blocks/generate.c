@@ -364,6 +364,161 @@ static void unit_nest(struct maker *m)
     }
 }
 
+/* The end of a round of a loop with two ways through: the same comparison at both ends, or another. */
+static void put_round_end(struct maker *m, unsigned kind, unsigned index, unsigned top)
+{
+    put(m, 0xd100079c); /* sub x28, x28, #1 */
+    put(m, 0x92401b9c); /* and x28, x28, #0x7f */
+    switch (kind) {
+    case 0:
+        put(m, 0xf100039f);                 /* cmp x28, #0 */
+        put_to(m, 0x54000001, FIX_19, top); /* b.ne */
+        break;
+    case 1:
+        put(m, 0x6b00001f | index << 16 | LOOP_REG << 5); /* cmp w28, index */
+        put_to(m, 0x54000008, FIX_19, top);               /* b.hi */
+        break;
+    case 2:
+        put(m, 0xeb1f039f);                 /* cmp x28, xzr */
+        put_to(m, 0x5400000c, FIX_19, top); /* b.gt */
+        break;
+    default:
+        put_to(m, 0xb500001c, FIX_19, top); /* cbnz x28 */
+        break;
+    }
+}
+
+/* What one way does: accesses that move, or not, and registers that the other way has written, or not. */
+static void put_way(struct maker *m, unsigned pointer, unsigned index)
+{
+    for (unsigned n = below(m->r, 3); n > 0; n--) {
+        put_walking_access(m, pointer, index);
+    }
+    for (unsigned n = below(m->r, 4); n > 0; n--) {
+        put(m, percent(m->r, 10) ? words_any(&m->words) : words_plain(&m->words));
+    }
+    if (percent(m->r, 60)) {
+        const unsigned moved = percent(m->r, 60) ? pointer : index;
+        put(m, 0x91000000 | below(m->r, 100) << 10 | moved << 5 | moved);
+    }
+}
+
+/* A loop whose rounds go one of two ways. */
+static void unit_ways(struct maker *m)
+{
+    if (m->in_loop || m->region != 0) {
+        put(m, words_any(&m->words));
+        return;
+    }
+    const unsigned pointer = FIRST_POINTER + below(m->r, LAST_POINTER - FIRST_POINTER + 1);
+    const unsigned index = FIRST_INDEX + below(m->r, LAST_INDEX - FIRST_INDEX + 1);
+    const unsigned kind = below(m->r, 4);
+    const bool known = percent(m->r, 50);
+
+    put(m, 0xd280001c | (1 + below(m->r, 60)) << 5); /* movz x28, #count */
+    const unsigned top = m->b->n_words;
+    put_way(m, pointer, index);
+    if (known) {
+        put(m, 0xf100039f | (8 + below(m->r, 30)) << 10); /* cmp x28, #number */
+    }
+    const unsigned branch = m->b->n_words, bit = below(m->r, 3);
+    const uint32_t cond = below(m->r, 14);
+    put(m, 0);
+    put_way(m, pointer, index);
+    put_round_end(m, kind, index, top);
+    const unsigned over = m->b->n_words;
+    put(m, 0);
+    const int way = (int)m->b->n_words - (int)branch;
+    m->b->words[branch] = known ? with_offset(0x54000000 | cond, FIX_19, way)
+                                : with_offset(0x3600001c | bit << 19, FIX_14, way); /* tbz x28 */
+    put_way(m, pointer, index);
+    put_round_end(m, percent(m->r, 60) ? kind : below(m->r, 4), index, top);
+    m->b->words[over] = with_offset(0x14000000, FIX_26, (int)m->b->n_words - (int)over);
+}
+
+/* Registers are saved, and restored on one of two ways, between which something may be stored in the same place. */
+static void unit_save(struct maker *m)
+{
+    const uint32_t base = percent(m->r, 50)
+                              ? 31
+                              : FIRST_POINTER + below(m->r, LAST_POINTER - FIRST_POINTER + 1);
+    const uint32_t a = words_reg(&m->words), b = words_reg(&m->words);
+    const uint32_t at = below(m->r, 4) << 15; /* of LDP and STP, by two registers */
+
+    put(m, 0x91000000 | below(m->r, 80) << 10 | base << 5 | OTHER_REG); /* add x17, base, #number */
+    put(m, 0xa9000000 | at << 1 | b << 10 | base << 5 | a);             /* stp a, b, [base, #at] */
+    if (percent(m->r, 50)) {
+        put(m, 0xf9000000 | below(m->r, 10) << 10 | base << 5 | words_reg(&m->words)); /* str */
+    }
+    for (unsigned n = below(m->r, 3); n > 0; n--) {
+        put(m, percent(m->r, 20) ? words_any(&m->words) : words_plain(&m->words));
+    }
+    if (percent(m->r, 40)) { /* str w, [x17]; of x or b; stp */
+        static const uint32_t stores[] = {0xb9000000, 0xf9000000, 0x39000000, 0xa9000000};
+        put(m, stores[below(m->r, 4)] | OTHER_REG << 5 | words_reg(&m->words));
+    }
+    const uint32_t load = 0xa9400000 | at << 1 | b << 10 | base << 5 |
+                          a; /* ldp a, b, [base, #at] */
+    const unsigned branch = m->b->n_words;
+    put(m, 0);
+    for (unsigned n = below(m->r, 3); n > 0; n--) {
+        put(m, words_plain(&m->words));
+    }
+    if (percent(m->r, 30)) {
+        put(m, 0xf9000000 | OTHER_REG << 5 | words_reg(&m->words)); /* str x, [x17] */
+    }
+    put(m, percent(m->r, 70) ? load : 0xf9400000 | below(m->r, 10) << 10 | base << 5 | a);
+    const unsigned over = m->b->n_words;
+    put(m, 0);
+    m->b->words[branch] = with_offset(0x54000000 | below(m->r, 14), FIX_19,
+                                      (int)m->b->n_words - (int)branch);
+    put(m, load);
+    put(m, words_plain(&m->words));
+    m->b->words[over] = with_offset(0x14000000, FIX_26, (int)m->b->n_words - (int)over);
+}
+
+/*
+ * A function that calls itself once or twice, until nothing is left of X28. Where its stack is not accessible it would return to itself for
+ * ever: X17 counts how often it has returned.
+ */
+static void unit_recursion(struct maker *m)
+{
+    if (m->in_loop || m->region != 0) {
+        put(m, words_any(&m->words));
+        return;
+    }
+    put(m, 0xd280001c | (1 + below(m->r, 127)) << 5); /* movz x28, #count */
+    put(m, 0x92800011);                               /* movn x17, #0 */
+    put(m, 0x94000002);                               /* bl f */
+    const unsigned over = m->b->n_words;
+    put(m, 0x14000000); /* b behind */
+    m->region = ++m->n_regions;
+    const unsigned f = m->b->n_words;
+    put(m, 0xa9bf7bfd);                   /* f: stp x29, x30, [sp, #-16]! */
+    put(m, percent(m->r, 50) ? 0xd341ff9c /* lsr x28, x28, #1 */
+                             : 0xd342ff9c /* lsr x28, x28, #2 */);
+    const unsigned branch = m->b->n_words;
+    put(m, 0);
+    for (unsigned calls = 1 + below(m->r, 2); calls > 0; calls--) {
+        for (unsigned n = below(m->r, 3); n > 0; n--) {
+            put(m, words_plain(&m->words));
+        }
+        put_to(m, 0x94000000, FIX_26, f);
+        put(m, 0xd341fe31); /* lsr x17, x17, #1 */
+        put_to(m, 0xb4000011, FIX_19, over);
+    }
+    for (unsigned n = below(m->r, 3); n > 0; n--) {
+        put(m, words_plain(&m->words));
+    }
+    m->b->words[branch] = with_offset(0xb400001c, FIX_19,
+                                      (int)m->b->n_words - (int)branch); /* cbz x28 */
+    put(m, 0xa8c17bfd); /* ldp x29, x30, [sp], #16 */
+    start_unit(m);
+    put(m, 0xd65f03c0); /* ret */
+    m->region = 0;
+    m->b->words[over] = with_offset(0x14000000, FIX_26, (int)m->b->n_words - (int)over);
+}
+
 static void unit_call(struct maker *m)
 {
     if (m->region != 0) {
@@ -595,7 +750,8 @@ static const struct {
     {6, unit_loop},      {5, unit_call},    {4, unit_exclusive}, {2, unit_copy},
     {4, unit_exception}, {2, unit_patch},   {2, unit_eret},      {1, unit_sctlr},
     {3, unit_literal},   {8, unit_run},     {9, unit_system},    {5, unit_walk},
-    {2, unit_aes},       {4, unit_nest},
+    {2, unit_aes},       {4, unit_nest},    {4, unit_ways},      {3, unit_save},
+    {2, unit_recursion},
 };
 #define N_UNITS (sizeof(units) / sizeof(units[0]))
 

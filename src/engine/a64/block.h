@@ -24,6 +24,7 @@ struct ir_block {
     uint8_t
         bti_ok; /* bit n: BTYPE n may land on the first instruction in a guarded page; bit 7: BTYPE 3 when SCTLR_ELx.BT is 0 */
     bool loops; /* its code branches to itself, and is left by a poll only */
+    bool recurs;            /* it calls itself */
     bool passing;           /* interpreted once and known to nobody: no store to it is noticed */
     struct ir_block *next;  /* chain of its hash bucket, or of the retired */
     struct code_page *page; /* of its host address */

@@ -5,13 +5,16 @@
 
 #include "engine/a64/translate.h"
 
-enum a64_check { A64_CHECK_NONE, A64_CHECK_FP /* CheckFPEnabled64 and the AdvSIMD variants: one trap rule without streaming mode */ };
+enum a64_check {
+    A64_CHECK_NONE,
+    A64_CHECK_FP /* CheckFPEnabled64 and the AdvSIMD variants: one trap rule without streaming mode */
+};
 
 struct a64_row {
-    const char *name;      /* of the encoding, as in Arm's XML */
+    const char *name; /* of the encoding, as in Arm's XML */
     const char *class_name;
     a64_class_fn *translate; /* NULL: this engine does not implement it; the word is UNDEFINED */
-    uint8_t check;         /* enum a64_check */
+    uint8_t check;           /* enum a64_check */
 };
 
 /* The row that owns the word, or NULL when it is unallocated, UNDEFINED by its fields, or needs a feature that is not there.

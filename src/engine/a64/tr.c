@@ -339,6 +339,7 @@ static void fork_at(struct tr *t, ir_ref branch, uint64_t target)
     fork->target = target;
     fork->node = branch;
     fork->nzcv = t->nzcv;
+    fork->return_to = t->return_to;
     memcpy(fork->x, t->x, sizeof(fork->x));
     memcpy(fork->v, t->v, sizeof(fork->v));
 }
@@ -356,15 +357,25 @@ void tr_branch_if(struct tr *t, ir_ref cond, uint64_t target)
     t->branched = true;
 }
 
-void tr_jump_ind(struct tr *t, ir_ref target, enum ir_jump_kind kind)
+/* From what the block has gone into: it goes on behind the BL. Should that not be where RET leads, the RET is done outside of the block. */
+static void returns(struct tr *t, ir_ref target)
 {
     uint64_t known;
 
-    if (kind == IR_JUMP_RETURN && t->return_to != 0 && address_of(t, target, &known) &&
-        known == t->return_to) {
-        t->turned = true;
-        t->next = known;
-        t->return_to = 0;
+    if (!address_of(t, target, &known) || known != t->return_to) {
+        const ir_ref flags = tr_node(t, IR_FLAGS_SUB, IR_I64, 0, target,
+                                     tr_address(t, t->return_to), IR_REF_NONE, 0, 0);
+        node_imm64(t, IR_BRANCH_IF, 0, tr_op1i(t, IR_COND, IR_I64, flags, 1 /* NE */), t->pc);
+    }
+    t->turned = true;
+    t->next = t->return_to;
+    t->return_to = 0;
+}
+
+void tr_jump_ind(struct tr *t, ir_ref target, enum ir_jump_kind kind)
+{
+    if (kind == IR_JUMP_RETURN && t->return_to != 0) {
+        returns(t, target);
         return;
     }
     tr_node(t, IR_JUMP_IND, IR_I64, (unsigned)kind, target, IR_REF_NONE, IR_REF_NONE, 0, 0);

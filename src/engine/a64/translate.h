@@ -29,6 +29,7 @@ struct a64_row;
 struct tr_fork {
     uint64_t target;
     ir_ref node; /* IR_BRANCH_IF */
+    uint64_t return_to;
     ir_ref x[32], v[32], nzcv;
 };
 #define TR_MAX_FORKS 16

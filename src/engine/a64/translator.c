@@ -103,8 +103,9 @@ static bool leads_to_start(uint32_t *words, const uint8_t *hva, int to)
 {
     read_words(words, hva, to, 0);
     for (int i = to; i < 0; i++) {
-        if (goes_away(words[i])) {
-            return words[i] >> 26 == 0x05 && i + branch_offset(words[i]) == 0;
+        if (goes_away(words[i])) { /* a call comes back */
+            return words[i] >> 26 == 0x05 ? i + branch_offset(words[i]) == 0
+                                          : words[i] >> 26 == 0x25 && i == -1;
         }
     }
     return true;
@@ -177,7 +178,23 @@ static bool is_leaf(const uint8_t *hva, unsigned left_in_page)
     return false;
 }
 
-/* Where the block goes on behind B or BL: forward to what it does not have yet, or in a leaf, and behind the BL again. 0: nowhere. */
+/*
+ * A branch in a function that calls itself, which the block has gone into, to where it returns. In a tree of calls the leaves are more than
+ * half, so that the block goes on there.
+ */
+static bool returns_early(const struct tr *t, const uint8_t *hva, int at, uint32_t w)
+{
+    const int offset = branch_offset(w), to = at + offset;
+    const uint64_t target = t->pc + 4 * (uint64_t)(int64_t)offset;
+
+    return offset > 0 && ((target ^ t->start) >> 12) == 0 && to < TR_BEHIND - LEAF_INSNS &&
+           is_leaf(hva + 4 * (ptrdiff_t)to, (0x1000 - (unsigned)(target & 0xfff)) / 4);
+}
+
+/*
+ * Where the block goes on behind B or BL: forward to what it does not have yet, or in a leaf or a function that calls itself, most of whose
+ * calls come back soon, and behind the BL again. 0: nowhere.
+ */
 static uint64_t followed(const struct tr *t, const struct reach *reach, const uint8_t *hva, int at,
                          uint32_t w)
 {
@@ -190,9 +207,24 @@ static uint64_t followed(const struct tr *t, const struct reach *reach, const ui
     }
     const unsigned left = (0x1000 - (unsigned)(target & 0xfff)) / 4;
     const bool is_call = w >> 31 != 0;
-    const bool goes_on = is_call ? t->return_to == 0 && is_leaf(hva + 4 * (ptrdiff_t)to, left)
+    const bool goes_on = is_call ? t->return_to == 0 && (is_leaf(hva + 4 * (ptrdiff_t)to, left) ||
+                                                         code_recurs(t->cpu, hva, t->mode, target))
                                  : offset > 0 && to >= reach->end;
     return goes_on ? target : 0;
+}
+
+/* Whether the block goes on where the instruction leads. */
+static void find_way(struct tr *t, const struct reach *reach, const uint8_t *hva, int at,
+                     uint32_t word)
+{
+    t->follow = followed(t, reach, hva, at, word);
+    if (t->follow != 0 && word >> 31 != 0) {
+        t->return_to = t->pc + 4;
+    }
+    if (t->return_to != 0 && returns_early(t, hva, at, word)) {
+        t->turn_from = t->pc;
+        t->turn_to = t->pc + 4 * (uint64_t)(int64_t)branch_offset(word);
+    }
 }
 
 /* --- Blocks ---------------------------------------------------------------------------------------------------------------------- */
@@ -235,6 +267,7 @@ static unsigned add_side(struct tr *t, const struct tr_fork *fork, const uint8_t
     memcpy(t->x, fork->x, sizeof(t->x));
     memcpy(t->v, fork->v, sizeof(t->v));
     t->nzcv = fork->nzcv;
+    t->return_to = fork->return_to;
     memset(t->made, 0, sizeof(t->made)); /* behind the branch, perhaps */
     t->end = false;
     t->pc = fork->target;
@@ -245,16 +278,21 @@ static unsigned add_side(struct tr *t, const struct tr_fork *fork, const uint8_t
             tr_jump(t, t->start);
             break;
         }
-        if (n == SIDE_INSNS || at >= most || t->n_nodes > TR_SIDE_NODES - TR_NODES_PER_INSN) {
+        if (n == SIDE_INSNS || at < least || at >= most ||
+            t->n_nodes > TR_SIDE_NODES - TR_NODES_PER_INSN) {
             t->n_nodes = n_nodes;
             t->zero = zero;
             return 0;
         }
+        const uint32_t word = take_word(&reached, words, hva, at);
         t->insn = (uint8_t)at;
-        translate_insn(t, take_word(&reached, words, hva, at));
-        t->pc += 4;
-        at++;
+        find_way(t, &reached, hva, at, word);
+        translate_insn(t, word);
+        t->follow = 0;
         n++;
+        t->pc = t->turned ? t->next : t->pc + 4;
+        t->turned = false;
+        at = (int)((int64_t)(t->pc - t->start) / 4);
     }
     *reach = reached;
     return n;
@@ -279,7 +317,8 @@ static void add_sides(struct tr *t, const uint8_t *hva, uint32_t *words, struct 
             break;
         }
         if (((forks[i].target ^ t->start) >> 12) != 0 ||
-            (!t->recurs && !code_is_warm(t->cpu, hva, t->mode, forks[i].target))) {
+            (!t->recurs && forks[i].return_to == 0 &&
+             !code_is_warm(t->cpu, hva, t->mode, forks[i].target))) {
             continue;
         }
         const unsigned n = add_side(t, &forks[i], hva, words, reach);
@@ -335,9 +374,8 @@ static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint
     while (!t.end) {
         const uint32_t word = take_word(&reach, words, hva, at);
         t.insn = (uint8_t)at;
-        t.follow = t.forks != NULL ? followed(&t, &reach, hva, at, word) : 0;
-        if (t.follow != 0 && word >> 31 != 0) {
-            t.return_to = t.pc + 4;
+        if (t.forks != NULL) {
+            find_way(&t, &reach, hva, at, word);
         }
         translate_insn(&t, word);
         t.follow = 0;
@@ -368,6 +406,7 @@ static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint
         .pc = pc,
         .mode = mode,
         .guarded = guarded,
+        .recurs = t.recurs,
         .n_insns = (uint16_t)reach.end,
         .n_before = (uint16_t)-reach.first,
         .n_nodes = (uint16_t)t.n_nodes,

@@ -496,7 +496,7 @@ static void call_helper(struct x64_emit *e, ir_ref node, const struct ir_node *n
 
     x64_store(a, 1, ra, FRAME(FRAME_SCRATCH));
     x64_store(a, 1, rb, FRAME(FRAME_SCRATCH + 8));
-    const bool settled = e->dirty_flags;
+    const bool settled = e->dirty_flags && !x64_are_of_round(e, e->flags);
     x64_store_dirty(e, FLAGS_PACKED);
     x64_keep_in_frame(e);
     x64_spill_for_call(e);

@@ -377,6 +377,10 @@ static void alias_gets_of_side(struct x64_emit *e, const struct x64_side *side)
             }
         }
     }
+    for (unsigned i = side->start; i < side->end;
+         i++) { /* what has been stored may be one of these */
+        e->alias[i] = e->alias[e->alias[i]] != 0 ? e->alias[e->alias[i]] : e->alias[i];
+    }
 }
 
 void x64_find_loop(struct x64_emit *e)

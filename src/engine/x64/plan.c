@@ -508,6 +508,68 @@ static void note_observer(struct x64_emit *e, unsigned i)
                                          : 0);
 }
 
+/* --- Loads of what has just been stored ------------------------------------------------------------------------------------------- */
+
+/* The node before, in the order in which they run. */
+static unsigned node_before(const struct x64_emit *e, unsigned i)
+{
+    return e->nodes[i].op == IR_SIDE ? e->nodes[i].imm : i - 1;
+}
+
+/*
+ * A register that is restored from where it was saved, as where a function returns early: the value that was stored there, if the store is one of
+ * the load's group, and nothing between can have written there. In memory that a group's check lets pass, a load right behind the store
+ * would find the same. IR_REF_NONE: it has to be loaded.
+ */
+static ir_ref stored_before(const struct x64_emit *e, unsigned load)
+{
+    const struct ir_node *const l = &e->nodes[load];
+    const struct x64_group *const group = x64_group_of(e, load);
+    ir_ref base, other;
+    int32_t disp, at;
+
+    if (group == NULL || group->leader == load || l->type != 3 || l->flags != 0) {
+        return IR_REF_NONE;
+    }
+    x64_split_address(e, l->a, &base, &disp);
+    for (unsigned i = node_before(e, load); i >= group->leader; i = node_before(e, i)) {
+        const struct ir_node *const n = &e->nodes[i];
+        switch (n->op) {
+        case IR_LOAD:
+            if ((n->flags & IR_MEM_ACQUIRE) != 0) {
+                return IR_REF_NONE;
+            }
+            break;
+        case IR_STORE:
+            x64_split_address(e, n->a, &other, &at);
+            if (other != base || n->flags != 0) {
+                return IR_REF_NONE;
+            }
+            if (at == disp && n->type == 3 && e->group_of[i] == e->group_of[load]) {
+                const ir_ref value = x64_resolve(e, n->b);
+                return e->nodes[value].op == IR_VLANE || e->val[value].cls != CLASS_INT
+                           ? IR_REF_NONE
+                           : value;
+            }
+            if (at < disp + 8 && at + (1 << n->type) > disp) {
+                return IR_REF_NONE;
+            }
+            break;
+        case IR_LDX:
+        case IR_STX:
+        case IR_ATOMIC:
+        case IR_CAS:
+        case IR_ZERO:
+        case IR_FENCE:
+        case IR_HELPER:
+            return IR_REF_NONE;
+        default:
+            break;
+        }
+    }
+    return IR_REF_NONE;
+}
+
 static void forward(struct x64_emit *e)
 {
     const bool groups = (e->block->mode & (MODE_ALIGNED | MODE_EACH_CHECK)) == 0;
@@ -542,6 +604,9 @@ static void forward(struct x64_emit *e)
                               .lazy = is_lazy(e, n)};
         if (ends_round(e, i)) {
             e->val[i - 2].lazy = true;
+        }
+        if (n->op == IR_LOAD) {
+            e->alias[i] = stored_before(e, i);
         }
         if (n->op == IR_ZEXT32 && is_zero_extended(x64_node(e, n->a))) {
             e->alias[i] = x64_resolve(e, n->a);

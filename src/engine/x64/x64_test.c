@@ -469,6 +469,49 @@ static void set_many(struct a64_cpu *cpu)
     cpu->pc = 0x10000 + 8 * (N_SMALL - 1);
 }
 
+/* A function that calls itself, and half of the times returns behind the instruction after the call: blocks go into it. */
+static void load_recursing(uint8_t *ram)
+{
+    static const uint32_t code[] = {
+        0xd28000a0, /* loop: mov x0, #5 */
+        0x94000005, /* bl f */
+        0x91004084, /* add x4, x4, #16 */
+        0xf1000463, /* subs x3, x3, #1 */
+        0x54ffff81, /* b.ne loop */
+        HVC(1),     /**/
+        0xa9bf7bfd, /* f: stp x29, x30, [sp, #-16]! */
+        0xd1000400, /* sub x0, x0, #1 */
+        0xb4000080, /* cbz x0, out */
+        0x97fffffd, /* bl f */
+        0x91000484, /* add x4, x4, #1 */
+        0x91400484, /* add x4, x4, #0x1000 */
+        0xa8c17bfd, /* out: ldp x29, x30, [sp], #16 */
+        0x927e0069, /* and x9, x3, #4 */
+        0x8b0903de, /* add x30, x30, x9 */
+        0xd65f03c0, /* ret */
+    };
+
+    memcpy(ram + START, code, sizeof(code));
+}
+
+static void set_recursing(struct a64_cpu *cpu)
+{
+    set_patching(cpu);
+    cpu->x[31] = 0x8000;
+}
+
+static void test_recursing(void)
+{
+    const struct program p = {.load = load_recursing, .set = set_recursing};
+    const struct outcome got = run_both(&p, "recursing");
+    uint64_t sum = 0;
+
+    for (unsigned n = 100; n > 0; n--) {
+        sum += 4u * 0x1000u + ((n & 4) != 0 ? 0u : 4u + 16u);
+    }
+    EXPECT(got.x[4] == sum, "%llu", (unsigned long long)got.x[4]);
+}
+
 /* A block ends at its most instructions, at a jump that it might follow as well. */
 static void load_forward(uint8_t *ram)
 {
@@ -1239,6 +1282,7 @@ int main(void)
     test_turning();
     test_calling();
     test_circles();
+    test_recursing();
     test_forward();
     test_full();
     test_full_meanwhile(false);
