@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "engine/a64/ldst.h"
+#include "engine/code.h"
 #include "engine/ir/functions.h"
 #include "engine/mmu/mmu.h"
 #include "engine/sys/exception.h"
@@ -129,29 +130,31 @@ static bool copies_forward(uint64_t to, uint64_t from, uint64_t size)
     return !(from < to && ((from + size) & mask) > to);
 }
 
-/* Both sides lie within a page. False: cpu->fault. */
-static bool copy_bytes(struct a64_cpu *cpu, uint32_t w, uint64_t to, uint64_t from, uint64_t n)
+/* Both sides lie within a page. Gives where the bytes are now; NULL: cpu->fault. */
+static const uint8_t *copy_bytes(struct a64_cpu *cpu, uint32_t w, uint64_t to, uint64_t from,
+                                 uint64_t n)
 {
     const void *src = mmu_data_pointer(cpu, from, (unsigned)n, false,
                                        A64_BIT(w, 13) != 0 ? IR_MEM_UNPRIV : 0);
 
     if (src == NULL) {
-        return false;
+        return NULL;
     }
     void *dst = mmu_data_pointer(cpu, to, (unsigned)n, true,
                                  A64_BIT(w, 12) != 0 ? IR_MEM_UNPRIV : 0);
 
-    if (dst == NULL) {
-        return false;
+    if (dst != NULL) {
+        memmove(dst, src, n);
     }
-    memmove(dst, src, n);
-    return true;
+    return dst;
 }
 
-/* Runs the instruction again while bytes are left. */
-static enum ir_next more(uint64_t size)
+/* Runs the instruction again while bytes are left. What has just been written may be the code behind it. */
+static enum ir_next more(const struct a64_cpu *cpu, uint64_t size, const uint8_t *written)
 {
-    return size != 0 ? IR_GO : IR_NEXT;
+    return size != 0                                              ? IR_GO
+           : code_page_may_have_code(cpu->may_have_code, written) ? IR_END
+                                                                  : IR_NEXT;
 }
 
 enum ir_next helper_mops_cpy(struct a64_cpu *cpu, uint64_t *result, uint64_t a, uint64_t b,
@@ -188,6 +191,7 @@ enum ir_next helper_mops_cpy(struct a64_cpu *cpu, uint64_t *result, uint64_t a, 
     }
     /* A CPYF size is never positive here: MemCpyParametersIllformedM(). */
     const bool wrong_option = (cpu->nzcv & NZCV_C) != 0, ascending = (int64_t)*size < 0;
+    const uint8_t *written;
 
     if (wrong_option || stage == EPILOGUE || (forward_only && !ascending)) {
         return mismatched(cpu, w, false, stage == EPILOGUE, wrong_option);
@@ -196,7 +200,8 @@ enum ir_next helper_mops_cpy(struct a64_cpu *cpu, uint64_t *result, uint64_t a, 
         const uint64_t d = *to + *size, s = *from + *size;
         const uint64_t n = least(least(least(CHUNK, 0 - *size), page_after(d)), page_after(s));
 
-        if (!copy_bytes(cpu, w, d, s, n)) {
+        written = copy_bytes(cpu, w, d, s, n);
+        if (written == NULL) {
             return exc_abort(cpu, 0);
         }
         *size += n;
@@ -204,12 +209,13 @@ enum ir_next helper_mops_cpy(struct a64_cpu *cpu, uint64_t *result, uint64_t a, 
         const uint64_t d = *to + *size, s = *from + *size; /* the ends */
         const uint64_t n = least(least(least(CHUNK, *size), page_before(d)), page_before(s));
 
-        if (!copy_bytes(cpu, w, d - n, s - n, n)) {
+        written = copy_bytes(cpu, w, d - n, s - n, n);
+        if (written == NULL) {
             return exc_abort(cpu, 0);
         }
         *size -= n;
     }
-    return more(*size);
+    return more(cpu, *size, written);
 }
 
 enum ir_next helper_mops_set(struct a64_cpu *cpu, uint64_t *result, uint64_t a, uint64_t b,
@@ -253,5 +259,5 @@ enum ir_next helper_mops_set(struct a64_cpu *cpu, uint64_t *result, uint64_t a, 
     }
     memset(dst, data, n);
     *size += n;
-    return more(*size);
+    return more(cpu, *size, dst);
 }

@@ -512,6 +512,34 @@ static void test_recursing(void)
     EXPECT(got.x[4] == sum, "%llu", (unsigned long long)got.x[4]);
 }
 
+/* A copy over what lies behind it in the block. */
+static void load_copying(uint8_t *ram)
+{
+    static const uint32_t code[] = {
+        0xd2800108, /* mov x8, #8 */
+        0x100000a0, /* adr x0, here */
+        0x100000e1, /* adr x1, others */
+        0x1d010500, /* cpyp [x0]!, [x1]!, x8! */
+        0x1d410500, /* cpym */
+        0x1d810500, /* cpye */
+        0x91000484, /* here: add x4, x4, #1 */
+        0x91000484, /* add x4, x4, #1 */
+        HVC(1),     /**/
+        0x91000884, /* others: add x4, x4, #2 */
+        0x91001084, /* add x4, x4, #4 */
+    };
+
+    memcpy(ram + START, code, sizeof(code));
+}
+
+static void test_copying(void)
+{
+    const struct program p = {.load = load_copying, .set = set_patching};
+    const struct outcome got = run_both(&p, "copying");
+
+    EXPECT(got.x[4] == 6, "%llu", (unsigned long long)got.x[4]);
+}
+
 /* A block ends at its most instructions, at a jump that it might follow as well. */
 static void load_forward(uint8_t *ram)
 {
@@ -1283,6 +1311,7 @@ int main(void)
     test_calling();
     test_circles();
     test_recursing();
+    test_copying();
     test_forward();
     test_full();
     test_full_meanwhile(false);
