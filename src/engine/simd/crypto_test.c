@@ -16,7 +16,7 @@ static unsigned failures;
 
 static v128 call(ir_vop_fn *fn, uint32_t imm, v128 a, v128 b, v128 c)
 {
-    struct a64_cpu cpu = {.fpsr = 0};
+    static struct a64_cpu cpu;
     v128 d;
 
     fn(&cpu, &d, &a, &b, &c, imm);
