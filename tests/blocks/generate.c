@@ -154,10 +154,6 @@ static void unit_wild(struct maker *m)
 
 static void unit_loop(struct maker *m)
 {
-    if (m->in_loop || m->region != 0) {
-        put(m, words_any(&m->words));
-        return;
-    }
     static const uint32_t steps[] = {
         0xd341ff9c, /* lsr x28, x28, #1 */
         0xd100079c, /* sub x28, x28, #1 */
@@ -252,10 +248,6 @@ static void put_arithmetic(struct maker *m)
 /* A loop through memory, across pages. */
 static void unit_walk(struct maker *m)
 {
-    if (m->in_loop || m->region != 0) {
-        put(m, words_any(&m->words));
-        return;
-    }
     const unsigned pointer = FIRST_POINTER + below(m->r, LAST_POINTER - FIRST_POINTER + 1);
     const unsigned index = FIRST_INDEX + below(m->r, LAST_INDEX - FIRST_INDEX + 1);
     const uint32_t step = percent(m->r, 70) ? 1u << below(m->r, 8) : below(m->r, 2500);
@@ -306,10 +298,6 @@ static void unit_walk(struct maker *m)
 /* Two loops. The inner one's counter is set in each round of the outer: bits 2:0 of the outer's, or a register of its own. */
 static void unit_nest(struct maker *m)
 {
-    if (m->in_loop || m->region != 0) {
-        put(m, words_any(&m->words));
-        return;
-    }
     const unsigned pointer = FIRST_POINTER + below(m->r, LAST_POINTER - FIRST_POINTER + 1);
     const unsigned index = FIRST_INDEX + below(m->r, LAST_INDEX - FIRST_INDEX + 1);
     const uint32_t step = below(m->r, 100);
@@ -406,10 +394,6 @@ static void put_way(struct maker *m, unsigned pointer, unsigned index)
 /* A loop whose rounds go one of two ways. */
 static void unit_ways(struct maker *m)
 {
-    if (m->in_loop || m->region != 0) {
-        put(m, words_any(&m->words));
-        return;
-    }
     const unsigned pointer = FIRST_POINTER + below(m->r, LAST_POINTER - FIRST_POINTER + 1);
     const unsigned index = FIRST_INDEX + below(m->r, LAST_INDEX - FIRST_INDEX + 1);
     const unsigned kind = below(m->r, 4);
@@ -483,10 +467,6 @@ static void unit_save(struct maker *m)
  */
 static void unit_recursion(struct maker *m)
 {
-    if (m->in_loop || m->region != 0) {
-        put(m, words_any(&m->words));
-        return;
-    }
     put(m, 0xd280001c | (1 + below(m->r, 127)) << 5); /* movz x28, #count */
     put(m, 0x92800011);                               /* movn x17, #0 */
     put(m, 0x94000002);                               /* bl f */
@@ -745,13 +725,15 @@ static void unit_system(struct maker *m)
 static const struct {
     uint8_t weight;
     void (*make)(struct maker *m);
+    bool outermost; /* in no loop and no subroutine */
 } units[] = {
-    {140, unit_words},   {16, unit_branch}, {5, unit_indirect},  {1, unit_wild},
-    {6, unit_loop},      {5, unit_call},    {4, unit_exclusive}, {2, unit_copy},
-    {4, unit_exception}, {2, unit_patch},   {2, unit_eret},      {1, unit_sctlr},
-    {3, unit_literal},   {8, unit_run},     {9, unit_system},    {5, unit_walk},
-    {2, unit_aes},       {4, unit_nest},    {4, unit_ways},      {3, unit_save},
-    {2, unit_recursion},
+    {140, unit_words, false},   {16, unit_branch, false}, {5, unit_indirect, false},
+    {1, unit_wild, false},      {6, unit_loop, true},     {5, unit_call, false},
+    {4, unit_exclusive, false}, {2, unit_copy, false},    {4, unit_exception, false},
+    {2, unit_patch, false},     {2, unit_eret, false},    {1, unit_sctlr, false},
+    {3, unit_literal, false},   {8, unit_run, false},     {9, unit_system, false},
+    {5, unit_walk, true},       {2, unit_aes, false},     {4, unit_nest, true},
+    {4, unit_ways, true},       {3, unit_save, false},    {2, unit_recursion, true},
 };
 #define N_UNITS (sizeof(units) / sizeof(units[0]))
 
@@ -771,7 +753,11 @@ static void make_units(struct maker *m, unsigned n)
             at -= units[i++].weight;
         }
         start_unit(m);
-        units[i].make(m);
+        if (units[i].outermost && (m->in_loop || m->region != 0)) {
+            put(m, words_any(&m->words));
+        } else {
+            units[i].make(m);
+        }
     }
 }
 

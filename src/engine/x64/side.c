@@ -221,7 +221,7 @@ bool x64_is_imported(const struct x64_emit *e, ir_ref ref)
 
 /* --- Code ------------------------------------------------------------------------------------------------------------------------- */
 
-/* The main line's last jump to the side line has been emitted at `jump`. */
+/* The jump to the side line, which begins with the state that the allocator has here. */
 bool x64_fork(struct x64_emit *e, ir_ref branch, enum x64_cc cc)
 {
     struct x64_side *const side = side_of(e, branch);

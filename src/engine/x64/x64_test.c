@@ -635,6 +635,8 @@ static const struct circle {
     {"a block's loop", {{START, 0x91000421 /* add x1, x1, #1 */}, {START + 4, 0x17ffffff /* b */}}},
     {"in a page",
      {{START, 0xb4000209 /* cbz x9, + 0x40 */}, {START + 0x40, 0xb4fffe09 /* back */}}},
+    {"to itself behind a helper",
+     {{START, 0xd5033f9f /* dsb sy */}, {START + 4, 0x17ffffff /* b back */}}},
     {"to itself in a page", {{START, 0xb4000009 /* cbz x9, here */}}},
     {"between pages",
      {{START, 0x14000400 /* b + 0x1000 */}, {START + 0x1000, 0x17fffc00 /* b back */}}},
