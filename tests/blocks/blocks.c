@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/x64/asm.h"
 #include "report.h"
 
 #define MAX_JOBS     64
@@ -225,6 +226,7 @@ static const char usage[] =
     "  --against WHAT   compare the interpreter with: default (translator), warming, stepped, broken\n"
     "  --maintained     code is never written without cache maintenance\n"
     "  --disturb        the second executor is asked to exit all the time, and goes on; not with --case\n"
+    "  --destroy        each call from emitted code to C loses all registers that it may lose\n"
     "  --max-failures N stop after as many (3)\n"
     "  --expect-failure succeed when something differs, and can be shrunk to a few instructions\n"
     "  --case SEED:N    replay one case; SEED:FIRST-N with those before it; /I,J keeps these instructions only\n"
@@ -262,21 +264,14 @@ static enum executor executor_by_name(const char *name)
 static void parse(int argc, char **argv)
 {
     static const struct option list[] = {
-        {"count", 1, NULL, 'n'},
-        {"seed", 1, NULL, 's'},
-        {"first", 1, NULL, 'f'},
-        {"seconds", 1, NULL, 't'},
-        {"jobs", 1, NULL, 'j'},
-        {"rows", 1, NULL, 'r'},
-        {"against", 1, NULL, 'a'},
-        {"maintained", 0, NULL, 'm'},
-        {"max-failures", 1, NULL, 'x'},
-        {"expect-failure", 0, NULL, 'e'},
-        {"case", 1, NULL, 'c'},
-        {"disturb", 0, NULL, 'd'},
-        {"verbose", 0, NULL, 'v'},
-        {"help", 0, NULL, 'h'},
-        {0},
+        {"count", 1, NULL, 'n'},        {"seed", 1, NULL, 's'},
+        {"first", 1, NULL, 'f'},        {"seconds", 1, NULL, 't'},
+        {"jobs", 1, NULL, 'j'},         {"rows", 1, NULL, 'r'},
+        {"against", 1, NULL, 'a'},      {"maintained", 0, NULL, 'm'},
+        {"max-failures", 1, NULL, 'x'}, {"expect-failure", 0, NULL, 'e'},
+        {"case", 1, NULL, 'c'},         {"disturb", 0, NULL, 'd'},
+        {"destroy", 0, NULL, 'y'},      {"verbose", 0, NULL, 'v'},
+        {"help", 0, NULL, 'h'},         {0},
     };
     int c;
 
@@ -317,6 +312,9 @@ static void parse(int argc, char **argv)
             break;
         case 'd':
             options.disturb = true;
+            break;
+        case 'y':
+            x64_calls_destroy = true;
             break;
         case 'v':
             options.verbose = true;

@@ -362,14 +362,33 @@ void x64_jmp_r(struct x64_asm *a, int reg)
     x64_rr(a, 0, 0xff, 4, reg);
 }
 
-void x64_call_m(struct x64_asm *a, struct x64_mem m)
+bool x64_calls_destroy;
+
+void x64_call_general(struct x64_asm *a, uintptr_t function)
 {
-    x64_rm(a, 0, 0xff, 2, m);
+    static const uint8_t lost[] = {RCX, RDX, RSI, RDI, R8, R9, R10, R11};
+
+    x64_mov_ri(a, RAX, function);
+    x64_rr(a, 0, 0xff, 2, RAX);
+    if (x64_calls_destroy) {
+        for (unsigned i = 0; i < sizeof(lost); i++) {
+            x64_alu_ri(a, 1, ALU_OR, lost[i], -1); /* and the flags */
+        }
+    }
 }
 
-void x64_call_r(struct x64_asm *a, int reg)
+void x64_call(struct x64_asm *a, uintptr_t function)
 {
-    x64_rr(a, 0, 0xff, 2, reg);
+    x64_call_general(a, function);
+    if (x64_calls_destroy) {
+        for (int i = 0; i < (int)a->vectors; i++) { /* to a NaN in each lane */
+            if (i < 16) {
+                x64_v(a, X64_VPCMPEQD, i, i, i);
+            } else {
+                x64_ei(a, 0, X64_VPTERNLOGD, i, i, i, 0xff);
+            }
+        }
+    }
 }
 
 void x64_ret(struct x64_asm *a)

@@ -140,8 +140,10 @@ void x64_jmp_to(struct x64_asm *a, uint32_t offset); /* backwards, in this buffe
 void x64_jcc_to(struct x64_asm *a, enum x64_cc cc, uint32_t offset);
 void x64_jmp_m(struct x64_asm *a, struct x64_mem m);
 void x64_jmp_r(struct x64_asm *a, int reg);
-void x64_call_m(struct x64_asm *a, struct x64_mem m);
-void x64_call_r(struct x64_asm *a, int reg);
+void x64_call(struct x64_asm *a, uintptr_t function); /* in C; through RAX */
+void x64_call_general(struct x64_asm *a,
+                      uintptr_t function); /* one that knows no vector registers */
+extern bool x64_calls_destroy; /* for tests: all that a function in C may change is changed */
 void x64_ret(struct x64_asm *a);
 void x64_patch(struct x64_asm *a, uint32_t rel32, uint32_t target);
 static inline void x64_patch_here(struct x64_asm *a, uint32_t rel32)
@@ -189,6 +191,8 @@ void x64_compare_km(struct x64_asm *a, bool is_double, int k, bool narrow, int r
                     unsigned imm);
 #define X64_KMOVB X64_OP(PP_66, MAP_0F, 0x93) /* from a mask register, rm */
 
+#define X64_VPCMPEQD      X64_OP(PP_66, MAP_0F, 0x76)
+#define X64_VPTERNLOGD    X64_OP(PP_66, MAP_0F3A, 0x25)
 #define X64_VMOVDQA_RR    X64_OP(PP_66, MAP_0F, 0x6f)
 #define X64_VMOVDQU_LOAD  X64_OP(PP_F3, MAP_0F, 0x6f)
 #define X64_VMOVDQU_STORE X64_OP(PP_F3, MAP_0F, 0x7f)

@@ -506,8 +506,7 @@ static void call_helper(struct x64_emit *e, ir_ref node, const struct ir_node *n
         x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(x64.flags_kind), 0);
         const uint32_t none = x64_jcc(a, CC_E);
         x64_lea(a, 1, RDI, CPU_OFFSET(0));
-        x64_mov_ri(a, RAX, (uintptr_t)x64_settle_flags);
-        x64_call_r(a, RAX);
+        x64_call(a, (uintptr_t)x64_settle_flags);
         x64_patch_here(a, none);
     }
     x64_lea(a, 1, RDI, CPU_OFFSET(0));
@@ -515,8 +514,7 @@ static void call_helper(struct x64_emit *e, ir_ref node, const struct ir_node *n
     x64_load(a, 1, RDX, FRAME(FRAME_SCRATCH));
     x64_load(a, 1, RCX, FRAME(FRAME_SCRATCH + 8));
     x64_mov_ri(a, R8, n->imm);
-    x64_mov_ri(a, RAX, (uintptr_t)ir_helpers[n->d].fn);
-    x64_call_r(a, RAX);
+    x64_call(a, (uintptr_t)ir_helpers[n->d].fn);
     e->locked[INT] = 0;
     x64_test_rr(a, 0, RAX, RAX);
     const uint32_t leave = x64_jcc(a, CC_NE);
@@ -561,8 +559,7 @@ static void stub_sp(struct x64_emit *e, const struct x64_stub *stub)
     x64_stub_stores(e, stub, FLAGS_PACKED);
     x64_set_pc(e, block_pc_of(e->block, stub->insn));
     x64_lea(a, 1, RDI, CPU_OFFSET(0));
-    x64_mov_ri(a, RAX, (uintptr_t)sp_fault);
-    x64_call_r(a, RAX);
+    x64_call(a, (uintptr_t)sp_fault);
     x64_mov_ri(a, RDX, X64_LEFT_SP);
     jump_out(e, e->thunks->go_on_eax);
 }

@@ -821,8 +821,7 @@ static void call_iop(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     x64_load(a, 1, RDI, FRAME(FRAME_SCRATCH));
     x64_load(a, 1, RSI, FRAME(FRAME_SCRATCH + 8));
     x64_mov_ri(a, RDX, n->imm);
-    x64_mov_ri(a, RAX, (uintptr_t)ir_iops[n->d].fn);
-    x64_call_r(a, RAX);
+    x64_call(a, (uintptr_t)ir_iops[n->d].fn);
     e->locked[INT] = 0;
     x64_mov_rr(a, 1, x64_def(e, INT, node), RAX);
 }

@@ -254,8 +254,7 @@ static void emit_seek(struct x64_asm *a, struct x64_thunk_offsets *out)
     x64_jcc_to(a, CC_NE, out->leave_go_edx);
     x64_store(a, 1, RDX, FRAME(FRAME_SCRATCH));
     x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
-    x64_mov_ri(a, RAX, (uintptr_t)code_known);
-    x64_call_r(a, RAX);
+    x64_call(a, (uintptr_t)code_known);
     x64_load(a, 1, RDX, FRAME(FRAME_SCRATCH));
     x64_test_rr(a, 1, RAX, RAX);
     x64_jcc_to(a, CC_E, out->leave_go_edx);
@@ -267,8 +266,7 @@ static void emit_seek(struct x64_asm *a, struct x64_thunk_offsets *out)
     x64_jmp_to(a, out->seek_edx);
     out->leave_indirect = x64_here(a);
     x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
-    x64_mov_ri(a, RAX, (uintptr_t)canonical_pc);
-    x64_call_r(a, RAX);
+    x64_call(a, (uintptr_t)canonical_pc);
     x64_mov_ri(a, RDX, X64_LEFT_INDIRECT);
     x64_jmp_to(a, out->seek_edx);
 }
@@ -324,8 +322,7 @@ static void emit_refill(struct x64_asm *a, struct x64_thunk_offsets *out)
     x64_mov_rr(a, 1, RSI, RCX);
     x64_mov_rr(a, 1, RCX, RAX);
     x64_alu_ri(a, 1, ALU_SUB, RSP, 8);
-    x64_mov_ri(a, RAX, (uintptr_t)mmu_refill_in_place);
-    x64_call_r(a, RAX);
+    x64_call_general(a, (uintptr_t)mmu_refill_in_place);
     x64_alu_ri(a, 1, ALU_ADD, RSP, 8);
     x64_rr8(a, 0x84, RAX, RAX); /* TEST AL, AL */
     x64_load(a, 1, RAX, x64_at(RSP, saved));
@@ -349,8 +346,7 @@ static uint32_t emit_access_fails(struct x64_asm *a)
     x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
     x64_load(a, 1, RSI, FRAME(FRAME_VA));
     x64_mov_rr(a, 1, RDX, RAX);
-    x64_mov_ri(a, RAX, (uintptr_t)x64_access_fails);
-    x64_call_r(a, RAX);
+    x64_call_general(a, (uintptr_t)x64_access_fails);
     x64_rr8(a, 0x84, RAX, RAX); /* TEST AL, AL */
     return x64_jcc(a, CC_NE);
 }
@@ -386,8 +382,7 @@ void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
     x64_push(a, RAX);
     x64_push(a, RDX);
     x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
-    x64_mov_ri(a, RAX, (uintptr_t)x64_settle_flags);
-    x64_call_r(a, RAX);
+    x64_call(a, (uintptr_t)x64_settle_flags);
     x64_pop(a, RDX);
     x64_pop(a, RAX);
     x64_jmp_to(a, settled);
@@ -410,8 +405,7 @@ void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
     x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
     x64_mov_rr(a, 1, RSI, RSP);
     x64_load(a, 1, RDX, description);
-    x64_mov_ri(a, RAX, (uintptr_t)slow_access);
-    x64_call_r(a, RAX);
+    x64_call(a, (uintptr_t)slow_access);
     x64_test_rr(a, 0, RAX, RAX);
     const uint32_t leave = x64_jcc(a, CC_NE);
     for (unsigned i = 0; i < N(lost_in_c); i++) {
@@ -427,8 +421,7 @@ void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
         x64_patch_here(a, fails);
         x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
         x64_load(a, 1, RSI, description);
-        x64_mov_ri(a, RAX, (uintptr_t)failed_access);
-        x64_call_r(a, RAX);
+        x64_call(a, (uintptr_t)failed_access);
     }
     x64_patch_here(a, leave);
     x64_mov_ri(a, RDX, X64_LEFT_ACCESS);

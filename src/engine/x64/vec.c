@@ -13,7 +13,6 @@
 #define VPSRLDQ      X64_OP(PP_66, MAP_0F, 0x73)
 #define VSHUFPD      X64_OP(PP_66, MAP_0F, 0xc6) /* a lane of vvvv, then one of rm */
 #define VINSERTPS    X64_OP(PP_66, MAP_0F3A, 0x21)
-#define VPCMPEQD     X64_OP(PP_66, MAP_0F, 0x76)
 #define VPINSRB      X64_OP(PP_66, MAP_0F3A, 0x20)
 #define VPINSRW      X64_OP(PP_66, MAP_0F, 0xc4)
 #define VPINSRD      X64_OP(PP_66, MAP_0F3A, 0x22) /* w: Q */
@@ -54,7 +53,7 @@ static void constant(struct x64_emit *e, int rd, v128 value)
     if ((value.d[0] | value.d[1]) == 0) {
         x64_v(&e->a, VPXOR, rd, rd, rd);
     } else if ((value.d[0] & value.d[1]) == UINT64_MAX) {
-        x64_v(&e->a, VPCMPEQD, rd, rd, rd);
+        x64_v(&e->a, X64_VPCMPEQD, rd, rd, rd);
     } else {
         x64_v_literal(e, X64_VMOVDQU_LOAD, rd, NOREG, value);
     }
@@ -223,10 +222,8 @@ static void binary(struct x64_emit *e, ir_ref node, uint32_t op, ir_ref a, ir_re
 
 static void all_ones(struct x64_emit *e, int reg)
 {
-    x64_v(&e->a, VPCMPEQD, reg, reg, reg);
+    x64_v(&e->a, X64_VPCMPEQD, reg, reg, reg);
 }
-
-#define VPTERNLOG X64_OP(PP_66, MAP_0F3A, 0x25)
 
 /* a | ~b, or ~a with b = a */
 static void or_not(struct x64_emit *e, ir_ref node, const struct ir_node *n)
@@ -235,7 +232,7 @@ static void or_not(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     const int rd = x64_def(e, VEC, node);
 
     if (e->level >= 4) { /* vvvv | ~rm, ~rm */
-        x64_ei(&e->a, 0, VPTERNLOG, rd, ra, rb, n->op == IR_VNOT ? 0x55 : 0xdd);
+        x64_ei(&e->a, 0, X64_VPTERNLOGD, rd, ra, rb, n->op == IR_VNOT ? 0x55 : 0xdd);
         return;
     }
     all_ones(e, XMM_SCRATCH0);
@@ -255,7 +252,7 @@ static void bit_select(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 
     if (e->level >= 4) {
         x64_v(&e->a, X64_VMOVDQA_RR, rd, NOREG, ra);
-        x64_ei(&e->a, 0, VPTERNLOG, rd, rb, rc, 0xca); /* destination ? vvvv : rm */
+        x64_ei(&e->a, 0, X64_VPTERNLOGD, rd, rb, rc, 0xca); /* destination ? vvvv : rm */
         return;
     }
     x64_v(&e->a, VPAND, XMM_SCRATCH0, ra, rb);
@@ -309,8 +306,7 @@ static void call_vop(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     x64_lea(a, 1, R8, mc);
     x64_mov_ri(a, R9, n->imm);
     x64_count(e, offsetof(struct x64_stats, vop[n->d]));
-    x64_mov_ri(a, RAX, (uintptr_t)ir_vops[n->d].fn);
-    x64_call_r(a, RAX);
+    x64_call(a, (uintptr_t)ir_vops[n->d].fn);
     e->locked[INT] = 0;
     e->locked[VEC] = 0;
     if (e->val[node].last > e->now && e->val[node].cls == CLASS_INT) {

@@ -7,9 +7,8 @@
 
 #define E38(byte) X64_OP(PP_F3, MAP_0F38, byte)
 
-#define VPTERNLOG OP3A(0x25)
-#define NOT_C     0x55 /* of VPTERNLOG: by bits of the destination, vvvv and rm */
-#define B_C_A     0xb8 /* where vvvv is set rm, else what was there */
+#define NOT_C 0x55 /* of VPTERNLOG: by bits of the destination, vvvv and rm */
+#define B_C_A 0xb8 /* where vvvv is set rm, else what was there */
 
 /* The lanes whose bits in k1 are set. */
 static void lanes_of_mask(struct x64_emit *e, unsigned lane, int rd)
@@ -155,7 +154,7 @@ static bool by_register(struct x64_emit *e, ir_ref node, const struct ir_node *n
     }
     const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);
     sign_extend_counts(e, lane, X0, rb);
-    x64_ei(a, 0, VPTERNLOG, X1, X0, X0, NOT_C);
+    x64_ei(a, 0, X64_VPTERNLOGD, X1, X0, X0, NOT_C);
     x64_e(a, w, OP38((is_signed ? right_signed : right)[lane]), X1, ra, X1);
     if (rounding) {
         x64_v_literal(e, VPAND, rd, X1, x64_ones(lane));
@@ -166,7 +165,7 @@ static bool by_register(struct x64_emit *e, ir_ref node, const struct ir_node *n
     }
     x64_e(a, w, OP38(left[lane]), rd, ra, X0);
     negative_counts(e, lane, X0);
-    x64_ei(a, 0, VPTERNLOG, rd, X0, X1, B_C_A);
+    x64_ei(a, 0, X64_VPTERNLOGD, rd, X0, X1, B_C_A);
     x64_finish(e, n, rd);
     return true;
 }
