@@ -7,27 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../../tests/expect.h"
 #include "gic/internal.h"
 
 extern unsigned failures;
-
-#define EXPECT(condition)                                          \
-    do {                                                           \
-        if (!(condition)) {                                        \
-            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            failures++;                                            \
-        }                                                          \
-    } while (0)
-
-#define EXPECT_EQ(got, want)                                                                   \
-    do {                                                                                       \
-        const uint64_t got_ = (uint64_t)(got), want_ = (uint64_t)(want);                       \
-        if (got_ != want_) {                                                                   \
-            printf("%s:%d: %s is 0x%" PRIx64 ", expected 0x%" PRIx64 "\n", __FILE__, __LINE__, \
-                   #got, got_, want_);                                                         \
-            failures++;                                                                        \
-        }                                                                                      \
-    } while (0)
 
 #define GICD_AT   0x8000000ull
 #define GICR_AT   0x80a0000ull

@@ -9,15 +9,9 @@
 
 #include <Hypervisor/Hypervisor.h>
 
-static int failures;
+#include "../expect.h"
 
-#define EXPECT(condition)                                          \
-    do {                                                           \
-        if (!(condition)) {                                        \
-            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            failures++;                                            \
-        }                                                          \
-    } while (0)
+static int failures;
 
 /* The formula of libhypervisor's CNTVCT_EL0, in arithmetic that cannot overflow. */
 static uint64_t ticks_now(void)

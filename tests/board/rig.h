@@ -14,29 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../expect.h"
 #include "device.h"
 
 /* --- TAP ---------------------------------------------------------------------------------------------------------------------- */
 
 extern int failures;
-
-#define EXPECT(condition)                                            \
-    do {                                                             \
-        if (!(condition)) {                                          \
-            failures++;                                              \
-            printf("# %s:%d: %s\n", __FILE__, __LINE__, #condition); \
-        }                                                            \
-    } while (0)
-
-#define EXPECT_EQ(a, b)                                                                         \
-    do {                                                                                        \
-        const unsigned long long a_ = (unsigned long long)(a), b_ = (unsigned long long)(b);    \
-        if (a_ != b_) {                                                                         \
-            failures++;                                                                         \
-            printf("# %s:%d: %s is 0x%llx, expected %s = 0x%llx\n", __FILE__, __LINE__, #a, a_, \
-                   #b, b_);                                                                     \
-        }                                                                                       \
-    } while (0)
 
 /* What the test itself needs. */
 #define NEED(condition)                                                      \

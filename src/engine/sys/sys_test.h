@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "../../../tests/expect.h"
 #include "engine/ir/functions.h"
 #include "engine/mmu/mmu.h"
 #include "engine/sys/exception.h"
@@ -13,24 +14,6 @@
 #include "engine/sys/sysreg.h"
 
 extern unsigned failures;
-
-#define EXPECT(condition)                                          \
-    do {                                                           \
-        if (!(condition)) {                                        \
-            printf("%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            failures++;                                            \
-        }                                                          \
-    } while (0)
-
-#define EXPECT_EQ(got, want)                                                                   \
-    do {                                                                                       \
-        const uint64_t got_ = (uint64_t)(got), want_ = (uint64_t)(want);                       \
-        if (got_ != want_) {                                                                   \
-            printf("%s:%d: %s is 0x%" PRIx64 ", expected 0x%" PRIx64 "\n", __FILE__, __LINE__, \
-                   #got, got_, want_);                                                         \
-            failures++;                                                                        \
-        }                                                                                      \
-    } while (0)
 
 /* The machine. */
 extern struct vm vm;
