@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "engine/mmu/tlb.h"
@@ -81,7 +82,7 @@ unsigned x64_host_level(void)
     return host_level;
 }
 
-/* perf looks a name up in its map for memory without a file alone. The second mapping is a copy of the first. */
+/* The second mapping is a copy of the first. */
 static bool map_anonymous_twice(struct x64_cache *cache)
 {
     void *const rw = mmap(NULL, cache->size, PROT_READ | PROT_WRITE,
@@ -128,6 +129,18 @@ static bool map_twice(struct x64_cache *cache)
     cache->rx = rx;
     cache->rw = rw;
     return true;
+}
+
+/*
+ * perf looks a name up in its map for memory without a file alone. A limit of files' sizes, which holds for files in memory as well, would
+ * end the process.
+ */
+static bool prefers_anonymous(const struct x64_cache *cache)
+{
+    struct rlimit limit;
+
+    return cache->trace.code_made != NULL ||
+           (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < cache->size);
 }
 
 static void make_thunks(struct x64_cache *cache)
@@ -181,7 +194,7 @@ struct x64_cache *x64_cache_create(size_t bytes, unsigned level, const struct co
     cache->level = level != 0 ? level : host;
     cache->has_sha = cache->level >= 3 && host_has_sha;
     cache->trace = *trace;
-    if (!(cache->trace.code_made != NULL && map_anonymous_twice(cache)) && !map_twice(cache)) {
+    if (!(prefers_anonymous(cache) ? map_anonymous_twice(cache) : map_twice(cache))) {
         free(cache);
         return NULL;
     }

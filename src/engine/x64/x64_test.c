@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "engine/a64/translator.h"
@@ -1287,6 +1288,21 @@ static void test_nothing_writable_and_executable(void)
     }
 }
 
+/* Neither does it end the process nor is code interpreted. */
+static void test_limit_of_file_size(void)
+{
+    static const struct code_trace none;
+    struct rlimit limit;
+
+    getrlimit(RLIMIT_FSIZE, &limit);
+    const struct rlimit small = {.rlim_cur = 4096, .rlim_max = limit.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &small);
+    struct x64_cache *const cache = x64_cache_create(1 << 20, test_host_level(), &none);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    EXPECT(cache != NULL, "no cache");
+    x64_cache_destroy(cache);
+}
+
 int main(void)
 {
     static const struct code_trace none;
@@ -1302,6 +1318,7 @@ int main(void)
     test_refused(cache);
     test_plan(cache);
     test_nothing_writable_and_executable();
+    test_limit_of_file_size();
     x64_cpu_destroy(&hand_cpu);
     x64_cache_destroy(cache);
     test_wrapping();
