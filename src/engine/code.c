@@ -29,6 +29,7 @@
 #include "engine/mmu/mmu.h"
 #include "engine/pages.h"
 #include "engine/sys/exception.h"
+#include "engine/ways.h"
 #include "engine/x64/jumps.h"
 #include "engine/x64/x64.h"
 #include "vm/vm.h"
@@ -88,6 +89,7 @@ struct code_cache {
     _Atomic uint64_t generation;
     _Atomic uint8_t
         counts[COUNTS]; /* of passages through the interpreter, by address; a hint, without lock */
+    struct ways ways;   /* of blocks that end in indirect jumps; under the lock */
     _Atomic uint32_t passages; /* the counts are forgotten when this is many */
 };
 
@@ -282,6 +284,7 @@ static void empty(struct code_cache *cache)
     free_all(cache);
     memset(cache->buckets, 0, sizeof(cache->buckets));
     memset(cache->donors, 0, sizeof(cache->donors));
+    memset(&cache->ways, 0, sizeof(cache->ways));
     for (unsigned i = 0; i < CODE_FILTER_BITS / 64; i++) {
         atomic_store_explicit(&cache->may_have_code[i], 0, memory_order_relaxed);
     }
@@ -325,6 +328,7 @@ static void retire_range(struct code_cache *cache, uintptr_t first, uintptr_t la
             const uintptr_t start = (uintptr_t)block_start(block), end = start + block_bytes(block);
             if (start <= last && end > first) {
                 *link = block->page_next;
+                ways_forget(&cache->ways, block->hva, block->mode);
                 retire_with_copies(cache, block);
             } else {
                 link = &block->page_next;
@@ -340,6 +344,7 @@ static void retire_all(struct code_cache *cache)
             while (page->blocks != NULL) {
                 struct ir_block *const block = page->blocks;
                 page->blocks = block->page_next;
+                ways_forget(&cache->ways, block->hva, block->mode);
                 retire_with_copies(cache, block);
             }
         }
@@ -394,6 +399,52 @@ void code_invalidate_all(struct code_cache *cache)
 {
     pthread_mutex_lock(&cache->lock);
     retire_all(cache);
+    pthread_mutex_unlock(&cache->lock);
+}
+
+/* --- Indirect jumps ---------------------------------------------------------------------------------------------------------- */
+
+#define NOTES        16 /* that decide where a block goes on */
+#define NOTES_EAGER  2
+#define LEAST_SILENT 192 /* jumps between two that are noted, and up to 127 more */
+
+static void make_anew(struct code_cache *cache, struct ir_block *block)
+{
+    struct ir_block **link = &block->page->blocks;
+
+    while (*link != block) {
+        link = &(*link)->page_next;
+    }
+    *link = block->page_next;
+    retire_with_copies(cache, block);
+    cache->stats.made_anew++;
+    atomic_store_explicit(&cache->counts[mix((uintptr_t)block->hva) % COUNTS], WARM_UP - 1,
+                          memory_order_relaxed);
+}
+
+/* Not at regular intervals, which a loop might have as well. */
+static uint32_t until_asked(struct a64_cpu *cpu)
+{
+    cpu->x64.draw = cpu->x64.draw * 1664525u + 1013904223u;
+    return cpu->code->eager ? 1 : LEAST_SILENT + (cpu->x64.draw >> 25);
+}
+
+void code_note_jump(struct a64_cpu *cpu, struct ir_block *from)
+{
+    struct code_cache *const cache = cpu->code;
+    struct ir_block *const block = from->donor != NULL ? from->donor : from;
+    const uint64_t offset = cpu->pc - from->pc;
+    const int64_t to = (int64_t)offset / 4;
+    const bool elsewhere = ((cpu->pc ^ from->pc) >> 12) != 0 || (offset & 3) != 0 ||
+                           to < -TR_BEFORE || to >= TR_BEHIND;
+
+    cpu->x64.until_asked = until_asked(cpu);
+    pthread_mutex_lock(&cache->lock);
+    if (block->valid &&
+        ways_note(&cache->ways, block->hva, block->mode, elsewhere ? WAYS_ELSEWHERE : (int16_t)to,
+                  cache->eager ? NOTES_EAGER : NOTES)) {
+        make_anew(cache, block);
+    }
     pthread_mutex_unlock(&cache->lock);
 }
 
@@ -831,8 +882,12 @@ static struct ir_block *make_block(struct a64_cpu *cpu, const uint8_t *hva, uint
                                    bool guarded)
 {
     struct code_cache *const cache = cpu->code;
-    struct ir_block *block = translator_make_block(cpu, hva, mode, guarded, TR_MAX_INSNS);
+    struct block_ways ways = {.open = cache->x64 != NULL};
 
+    pthread_mutex_lock(&cache->lock);
+    ways_find(&cache->ways, hva, mode, &ways);
+    pthread_mutex_unlock(&cache->lock);
+    struct ir_block *block = translator_make_block(cpu, hva, mode, guarded, TR_MAX_INSNS, &ways);
     if (block == NULL) {
         return NULL;
     }

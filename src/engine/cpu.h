@@ -188,6 +188,9 @@ struct a64_cpu {
         uint64_t flags_a, flags_b;
         uint64_t
             device_tag; /* of the page of the last access that left as a device's: no refill is tried. A hint; 0: none */
+        uint32_t
+            until_asked; /* so many indirect jumps that ask, until of one it is noted where it leads */
+        uint32_t draw;         /* a random number for that */
         uint32_t variant;      /* MODE_EACH_CHECK: what the next block is to be, once */
         struct x64_emit *emit; /* scratch of the emitter */
         struct x64_contexts *contexts;

@@ -420,6 +420,50 @@ static void unit_ways(struct maker *m)
     m->b->words[over] = with_offset(0x14000000, FIX_26, (int)m->b->n_words - (int)over);
 }
 
+/*
+ * Pieces of 16 words, each of which ends in an indirect jump to one of them: which one, bits of X28 say, that change in each round or stay for
+ * several. In a guarded page some begin with what the jump may land on.
+ */
+static void unit_dispatch(struct maker *m)
+{
+    static const uint32_t landings[] = {BLOCKS_NOP, 0xd503245f, 0xd503249f, 0xd50324df}; /* BTI */
+    static const uint8_t registers[] = {TARGET_REG, OTHER_REG, FIRST_INDEX};
+    const unsigned log2_pieces = 1 + below(m->r, 2), pieces = 1u << log2_pieces, words = 16;
+    const uint32_t bit = below(m->r, 5), reg = registers[below(m->r, 3)];
+    const uint32_t jump = percent(m->r, 80) ? 0xd61f0000 /* br */ : 0xd63f0000 /* blr */;
+    const uint32_t landing = landings[percent(m->r, 50) ? 3 : below(m->r, 4)];
+
+    if (m->b->n_words + pieces * words > BLOCKS_MAX_WORDS - 48) {
+        put(m, words_any(&m->words));
+        return;
+    }
+    put(m, 0xd280001c | (1 + below(m->r, 127)) << 5); /* movz x28, #count */
+    const unsigned first = m->b->n_words, behind = first + pieces * words;
+    for (unsigned i = 0; i < pieces; i++) {
+        const unsigned end = first + (i + 1) * words;
+        put(m, percent(m->r, 80) ? landing : landings[below(m->r, 4)]);
+        while (m->b->n_words < end - 9) {
+            put(m, percent(m->r, 15) ? words_any(&m->words) : words_plain(&m->words));
+        }
+        if (percent(m->r, 20)) { /* a way around the jump, where an index may be anything */
+            put_to(m, 0x54000000 | below(m->r, 14), FIX_19, end);
+        } else {
+            put(m, words_plain(&m->words));
+        }
+        put(m, 0xd100079c);                                             /* sub x28, x28, #1 */
+        put(m, 0x92401b9c);                                             /* and x28, x28, #0x7f */
+        put_to(m, 0xb400001c, FIX_19, behind);                          /* cbz x28 */
+        put(m, 0xd340038c | bit << 16 | (bit + log2_pieces - 1) << 10); /* ubfx x12, x28, #bit, # */
+        put_to(m, 0x10000000 | reg, FIX_ADR, first);
+        put(m, 0x8b0c1800 | reg << 5 | reg); /* add reg, reg, x12, lsl #6 */
+        put(m, percent(m->r, 30) ? words_any(&m->words)
+                                 : BLOCKS_NOP); /* a block may begin behind it */
+        put(m, jump | reg << 5);
+    }
+    start_unit(m);
+    put(m, words_plain(&m->words));
+}
+
 /* Registers are saved, and restored on one of two ways, between which something may be stored in the same place. */
 static void unit_save(struct maker *m)
 {
@@ -734,6 +778,7 @@ static const struct {
     {3, unit_literal, false},   {8, unit_run, false},     {9, unit_system, false},
     {5, unit_walk, true},       {2, unit_aes, false},     {4, unit_nest, true},
     {4, unit_ways, true},       {3, unit_save, false},    {2, unit_recursion, true},
+    {3, unit_dispatch, true},
 };
 #define N_UNITS (sizeof(units) / sizeof(units[0]))
 

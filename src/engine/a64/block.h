@@ -9,6 +9,14 @@
 
 #include "engine/ir/ir.h"
 
+/* Where the indirect jumps of a block lead, one behind the other, as far as it goes on there: in instructions from its pc. */
+#define BLOCK_MOST_WAYS 4
+struct block_ways {
+    uint8_t n;
+    bool open; /* where the last leads is to be noted */
+    int16_t to[BLOCK_MOST_WAYS];
+};
+
 struct code_page;
 struct x64_code;
 
@@ -25,6 +33,7 @@ struct ir_block {
         bti_ok; /* bit n: BTYPE n may land on the first instruction in a guarded page; bit 7: BTYPE 3 when SCTLR_ELx.BT is 0 */
     bool loops; /* its code branches to itself, and is left by a poll only */
     bool recurs;            /* it calls itself */
+    bool asks;              /* its code has it noted where its last jump leads */
     bool passing;           /* interpreted once and known to nobody: no store to it is noticed */
     struct ir_block *next;  /* chain of its hash bucket, or of the retired */
     struct code_page *page; /* of its host address */

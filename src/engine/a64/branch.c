@@ -78,8 +78,12 @@ void a64_branch_unconditional_register(struct tr *t, uint32_t w)
         }
         destination = authenticated(t, w, destination, modifier);
     }
+    const bool goes_on = tr_expects(t, destination);
     if (op == 1) {
         tr_put_x(t, 30, tr_address(t, t->pc + 4));
+    }
+    if (goes_on) {
+        return;
     }
     /*
      * SetBTypeNext(): BLR 2; BR 1 through X16 or X17 or from a page that is not guarded, else 3; RET 0. Without FEAT_BTI

@@ -330,18 +330,20 @@ void tr_jump(struct tr *t, uint64_t target)
     t->end = true;
 }
 
-static void fork_at(struct tr *t, ir_ref branch, uint64_t target)
+static bool fork_at(struct tr *t, ir_ref branch, uint64_t target)
 {
     if (t->forks == NULL || t->n_forks == TR_MAX_FORKS) {
-        return;
+        return false;
     }
     struct tr_fork *const fork = &t->forks[t->n_forks++];
     fork->target = target;
     fork->node = branch;
     fork->nzcv = t->nzcv;
     fork->return_to = t->return_to;
+    fork->otherwise = false;
     memcpy(fork->x, t->x, sizeof(fork->x));
     memcpy(fork->v, t->v, sizeof(fork->v));
+    return true;
 }
 
 void tr_branch_if(struct tr *t, ir_ref cond, uint64_t target)
@@ -357,25 +359,41 @@ void tr_branch_if(struct tr *t, ir_ref cond, uint64_t target)
     t->branched = true;
 }
 
-/* From what the block has gone into: it goes on behind the BL. Should that not be where RET leads, the RET is done outside of the block. */
-static void returns(struct tr *t, ir_ref target)
+/* The present jump leads there, and the block goes on. Else the jump is done outside of the line. */
+static void goes_on(struct tr *t, ir_ref target, uint64_t expected, bool fork)
 {
     uint64_t known;
 
-    if (!address_of(t, target, &known) || known != t->return_to) {
-        const ir_ref flags = tr_node(t, IR_FLAGS_SUB, IR_I64, 0, target,
-                                     tr_address(t, t->return_to), IR_REF_NONE, 0, 0);
-        node_imm64(t, IR_BRANCH_IF, 0, tr_op1i(t, IR_COND, IR_I64, flags, 1 /* NE */), t->pc);
+    if (!address_of(t, target, &known) || known != expected) {
+        const ir_ref flags = tr_node(t, IR_FLAGS_SUB, IR_I64, 0, target, tr_address(t, expected),
+                                     IR_REF_NONE, 0, 0);
+        const ir_ref branch = node_imm64(t, IR_BRANCH_IF, 0,
+                                         tr_op1i(t, IR_COND, IR_I64, flags, 1 /* NE */), t->pc);
+        if (fork && fork_at(t, branch, t->pc)) {
+            t->forks[t->n_forks - 1].otherwise = true;
+        }
     }
     t->turned = true;
-    t->next = t->return_to;
-    t->return_to = 0;
+    t->next = expected;
+}
+
+bool tr_expects(struct tr *t, ir_ref target)
+{
+    if (t->expected == 0) {
+        return false;
+    }
+    goes_on(t, target, t->expected, true);
+    t->return_to = t->into_leaf ? t->pc + 4 : t->return_to;
+    t->expected = 0;
+    t->into_leaf = false;
+    return true;
 }
 
 void tr_jump_ind(struct tr *t, ir_ref target, enum ir_jump_kind kind)
 {
     if (kind == IR_JUMP_RETURN && t->return_to != 0) {
-        returns(t, target);
+        goes_on(t, target, t->return_to, false);
+        t->return_to = 0;
         return;
     }
     tr_node(t, IR_JUMP_IND, IR_I64, (unsigned)kind, target, IR_REF_NONE, IR_REF_NONE, 0, 0);

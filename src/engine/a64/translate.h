@@ -9,6 +9,7 @@
 #ifndef ENGINE_A64_TRANSLATE_H
 #define ENGINE_A64_TRANSLATE_H
 
+#include "engine/a64/block.h"
 #include "engine/a64/mode.h"
 #include "engine/cpu.h"
 #include "engine/ir/ir.h"
@@ -30,9 +31,11 @@ struct tr_fork {
     uint64_t target;
     ir_ref node; /* IR_BRANCH_IF */
     uint64_t return_to;
+    bool otherwise; /* it leads elsewhere than expected: the target is the jump */
     ir_ref x[32], v[32], nzcv;
 };
 #define TR_MAX_FORKS 16
+#define TR_MAX_SIDES 4 /* beside those for jumps that lead elsewhere than expected */
 
 /* The block under construction, and what is known about guest registers at this point of it. */
 struct tr {
@@ -48,12 +51,17 @@ struct tr {
     uint64_t turn_from, turn_to; /* the branch at turn_from is taken; equal: none is */
     uint64_t follow;    /* where the present B or BL leads to, if the block goes on there; else 0 */
     uint64_t return_to; /* behind that BL, until the RET to there; else 0 */
-    uint64_t start;     /* the block's pc */
-    bool unrolls;       /* branches of a known condition are followed back */
-    uint64_t unrolling; /* such a branch, that has not been left behind yet; 0: none */
-    bool unrolled;      /* one was */
-    bool guarded;       /* the page has the GP attribute: BR sets BTYPE accordingly */
-    struct a64_cpu *cpu; /* features; nothing else of it may be baked into the block */
+    uint64_t expected;  /* where the present BR or BLR leads, if the block goes on there; else 0 */
+    bool into_leaf;     /* ... and behind it again */
+    const struct block_ways *ways; /* of its indirect jumps */
+    uint8_t n_ways;                /* used */
+    bool asks;                     /* the last is to be noted */
+    uint64_t start;                /* the block's pc */
+    bool unrolls;                  /* branches of a known condition are followed back */
+    uint64_t unrolling;            /* such a branch, that has not been left behind yet; 0: none */
+    bool unrolled;                 /* one was */
+    bool guarded;                  /* the page has the GP attribute: BR sets BTYPE accordingly */
+    struct a64_cpu *cpu;           /* features; nothing else of it may be baked into the block */
     ir_ref x[32], v[32],
         nzcv; /* node that holds the register's present value; IR_REF_NONE = only memory has it */
     ir_ref zero;
@@ -118,6 +126,8 @@ void tr_check_sp(struct tr *t, unsigned rn);
 void tr_jump(struct tr *t, uint64_t target);
 void tr_branch_if(struct tr *t, ir_ref cond, uint64_t target);
 void tr_jump_ind(struct tr *t, ir_ref target, enum ir_jump_kind kind);
+/* True: the block goes on where the present BR or BLR is expected to lead; else it is left there, by tr_jump_ind(). */
+bool tr_expects(struct tr *t, ir_ref target);
 void tr_undefined(struct tr *t);
 void tr_end(struct tr *t); /* end the block after this instruction: JUMP to the next one */
 

@@ -151,6 +151,8 @@ static unsigned find_turn(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode
 
 #define LEAF_INSNS 12
 #define MOST_FAR   64 /* words between a jump and where it leads; they are the block's as well */
+#define LEAST_LEFT \
+    16 /* a block has room for so many instructions, if it goes on behind an indirect jump */
 
 /* It may lead elsewhere than behind it. */
 static bool may_leave(uint32_t w)
@@ -213,6 +215,42 @@ static uint64_t followed(const struct tr *t, const struct reach *reach, const ui
     return goes_on ? target : 0;
 }
 
+/* BR or BLR, of no authenticated pointer. */
+static bool is_indirect(uint32_t w)
+{
+    return (w & 0xffdffc1f) == 0xd61f0000;
+}
+
+/* In a page that is guarded, where the branch may land. */
+static bool may_land(uint32_t branch, uint32_t first)
+{
+    const bool is_call = (branch >> 21 & 1) != 0;
+    const unsigned rn = branch >> 5 & 31, btype = is_call ? 2 : rn == 16 || rn == 17 ? 1 : 3;
+
+    return (landing(first) >> btype & 1) != 0;
+}
+
+/* The block goes on behind BR or BLR where that has mostly led (engine/ways.h), or has it noted where it leads. */
+static void find_expected(struct tr *t, struct reach *reach, uint32_t *words, const uint8_t *hva,
+                          int at, uint32_t w)
+{
+    /* When it leads elsewhere the block may be left for the block of that instruction: not for itself. */
+    if (at == 0) {
+        return;
+    }
+    if (t->n_ways == t->ways->n) {
+        t->asks = t->ways->open;
+        return;
+    }
+    const int to = t->ways->to[t->n_ways++];
+    if (t->guarded && !may_land(w, take_word(reach, words, hva, to))) {
+        return;
+    }
+    t->expected = t->start + 4 * (uint64_t)(int64_t)to;
+    t->into_leaf = (w >> 21 & 1) != 0 && t->return_to == 0 &&
+                   is_leaf(hva + 4 * (ptrdiff_t)to, (0x1000 - (unsigned)(t->expected & 0xfff)) / 4);
+}
+
 /* Whether the block goes on where the instruction leads. */
 static void find_way(struct tr *t, const struct reach *reach, const uint8_t *hva, int at,
                      uint32_t word)
@@ -241,7 +279,6 @@ static bool has_unrolled_loop(struct a64_cpu *cpu, const uint8_t *hva, uint64_t 
 
 /* --- Side lines ------------------------------------------------------------------------------------------------------------------ */
 
-#define MOST_SIDES  4
 #define SIDE_INSNS  16 /* of one */
 #define SIDES_INSNS 32 /* of all */
 
@@ -311,17 +348,22 @@ static void add_sides(struct tr *t, const uint8_t *hva, uint32_t *words, struct 
     t->forks = NULL;
     t->unrolls = false;
     t->turn_to = t->turn_from;
-    for (unsigned i = 0; forks != NULL && i < t->n_forks && n_sides < MOST_SIDES; i++) {
-        if (n_insns + SIDE_INSNS > SIDES_INSNS + SIDE_INSNS / 2 ||
-            t->n_nodes > TR_SIDE_NODES - 2 * TR_NODES_PER_INSN) {
+    for (unsigned i = 0; forks != NULL && i < t->n_forks; i++) {
+        const struct tr_fork *const fork = &forks[i];
+        if (t->n_nodes > TR_SIDE_NODES - 2 * TR_NODES_PER_INSN) {
             break;
         }
-        if (((forks[i].target ^ t->start) >> 12) != 0 ||
-            (!t->recurs && forks[i].return_to == 0 &&
-             !code_is_warm(t->cpu, hva, t->mode, forks[i].target))) {
+        if (fork->otherwise) {
+            add_side(t, fork, hva, words, reach);
             continue;
         }
-        const unsigned n = add_side(t, &forks[i], hva, words, reach);
+        if (n_sides == TR_MAX_SIDES || n_insns + SIDE_INSNS > SIDES_INSNS + SIDE_INSNS / 2 ||
+            ((fork->target ^ t->start) >> 12) != 0 ||
+            (!t->recurs && fork->return_to == 0 &&
+             !code_is_warm(t->cpu, hva, t->mode, fork->target))) {
+            continue;
+        }
+        const unsigned n = add_side(t, fork, hva, words, reach);
         n_insns += n;
         n_sides += n != 0;
     }
@@ -339,6 +381,7 @@ static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint
         .start = pc,
         .cpu = cpu,
         .guarded = guarded,
+        .ways = &cpu->translator->ways,
     };
     const unsigned behind = (unsigned)(pc & 0xfff) / 4;
     const int in_page = (int)(0x1000 / 4 - behind);
@@ -377,6 +420,9 @@ static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint
         if (t.forks != NULL) {
             find_way(&t, &reach, hva, at, word);
         }
+        if (t.forks != NULL && is_indirect(word) && n + LEAST_LEFT <= most) {
+            find_expected(&t, &reach, words, hva, at, word);
+        }
         translate_insn(&t, word);
         t.follow = 0;
         n++;
@@ -407,6 +453,7 @@ static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint
         .mode = mode,
         .guarded = guarded,
         .recurs = t.recurs,
+        .asks = t.asks,
         .n_insns = (uint16_t)reach.end,
         .n_before = (uint16_t)-reach.first,
         .n_nodes = (uint16_t)t.n_nodes,
@@ -427,8 +474,10 @@ static bool has_unrolled_loop(struct a64_cpu *cpu, const uint8_t *hva, uint64_t 
 }
 
 struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
-                                       bool guarded, unsigned max_insns)
+                                       bool guarded, unsigned max_insns,
+                                       const struct block_ways *ways)
 {
+    cpu->translator->ways = *ways;
     const struct ir_block *const made = fill_block(cpu, hva, cpu->pc, mode, guarded, max_insns,
                                                    TURN | UNROLL | SIDES);
     struct ir_block *const block = malloc(sizeof(*block));

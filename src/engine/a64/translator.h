@@ -7,7 +7,7 @@
 #include "engine/a64/translate.h"
 
 /* What a node's `insn` can reach: instructions before the block's first, and from that on. */
-#define TR_BEFORE 64
+#define TR_BEFORE 128
 #define TR_BEHIND 128
 
 /* Scratch of one vCPU; only what is used becomes resident. */
@@ -15,6 +15,7 @@ struct translator {
     v128 values[TR_MAX_NODES];          /* of the interpreter, by node */
     struct ir_node nodes[TR_MAX_NODES]; /* of the block under construction */
     struct ir_block block;
+    struct block_ways ways;
     bool unrolled; /* a loop of the block is a line of it */
     struct tr_fork forks[TR_MAX_FORKS];
     uint32_t
@@ -28,7 +29,8 @@ struct translator {
  * nodes are until translator_keep_nodes().
  */
 struct ir_block *translator_make_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
-                                       bool guarded, unsigned max_insns);
+                                       bool guarded, unsigned max_insns,
+                                       const struct block_ways *ways);
 /*
  * The same for one passage through the interpreter: no longer than to the first branch, in the vCPU's scratch memory until its next
  * block is made.

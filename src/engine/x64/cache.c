@@ -164,6 +164,7 @@ static void make_thunks(struct x64_cache *cache)
     cache->thunks.leave_eax = cache->rx + at.leave_eax;
     cache->thunks.go_on = cache->rx + at.go_on;
     cache->thunks.go_on_eax = cache->rx + at.go_on_eax;
+    cache->thunks.leave_noted = cache->rx + at.leave_noted;
     cache->thunks.leave_indirect = cache->rx + at.leave_indirect;
     cache->thunks.slow_access = cache->rx + at.slow_access;
     for (unsigned how = 0; how < 4; how++) {
@@ -499,6 +500,7 @@ bool x64_cpu_create(struct a64_cpu *cpu)
         x64_cpu_destroy(cpu);
         return false;
     }
+    cpu->x64.until_asked = 1;
     x64_fp_constants(cpu);
     return true;
 }

@@ -53,6 +53,7 @@ enum x64_stub_kind {
     STUB_EXIT,
     STUB_POLL,
     STUB_INDIRECT,
+    STUB_ASKED,
     STUB_LOAD,
     STUB_STORE,
     STUB_GROUP,
@@ -235,7 +236,7 @@ struct x64_import {
     uint16_t last, hot, seen, n_uses;
 };
 
-#define X64_MAX_SIDES   4
+#define X64_MAX_SIDES   (TR_MAX_SIDES + BLOCK_MOST_WAYS)
 #define X64_MAX_IMPORTS 1024
 #define X64_SIDE_REFS   (TR_SIDE_NODES + X64_MAX_REFS - X64_MAX_NODES)
 

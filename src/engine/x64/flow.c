@@ -464,6 +464,13 @@ static void jump_indirect(struct x64_emit *e, ir_ref node, const struct ir_node 
     stub->reg = (int8_t)target;
     stub->btype = (uint8_t)e->btype;
     stub->jump = x64_jcc(a, CC_NE);
+    if (e->block->asks && e->side == NULL && n->flags != IR_JUMP_RETURN) {
+        struct x64_stub *const asked = x64_new_stub(e, STUB_ASKED, node);
+        x64_rm(a, 0, 0xff, 1, CPU_FIELD(x64.until_asked)); /* DEC */
+        asked->reg = (int8_t)target;
+        asked->btype = (uint8_t)e->btype;
+        asked->jump = x64_jcc(a, CC_E);
+    }
     x64_load(a, 1, RCX, CPU_FIELD(x64.jumps));
     x64_mov_rr(a, 0, RAX, target);
     x64_alu_ri(a, 0, ALU_AND, RAX, (X64_JUMP_ENTRIES - 1) << 2);
@@ -474,8 +481,7 @@ static void jump_indirect(struct x64_emit *e, ir_ref node, const struct ir_node 
     x64_jmp_m(a, x64_at_index(RCX, RAX, 2, table + (int32_t)offsetof(struct x64_jump, code)));
 }
 
-/* The interpreter's JUMP_IND: addresses with a tag are made canonical by a function. */
-static void stub_indirect(struct x64_emit *e, const struct x64_stub *stub)
+static void keep_target(struct x64_emit *e, const struct x64_stub *stub)
 {
     struct x64_asm *const a = &e->a;
 
@@ -484,7 +490,21 @@ static void stub_indirect(struct x64_emit *e, const struct x64_stub *stub)
         x64_rm8(a, 0xc6, 0, CPU_FIELD(btype));
         x64_byte(a, stub->btype);
     }
+}
+
+/* The interpreter's JUMP_IND: addresses with a tag are made canonical by a function. */
+static void stub_indirect(struct x64_emit *e, const struct x64_stub *stub)
+{
+    keep_target(e, stub);
     jump_out(e, e->thunks->leave_indirect);
+}
+
+static void stub_asked(struct x64_emit *e, const struct x64_stub *stub)
+{
+    keep_target(e, stub);
+    x64_mov_ri64(&e->a, RSI, (uintptr_t)e->block);
+    x64_fixup(e, FIXUP_BLOCK, x64_here(&e->a) - 8);
+    jump_out(e, e->thunks->leave_noted);
 }
 
 /* --- Helpers --------------------------------------------------------------------------------------------------------------------- */
@@ -598,6 +618,7 @@ const struct x64_stub_info x64_stub_kinds[] = {
     [STUB_EXIT] = {"branch taken", stub_exit, true},
     [STUB_POLL] = {"request", stub_poll, true},
     [STUB_INDIRECT] = {"jump table miss", stub_indirect, true},
+    [STUB_ASKED] = {"jump noted", stub_asked, true},
     [STUB_LOAD] = {"load in C", x64_stub_mem, true},
     [STUB_STORE] = {"store in C", x64_stub_mem, true},
     [STUB_GROUP] = {"each access alone", x64_stub_group, true},

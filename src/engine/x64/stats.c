@@ -84,6 +84,8 @@ void x64_stats_print(const struct x64_stats *s, const struct code_trace *trace)
                      "jit: %" PRIu64 " times code interpreted because it was new, %" PRIu64
                      " copies for other addresses\n",
                      s->passages, s->copies);
+    code_trace_print(trace, "jit: %" PRIu64 " blocks made anew for where their jumps lead\n",
+                     s->made_anew);
     uint64_t entries = 0;
     for (unsigned i = 0; i < X64_LEFT_COUNT; i++) {
         entries += s->left[i];

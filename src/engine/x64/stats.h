@@ -36,6 +36,8 @@ struct x64_stats {
     uint64_t interpreted;          /* blocks that have no code */
     uint64_t
         passages; /* times that code was interpreted because it was reached for the first time */
+    uint64_t
+        made_anew; /* of those retired: to go on behind an indirect jump, or to ask no more where it leads */
     uint64_t retired, emptied;     /* blocks dropped; times that all were, for want of memory */
     uint64_t copies_emptied;       /* times that all copies were */
     uint64_t links;                /* jumps linked */

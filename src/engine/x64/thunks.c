@@ -87,7 +87,8 @@ static enum ir_next interpret_one(struct a64_cpu *cpu)
     if (hva == NULL) {
         return exc_abort(cpu, 0);
     }
-    struct ir_block *const block = translator_make_block(cpu, hva, cpu->mode_key, guarded, 1);
+    struct ir_block *const block = translator_make_block(cpu, hva, cpu->mode_key, guarded, 1,
+                                                         &(struct block_ways){.n = 0});
     if (block == NULL || !translator_keep_nodes(block)) {
         if (block != NULL) {
             translator_drop_nodes(block);
@@ -264,6 +265,9 @@ static void emit_seek(struct x64_asm *a, struct x64_thunk_offsets *out)
     out->leave_far = x64_here(a);
     x64_mov_ri(a, RDX, X64_LEFT_FAR);
     x64_jmp_to(a, out->seek_edx);
+    out->leave_noted = x64_here(a);
+    x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
+    x64_call(a, (uintptr_t)code_note_jump);
     out->leave_indirect = x64_here(a);
     x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
     x64_call(a, (uintptr_t)canonical_pc);

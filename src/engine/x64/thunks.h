@@ -69,6 +69,8 @@ struct x64_thunks {
     const void *leave_eax;                   /* jump here: EAX is the enum ir_next, EDX why */
     /* Jump here with cpu->pc set: goes on if code of it is known after all, else IR_GO. leave_indirect makes it canonical before. */
     const void *leave_far, *leave_indirect;
+    const void *
+        leave_noted; /* leave_indirect, with the block in RSI, of which it is noted where it leads */
     /* Jump here with cpu->pc set and no value in a register: goes on with the code of that pc in the present context, which may be
      * another than before, or leaves as leave_go_edx. go_on_eax: EAX is the enum ir_next. */
     const void *go_on, *go_on_eax;
@@ -86,7 +88,7 @@ struct x64_thunks {
 struct x64_asm;
 struct x64_thunk_offsets {
     uint32_t enter, leave_poll, leave_unlinked, leave_go_edx, leave_eax, seek_edx, leave_far,
-        leave_indirect, go_on, go_on_eax, slow_access, refill[4], pauth[2][4];
+        leave_indirect, leave_noted, go_on, go_on_eax, slow_access, refill[4], pauth[2][4];
 };
 /* NE: there is a request. */
 void x64_poll(struct x64_asm *a);

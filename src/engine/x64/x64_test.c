@@ -419,6 +419,51 @@ static void test_turning(void)
     EXPECT(number_before(" blocks retired") >= 1, "%s", text);
 }
 
+/*
+ * Two pieces that jump to each other, and to themselves, through registers: blocks are made anew to go on there. Half way the first changes the
+ * second, which it goes on to.
+ */
+static void load_expecting(uint8_t *ram)
+{
+    static const uint32_t pieces[] = {
+        0x91000484, /* first: add x4, x4, #1 */
+        0xf1000463, /* subs x3, x3, #1 */
+        0x54000140, /* b.eq out */
+        0xeb07007f, /* cmp x3, x7 */
+        0x540000c0, /* b.eq change */
+        0xf240007f, /* over: tst x3, #1 */
+        0x9a820025, /* csel x5, x1, x2, eq */
+        0xd61f00a0, /* br x5 */
+        0x910004c6, /* second: add x6, x6, #1; later #2 */
+        0xd61f0020, /* br x1 */
+        0xb9000109, /* change: str w9, [x8] */
+        0x17fffffa, /* b over */
+        HVC(1),     /* out */
+    };
+
+    memcpy(ram + START, pieces, sizeof(pieces));
+}
+
+static void set_expecting(struct a64_cpu *cpu)
+{
+    cpu->x[1] = START;
+    cpu->x[2] = cpu->x[8] = START + 32;
+    cpu->x[3] = 100;
+    cpu->x[7] = 50;
+    cpu->x[9] = 0x910008c6; /* add x6, x6, #2 */
+}
+
+static void test_expecting(void)
+{
+    const struct program p = {.load = load_expecting, .set = set_expecting};
+    const struct outcome got = run_both(&p, "expecting");
+
+    EXPECT(got.x[4] == 100 && got.x[6] == 75, "%llu %llu", (unsigned long long)got.x[4],
+           (unsigned long long)got.x[6]);
+    EXPECT(number_before(" blocks made anew") >= 4, "they were, and again after the change\n%s",
+           text);
+}
+
 /* A function of another page, found through the jump table, which its caller changes half way. */
 #define FUNCTION 0x2000u
 
@@ -1190,7 +1235,8 @@ static void test_copies(void)
         x64_cache_empty(cache);
         for (unsigned i = 0; i < 3; i++) {
             vcpu->cpu.pc = at[i != 0];
-            blocks[i] = translator_make_block(&vcpu->cpu, hva, modes[n % 4], false, TR_MAX_INSNS);
+            blocks[i] = translator_make_block(&vcpu->cpu, hva, modes[n % 4], false, TR_MAX_INSNS,
+                                              &(struct block_ways){.n = 0});
             if (i == 1) {
                 if (blocks[0]->x64 != NULL && x64_can_copy(blocks[0])) {
                     n_copies++;
@@ -1327,6 +1373,7 @@ int main(void)
     test_colliding();
     test_patching();
     test_turning();
+    test_expecting();
     test_calling();
     test_circles();
     test_recursing();
