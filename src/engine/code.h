@@ -31,8 +31,8 @@ struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next);
  * Else NULL. For emitted code that has looked where it does not hold yet. */
 const void *code_known(struct a64_cpu *cpu);
 
-/* For emitted code: that is where the block's last jump leads, at cpu->pc. */
-void code_note_jump(struct a64_cpu *cpu, struct ir_block *block);
+/* For emitted code: that is where the block's last jump leads, at cpu->pc; or by which branch another has been reached (struct block_ways), if that is not 0. */
+void code_note_jump(struct a64_cpu *cpu, struct ir_block *block, unsigned branch);
 
 /*
  * Code at `a`, of the present page and mode, has been reached more often than that at `b`, as far as that is counted. hva: of cpu->pc.

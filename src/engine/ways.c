@@ -5,27 +5,30 @@
 #include <stddef.h>
 
 #define PROBES 8u
-#define LONG_NOTED \
-    200u /* so many notes after it was decided that the block ends there: it is to ask no more */
+
+/* So many notes after it was decided that the block ends there, it is made anew to ask no more. */
+#define LONG_NOTED 200u
 
 /* NULL: nothing is known of the place, and with `take` there is no room either. */
 static struct way *way_of(struct ways *ways, const uint8_t *hva, uint32_t mode, bool take)
 {
     const uint64_t hash = ((uintptr_t)hva ^ (uint64_t)mode << 43) * 0x9e3779b97f4a7c15ull >> 40;
-    struct way *room = NULL;
+    const uint64_t none = WAYS_COUNT;
+    uint64_t room = none;
 
     for (unsigned i = 0; i < PROBES; i++) {
-        struct way *const way = &ways->list[(hash + i) % WAYS_COUNT];
-        if (way->hva == hva && way->mode == mode) {
-            return way;
+        const uint64_t at = (hash + i) % WAYS_COUNT;
+        if (ways->hva[at] == hva && ways->list[at].mode == mode) {
+            return &ways->list[at];
         }
-        room = room == NULL && way->hva == NULL ? way : room;
+        room = room == none && ways->hva[at] == NULL ? at : room;
     }
-    if (!take || room == NULL) {
+    if (!take || room == none) {
         return NULL;
     }
-    *room = (struct way){.hva = hva, .mode = mode, .known.open = true};
-    return room;
+    ways->hva[room] = hva;
+    ways->list[room] = (struct way){.mode = mode, .known.open = true};
+    return &ways->list[room];
 }
 
 void ways_find(struct ways *ways, const uint8_t *hva, uint32_t mode, struct block_ways *known)
@@ -37,7 +40,7 @@ void ways_find(struct ways *ways, const uint8_t *hva, uint32_t mode, struct bloc
     }
 }
 
-/* Two in five are enough: a block that goes on in vain has lost a comparison. False: the block ends there. */
+/* One in three is enough: a block that goes on in vain has lost a comparison. False: the block ends there. */
 static bool choose(struct way *way)
 {
     unsigned most = 0;
@@ -53,7 +56,7 @@ static bool choose(struct way *way)
             to = way->noted[i];
         }
     }
-    if (to == WAYS_ELSEWHERE || 5 * most < 2u * way->n_noted) {
+    if (to == WAYS_ELSEWHERE || 3 * most < way->n_noted) {
         return false;
     }
     way->known.to[way->known.n++] = to;
@@ -86,6 +89,6 @@ void ways_forget(struct ways *ways, const uint8_t *hva, uint32_t mode)
     struct way *const way = way_of(ways, hva, mode, false);
 
     if (way != NULL) {
-        way->hva = NULL;
+        ways->hva[way - ways->list] = NULL;
     }
 }

@@ -13,7 +13,6 @@
 #define WAYS_COUNT 4096u
 
 struct way {
-    const uint8_t *hva; /* NULL: free */
     uint32_t mode;
     uint8_t n_noted;
     struct block_ways known;
@@ -21,6 +20,8 @@ struct way {
 };
 
 struct ways {
+    const uint8_t
+        *hva[WAYS_COUNT]; /* NULL: free; looked at for each block, which mostly has none */
     struct way list[WAYS_COUNT];
 };
 

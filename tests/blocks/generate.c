@@ -442,13 +442,8 @@ static void unit_dispatch(struct maker *m)
     for (unsigned i = 0; i < pieces; i++) {
         const unsigned end = first + (i + 1) * words;
         put(m, percent(m->r, 80) ? landing : landings[below(m->r, 4)]);
-        while (m->b->n_words < end - 9) {
+        while (m->b->n_words < end - 11) {
             put(m, percent(m->r, 15) ? words_any(&m->words) : words_plain(&m->words));
-        }
-        if (percent(m->r, 20)) { /* a way around the jump, where an index may be anything */
-            put_to(m, 0x54000000 | below(m->r, 14), FIX_19, end);
-        } else {
-            put(m, words_plain(&m->words));
         }
         put(m, 0xd100079c);                                             /* sub x28, x28, #1 */
         put(m, 0x92401b9c);                                             /* and x28, x28, #0x7f */
@@ -456,8 +451,15 @@ static void unit_dispatch(struct maker *m)
         put(m, 0xd340038c | bit << 16 | (bit + log2_pieces - 1) << 10); /* ubfx x12, x28, #bit, # */
         put_to(m, 0x10000000 | reg, FIX_ADR, first);
         put(m, 0x8b0c1800 | reg << 5 | reg); /* add reg, reg, x12, lsl #6 */
+        /* By another way to another jump, or past all, where an index may be anything. */
+        put_to(m,
+               percent(m->r, 50) ? 0x36000000 | below(m->r, 5) << 19 | LOOP_REG /* tbz x28 */
+                                 : 0x54000000 | below(m->r, 14),
+               FIX_19, percent(m->r, 80) ? end - 2 : end);
         put(m, percent(m->r, 30) ? words_any(&m->words)
                                  : BLOCKS_NOP); /* a block may begin behind it */
+        put(m, jump | reg << 5);
+        put(m, words_plain(&m->words));
         put(m, jump | reg << 5);
     }
     start_unit(m);

@@ -9,8 +9,12 @@
 
 #include "engine/ir/ir.h"
 
-/* Where the indirect jumps of a block lead, one behind the other, as far as it goes on there: in instructions from its pc. */
-#define BLOCK_MOST_WAYS 4
+/*
+ * Where the indirect jumps of a block lead, one behind the other, as far as it goes on there: in instructions from its pc. Or the conditional
+ * branch of an instruction, BLOCK_WAY_BRANCH more than its number, is taken.
+ */
+#define BLOCK_MOST_WAYS  4
+#define BLOCK_WAY_BRANCH 512
 struct block_ways {
     uint8_t n;
     bool open; /* where the last leads is to be noted */

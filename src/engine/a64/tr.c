@@ -293,8 +293,9 @@ void tr_check_sp(struct tr *t, unsigned rn)
 /* The block goes on where the present branch leads. */
 static bool turns(struct tr *t, uint64_t target)
 {
-    t->turned = t->turn_to != t->turn_from && t->pc == t->turn_from && target == t->turn_to;
-    t->next = t->turn_to;
+    t->turned = (t->turn_to != t->turn_from && t->pc == t->turn_from && target == t->turn_to) ||
+                (t->taken != 0 && target == t->taken);
+    t->next = target;
     return t->turned;
 }
 

@@ -52,6 +52,7 @@ struct tr {
     uint64_t follow;    /* where the present B or BL leads to, if the block goes on there; else 0 */
     uint64_t return_to; /* behind that BL, until the RET to there; else 0 */
     uint64_t expected;  /* where the present BR or BLR leads, if the block goes on there; else 0 */
+    uint64_t taken;     /* where the present branch leads, if the block goes on there; else 0 */
     bool into_leaf;     /* ... and behind it again */
     const struct block_ways *ways; /* of its indirect jumps */
     uint8_t n_ways;                /* used */

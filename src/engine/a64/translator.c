@@ -243,12 +243,26 @@ static void find_expected(struct tr *t, struct reach *reach, uint32_t *words, co
         return;
     }
     const int to = t->ways->to[t->n_ways++];
-    if (t->guarded && !may_land(w, take_word(reach, words, hva, to))) {
+    if (to >= BLOCK_WAY_BRANCH - TR_BEFORE ||
+        (t->guarded && !may_land(w, take_word(reach, words, hva, to)))) {
         return;
     }
     t->expected = t->start + 4 * (uint64_t)(int64_t)to;
     t->into_leaf = (w >> 21 & 1) != 0 && t->return_to == 0 &&
                    is_leaf(hva + 4 * (ptrdiff_t)to, (0x1000 - (unsigned)(t->expected & 0xfff)) / 4);
+}
+
+/* The block goes on behind a branch that is mostly taken, where its indirect jump is mostly reached that way. */
+static void find_taken(struct tr *t, int at, uint32_t w)
+{
+    const int offset = branch_offset(w), to = at + offset;
+    const uint64_t target = t->pc + 4 * (uint64_t)(int64_t)offset;
+
+    if (t->n_ways < t->ways->n && t->ways->to[t->n_ways] == BLOCK_WAY_BRANCH + at && offset != 0 &&
+        w >> 26 != 0x05 && ((target ^ t->start) >> 12) == 0 && to >= -TR_BEFORE && to < TR_BEHIND) {
+        t->n_ways++;
+        t->taken = target;
+    }
 }
 
 /* Whether the block goes on where the instruction leads. */
@@ -419,12 +433,13 @@ static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint
         t.insn = (uint8_t)at;
         if (t.forks != NULL) {
             find_way(&t, &reach, hva, at, word);
+            find_taken(&t, at, word);
         }
         if (t.forks != NULL && is_indirect(word) && n + LEAST_LEFT <= most) {
             find_expected(&t, &reach, words, hva, at, word);
         }
         translate_insn(&t, word);
-        t.follow = 0;
+        t.follow = t.taken = 0;
         n++;
         at++;
         const uint64_t next = t.turned ? t.next : t.pc + 4;

@@ -450,6 +450,17 @@ static void branch_if(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 
 /* --- Indirect exits -------------------------------------------------------------------------------------------------------------- */
 
+/* Of side lines, those that a branch leads to which might be taken instead. */
+static bool may_ask(const struct x64_emit *e)
+{
+    if (!e->block->asks || e->side == NULL) {
+        return e->block->asks;
+    }
+    const struct ir_node *const branch = &e->nodes[e->side->branch];
+    const uint64_t pc = block_pc_of(e->block, branch->insn);
+    return branch->imm64 != pc && branch->imm64 != pc + 4;
+}
+
 static void jump_indirect(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     struct x64_asm *const a = &e->a;
@@ -464,11 +475,14 @@ static void jump_indirect(struct x64_emit *e, ir_ref node, const struct ir_node 
     stub->reg = (int8_t)target;
     stub->btype = (uint8_t)e->btype;
     stub->jump = x64_jcc(a, CC_NE);
-    if (e->block->asks && e->side == NULL && n->flags != IR_JUMP_RETURN) {
+    if (n->flags != IR_JUMP_RETURN && may_ask(e)) {
         struct x64_stub *const asked = x64_new_stub(e, STUB_ASKED, node);
         x64_rm(a, 0, 0xff, 1, CPU_FIELD(x64.until_asked)); /* DEC */
         asked->reg = (int8_t)target;
         asked->btype = (uint8_t)e->btype;
+        asked->target = e->side == NULL
+                            ? 0
+                            : (uint64_t)(BLOCK_WAY_BRANCH + (int8_t)e->nodes[e->side->branch].insn);
         asked->jump = x64_jcc(a, CC_E);
     }
     x64_load(a, 1, RCX, CPU_FIELD(x64.jumps));
@@ -504,6 +518,7 @@ static void stub_asked(struct x64_emit *e, const struct x64_stub *stub)
     keep_target(e, stub);
     x64_mov_ri64(&e->a, RSI, (uintptr_t)e->block);
     x64_fixup(e, FIXUP_BLOCK, x64_here(&e->a) - 8);
+    x64_mov_ri(&e->a, RDX, stub->target);
     jump_out(e, e->thunks->leave_noted);
 }
 
