@@ -466,6 +466,201 @@ static void unit_dispatch(struct maker *m)
     put(m, words_plain(&m->words));
 }
 
+/* Numbers in memory from the pointer on, and some of what registers have among them, which may be NaNs and the like. */
+static void put_numbers(struct maker *m, unsigned pointer, unsigned vector)
+{
+    put(m, 0x1e601000 | below(m->r, 256) << 13 | vector); /* fmov vector, #number */
+    put(m, 0x4e080400 | vector << 5 | vector);            /* dup vector.2d, vector.d[0] */
+    for (unsigned i = 0; i < 5; i++) {
+        put(m, 0xad000000 | i << 16 | vector << 10 | pointer << 5 | vector); /* stp q */
+    }
+    for (unsigned n = below(m->r, 3); n > 0; n--) { /* str d */
+        put(m, 0xfd000000 | below(m->r, 20) << 10 | pointer << 5 | below(m->r, 32));
+    }
+}
+
+enum { PRODUCT = 1, SUM = 2 };
+
+/* The product of rn and rm, if the kind has one, and the sum of that, or of rn. */
+static void put_sum(struct maker *m, unsigned kind, unsigned what, unsigned product, unsigned sum,
+                    unsigned rn, unsigned rm)
+{
+    static const struct {
+        uint32_t product, sum;
+        bool fused;
+    } kinds[] = {
+        {0x1e600800, 0x1e602800, false}, {0x1e600800, 0x1e602800, false}, /* FMUL, FADD */
+        {0x1e600800, 0x1e603800, false},                                  /* FMUL, FSUB */
+        {0x1e601800, 0x1e602800, false},                                  /* FDIV, FADD */
+        {0x1e608800, 0x1e602800, false},                                  /* FNMUL, FADD */
+        {0, 0x1f400000, true},           {0, 0x1f600000, true},           /* FMADD, FNMADD */
+        {0, 0x1f408000, true},                                            /* FMSUB */
+        {0, 0x1e602800, false},          {0, 0x1e600800, false},          /* FADD, FMUL */
+    };
+    const bool swapped = percent(m->r, 10);
+
+    if (kinds[kind].product != 0) {
+        if ((what & PRODUCT) != 0) {
+            put(m, kinds[kind].product | rm << 16 | rn << 5 | product);
+        }
+        rn = product;
+    }
+    if ((what & SUM) == 0) {
+        return;
+    }
+    if (kinds[kind].fused) {
+        put(m, kinds[kind].sum | rm << 16 | sum << 10 | rn << 5 | sum);
+    } else {
+        put(m, kinds[kind].sum | (swapped ? sum << 5 | rn << 16 : rn << 5 | sum << 16) | sum);
+    }
+}
+
+/* Something else in a loop of sums: who takes one of them, another way out, another operation. */
+static void put_among_sums(struct maker *m, unsigned pointer, unsigned sum, unsigned other)
+{
+    switch (below(m->r, 7)) {
+    case 0:
+        put(m, 0xfd000000 | below(m->r, 20) << 10 | pointer << 5 | sum); /* str d */
+        break;
+    case 1:
+        put(m, 0x9e660000 | sum << 5 | below(m->r, 8)); /* fmov x, d */
+        break;
+    case 2:
+        put(m, 0x1e602800 | other << 16 | sum << 5 | other); /* fadd other, sum, other */
+        break;
+    case 3:
+        put(m, 0x4e60d400 | sum << 16 | sum << 5 | other); /* fadd other.2d, sum.2d, sum.2d */
+        break;
+    case 4:
+        put(m, 0x1e604000 | sum << 5 | other); /* fmov other, sum */
+        break;
+    case 5:
+        put_forward(m, 0x54000000 | below(m->r, 14), FIX_19);
+        break;
+    default:
+        put(m, words_plain(&m->words));
+        break;
+    }
+}
+
+struct sums {
+    unsigned pointers[2], index, n;
+    unsigned v[16]; /* four sums, four loads, four products, and others */
+};
+
+static struct sums draw_sums(struct maker *m)
+{
+    struct sums s = {.n = 2 + 2 * below(m->r, 2)};
+
+    s.pointers[0] = FIRST_POINTER + below(m->r, LAST_POINTER - FIRST_POINTER + 1);
+    s.pointers[1] = percent(m->r, 60)
+                        ? s.pointers[0]
+                        : FIRST_POINTER + below(m->r, LAST_POINTER - FIRST_POINTER + 1);
+    s.index = FIRST_INDEX + below(m->r, LAST_INDEX - FIRST_INDEX + 1);
+    for (unsigned i = 0; i < 16; i++) {
+        s.v[i] = below(m->r, 2) + 2 * i;
+    }
+    for (unsigned i = 15; i > 0; i--) {
+        const unsigned j = below(m->r, i + 1), swap = s.v[i];
+        s.v[i] = s.v[j];
+        s.v[j] = swap;
+    }
+    return s;
+}
+
+/* What the sums begin with: mostly scalars. */
+static void put_first_sums(struct maker *m, const struct sums *s)
+{
+    for (unsigned i = 0; i < s->n; i++) {
+        const uint32_t kinds[] = {
+            0x9e6703e0, /* fmov d, xzr */
+            0x9e6703e0,
+            0x1e601000 | below(m->r, 256) << 13,        /* fmov d, #number */
+            0x1e604000 | s->v[i == 0 ? 1 : i - 1] << 5, /* fmov d, d */
+            0x4e080400 | s->v[14] << 5,                 /* dup v.2d, v.d[0] */
+        };
+        if (percent(m->r, 60)) {
+            put(m, kinds[below(m->r, percent(m->r, 40) ? 5 : 4)] | s->v[i]);
+        }
+    }
+}
+
+/* A round: loads, one of them now and then only where it is needed, and sums in the same way, or not quite. */
+static void put_sums(struct maker *m, const struct sums *s)
+{
+    const unsigned kind = below(m->r, 10), late = percent(m->r, 25) ? 1 : 4;
+    const unsigned among = percent(m->r, 40) ? below(m->r, s->n) : 4;
+    const bool same = percent(m->r, 70), products_first = percent(m->r, 30);
+    unsigned a[4], b[4];
+
+    for (unsigned i = 0; i < 4; i++) {
+        const uint32_t load = 0xfc606800 | s->index << 16 | s->pointers[i >> 1] << 5; /* ldr d */
+        if (i != late) {
+            put(m, load | s->v[4 + i]);
+        }
+        if (i == 0) {
+            put(m, 0x91002000 | s->index << 5 | s->index); /* add index, index, #8 */
+        }
+        a[i] = s->v[4 + (same ? i & 1 : below(m->r, 4))];
+        b[i] = s->v[4 + (same ? 2 + (i >> 1) : below(m->r, 4))];
+    }
+    for (unsigned i = s->n; i > 0 && products_first; i--) { /* the other way round */
+        put_sum(m, kind, PRODUCT, s->v[7 + i], s->v[i - 1], a[i - 1], b[i - 1]);
+    }
+    for (unsigned i = 0; i < s->n; i++) {
+        put_sum(m, products_first || percent(m->r, 95) ? kind : below(m->r, 10),
+                products_first ? SUM : PRODUCT | SUM,
+                s->v[(products_first || percent(m->r, 70) ? 8 : 4) + i], s->v[i], a[i], b[i]);
+        if (i == 0 && late == 1) {
+            put(m, 0xfc606800 | s->index << 16 | s->pointers[0] << 5 | s->v[5]);
+        }
+        if (i == among) {
+            put_among_sums(m, s->pointers[0], s->v[below(m->r, s->n)], s->v[12]);
+        }
+    }
+}
+
+/* Several sums in a loop, and what becomes of them. With an outer loop it begins anew. */
+static void unit_sums(struct maker *m)
+{
+    const struct sums s = draw_sums(m);
+    const bool nested = percent(m->r, 40);
+
+    if (percent(m->r, 70)) {
+        put_numbers(m, s.pointers[0], s.v[15]);
+    }
+    if (nested) {
+        put(m, 0xd280001c | (1 + below(m->r, 6)) << 5); /* movz x28, #count */
+    }
+    const unsigned outer = m->b->n_words;
+    put_first_sums(m, &s);
+    put(m, 0xd2800000 | below(m->r, 3) << 8 | s.index); /* movz index, #0, #8 or #16 */
+    put(m, 0xd2800000 | below(m->r, 21) << 5 | (nested ? OTHER_REG : LOOP_REG)); /* movz, #count */
+    const unsigned top = m->b->n_words;
+    put_sums(m, &s);
+    start_unit(m);
+    if (!nested) {
+        put_round_end(m, below(m->r, 4), s.index, top);
+        return;
+    }
+    put(m, 0x92401231);                 /* and x17, x17, #0x1f */
+    put(m, 0xf1000631);                 /* subs x17, x17, #1 */
+    put_to(m, 0x5400000c, FIX_19, top); /* b.gt */
+    if (percent(m->r, 60)) {            /* str d */
+        put(m, 0xfd000000 | below(m->r, 20) << 10 | s.pointers[1] << 5 | s.v[below(m->r, s.n)]);
+    }
+    if (percent(m->r, 20)) {
+        put_among_sums(m, s.pointers[0], s.v[below(m->r, s.n)], s.v[below(m->r, s.n)]);
+    }
+    if (percent(m->r, 20)) { /* two sums are exchanged: mov v.16b */
+        put(m, 0x4ea01c00 | s.v[0] << 16 | s.v[0] << 5 | s.v[13]);
+        put(m, 0x4ea01c00 | s.v[1] << 16 | s.v[1] << 5 | s.v[0]);
+        put(m, 0x4ea01c00 | s.v[13] << 16 | s.v[13] << 5 | s.v[1]);
+    }
+    start_unit(m);
+    put_round_end(m, 3, s.index, outer);
+}
+
 /* Registers are saved, and restored on one of two ways, between which something may be stored in the same place. */
 static void unit_save(struct maker *m)
 {
@@ -780,7 +975,7 @@ static const struct {
     {3, unit_literal, false},   {8, unit_run, false},     {9, unit_system, false},
     {5, unit_walk, true},       {2, unit_aes, false},     {4, unit_nest, true},
     {4, unit_ways, true},       {3, unit_save, false},    {2, unit_recursion, true},
-    {3, unit_dispatch, true},
+    {3, unit_dispatch, true},   {8, unit_sums, true},
 };
 #define N_UNITS (sizeof(units) / sizeof(units[0]))
 

@@ -481,8 +481,8 @@ static unsigned evex_w(uint32_t op, unsigned w)
         return w;
     }
     assert(op_map(op) == MAP_0F);
-    assert(byte == 0x14 || byte == 0x15 || byte == 0x2e || byte == 0x2f || byte == 0x51 ||
-           (byte >= 0x54 && byte <= 0x5f) || byte == 0xc6);
+    assert(byte == 0x12 || byte == 0x14 || byte == 0x15 || byte == 0x16 || byte == 0x2e ||
+           byte == 0x2f || byte == 0x51 || (byte >= 0x54 && byte <= 0x5f) || byte == 0xc6);
     return op_prefix(op) & 1; /* 66 and F2: double precision */
 }
 

@@ -198,6 +198,9 @@ void x64_compare_km(struct x64_asm *a, bool is_double, int k, bool narrow, int r
 #define X64_VMOVDQU_STORE X64_OP(PP_F3, MAP_0F, 0x7f)
 #define X64_VMOVQ_LOAD    X64_OP(PP_F3, MAP_0F, 0x7e) /* xmm or m64, upper half zero */
 #define X64_VMOVQ_STORE   X64_OP(PP_66, MAP_0F, 0xd6)
+#define X64_VMOVDDUP      X64_OP(PP_F2, MAP_0F, 0x12) /* from m64, to both halves */
+#define X64_VMOVLPD_LOAD  X64_OP(PP_66, MAP_0F, 0x12) /* from m64, the other half is vvvv's */
+#define X64_VMOVHPD_LOAD  X64_OP(PP_66, MAP_0F, 0x16)
 #define X64_VMOVD_LOAD    X64_OP(PP_66, MAP_0F, 0x6e) /* from r or m, w: 64 bits */
 #define X64_VMOVD_STORE   X64_OP(PP_66, MAP_0F, 0x7e) /* to r or m */
 

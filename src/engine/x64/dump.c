@@ -51,8 +51,12 @@ static void saved(const struct x64_emit *e, const struct x64_saved *s)
         x64_const(e, w->value, &value);
         snprintf(from, sizeof(from), "0x%" PRIx64, value);
     }
-    code_trace_print(e->trace, "      stores %c%u from %s\n", s->cls == CLASS_VEC ? 'v' : 'x',
-                     s->guest, from);
+    code_trace_print(e->trace, "      stores %c%u from %s%s\n", s->cls == CLASS_VEC ? 'v' : 'x',
+                     s->guest,
+                     w->half == 0   ? ""
+                     : w->half == 1 ? "the low half of "
+                                    : "the high half of ",
+                     from);
 }
 
 static void stub(const struct x64_emit *e, const struct x64_stub *s)

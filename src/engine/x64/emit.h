@@ -30,8 +30,10 @@
 #define X64_GROUP_SPAN   256 /* what is wider crosses pages too often */
 #define X64_MAX_NODES    (TR_MAX_NODES + 1)
 #define X64_STRETCH_REFS 4
-#define X64_MAX_REFS \
-    (X64_MAX_NODES + X64_MAX_GROUPS + 1 + X64_MAX_UNREAD + X64_MAX_SITES + X64_STRETCH_REFS)
+#define X64_MAX_COUPLES  24
+#define X64_MAX_REFS                                                                         \
+    (X64_MAX_NODES + X64_MAX_GROUPS + 1 + X64_MAX_UNREAD + X64_MAX_SITES + X64_MAX_COUPLES + \
+     X64_STRETCH_REFS)
 
 enum x64_class { CLASS_INT, CLASS_VEC };
 
@@ -42,11 +44,16 @@ struct x64_val {
     uint8_t cls;
     int16_t slot;  /* frame slot; -1 */
     int8_t guest;  /* guest register whose memory holds it; -1 */
-    bool lazy;     /* not computed yet: where it is used */
-    bool inside;   /* needed in the rounds of the block's innermost loop, and not only behind it */
-    uint16_t hot;  /* the last node whose code may need it; later ones do in stubs only */
+    bool lazy : 1; /* not computed yet: where it is used */
+    bool
+        inside : 1; /* needed in the rounds of the block's innermost loop, and not only behind it */
+    uint8_t lane : 1; /* of a couple, */
+    ir_ref couple;    /* whose half this is, above which there is nothing; 0: it is none */
+    uint16_t hot;     /* the last node whose code may need it; later ones do in stubs only */
     uint16_t seen; /* the last that may see it in a guest register, where that is not among those */
 };
+
+_Static_assert(sizeof(struct x64_val) == 16, "there are many");
 
 /* A place to leave or to go slow, behind the block. */
 enum x64_stub_kind {
@@ -75,6 +82,7 @@ struct x64_where {
     int8_t guest; /* memory of a guest register; -1: */
     int16_t slot; /* frame slot; -1: constant */
     ir_ref value;
+    uint8_t half; /* of a couple that is there: its lane plus 1; 0: all of it */
 };
 
 struct x64_saved { /* what a stub stores */
@@ -220,6 +228,14 @@ struct x64_walk {
     uint32_t jump; /* of the head's comparison */
 };
 
+/*
+ * Two scalars in one register (couple.c). The nodes that make them come in this order of lanes; both are the same where a load fills
+ * both lanes, and none makes what a loop carries.
+ */
+struct x64_couple {
+    ir_ref low, high;
+};
+
 /* A side line of the block. */
 struct x64_side {
     ir_ref branch;     /* where it begins, in the main line */
@@ -324,6 +340,9 @@ struct x64_emit {
     uint32_t head, walk_head; /* walk_head: walks begin anew */
     struct x64_round round;
     bool flags_dead; /* NZCV is written before anyone can see it, from the head on */
+    unsigned n_couples;
+    struct x64_couple couples[X64_MAX_COUPLES];
+    struct ir_node coupled[X64_SIDE_REFS]; /* the block's nodes, and the operations of couples */
     unsigned n_sides, n_imports;
     struct x64_side sides[X64_MAX_SIDES],
         *side; /* side: the one that is being emitted; NULL: the main line is */
@@ -399,6 +418,24 @@ static inline bool x64_is_of_stretch(const struct x64_emit *e, ir_ref ref)
     return ref >= x64_stretch_ref(e, false, false);
 }
 
+/* The couples' values have no place among the nodes. */
+static inline ir_ref x64_couple_ref(const struct x64_emit *e, unsigned i)
+{
+    return (ir_ref)(x64_ref_end(e) - X64_STRETCH_REFS - X64_MAX_COUPLES + i);
+}
+
+static inline bool x64_is_couple_ref(const struct x64_emit *e, ir_ref ref)
+{
+    return ref >= x64_couple_ref(e, 0) && ref < x64_couple_ref(e, e->n_couples);
+}
+
+/* The couple whose half the node makes; NULL: it makes none. */
+static inline const struct x64_couple *x64_couple_of(const struct x64_emit *e, ir_ref node)
+{
+    return e->val[node].couple != 0 ? &e->couples[e->val[node].couple - x64_couple_ref(e, 0)]
+                                    : NULL;
+}
+
 /* --- plan.c */
 void x64_plan(struct x64_emit *e);
 /* Where guest registers are first written in a line. */
@@ -464,6 +501,7 @@ void x64_store_dirty(struct x64_emit *e, enum x64_flags_form form); /* uses RAX 
 void x64_snapshot(struct x64_emit *e, struct x64_stub *stub);
 struct x64_where x64_where_is(const struct x64_emit *e, ir_ref ref);
 int x64_new_slot(struct x64_emit *e);
+void x64_changed(struct x64_emit *e, ir_ref ref);   /* in its register alone */
 void x64_drop_dead(struct x64_emit *e, ir_ref ref); /* when it is not needed any more */
 void x64_put(struct x64_emit *e, enum x64_class cls, unsigned r, ir_ref value);
 void x64_put_flags(struct x64_emit *e, ir_ref value);
@@ -515,6 +553,17 @@ void x64_plan_walks(struct x64_emit *e); /* after all else */
 int x64_site_addend(struct x64_emit *e, const struct x64_site *site, int reg);
 void x64_enter_walks(struct x64_emit *e, uint32_t *anew, uint32_t *head);
 void x64_stub_walk(struct x64_emit *e, const struct x64_stub *stub);
+
+/* --- couple.c */
+void x64_find_couples(
+    struct x64_emit *e); /* while planning, when it is known what walks and what is carried */
+/* The node that is emitted in the place of an operation: itself, its couple's, or none, because that is done. */
+ir_ref x64_in_couple(const struct x64_emit *e, ir_ref node);
+void x64_load_half(struct x64_emit *e, ir_ref node, struct x64_mem m);
+void x64_move_half(struct x64_emit *e, int to, int from, unsigned lane); /* and zeros above */
+void x64_check_halves(
+    struct x64_emit *e); /* before a loop: nothing is above what it has in halves */
+int x64_load_carried_half(struct x64_emit *e, const struct x64_carried *c);
 
 /* --- node.c */
 void x64_emit_node(struct x64_emit *e, ir_ref node);
@@ -575,6 +624,8 @@ void x64_fp_constants(struct a64_cpu *cpu);
 /* May be looked at later; *tiny: also for the least normal number. */
 bool x64_fp_can_wait(const struct x64_emit *e, const struct ir_node *n, bool *tiny);
 bool x64_fp_is_plain(const struct ir_node *n);
+/* The bits above the scalar are known to be zero. */
+bool x64_fp_is_clean(const struct x64_emit *e, ir_ref ref, unsigned lane);
 /* Of these the operands are looked at: the result of a NaN may be none. */
 bool x64_fp_is_max_min(const struct ir_node *n);
 /* The operand of a run's operation that can stay in memory, where it is 128 bits and nothing has to be made of it; 0: none. */

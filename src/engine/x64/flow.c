@@ -119,6 +119,15 @@ static void load_where(struct x64_emit *e, int reg, const struct x64_where *w)
 
 int x64_load_where_vector(struct x64_emit *e, int scratch, const struct x64_where *w)
 {
+    if (w->half != 0 && w->reg != NOREG) {
+        x64_move_half(e, scratch, w->reg, w->half - 1u);
+        return scratch;
+    }
+    if (w->half != 0) {
+        x64_vm(&e->a, X64_VMOVQ_LOAD, scratch, NOREG,
+               FRAME(FRAME_SLOTS + 16 * w->slot + 8 * (w->half - 1)));
+        return scratch;
+    }
     if (w->reg != NOREG && e->val[w->value].cls == VEC) {
         return w->reg;
     }
@@ -303,7 +312,9 @@ static void store_guest(struct x64_emit *e, const struct x64_saved *s)
 
     if (s->cls == VEC) {
         int reg = w->reg;
-        if (reg == NOREG) {
+        if (w->half != 0) {
+            reg = x64_load_where_vector(e, XMM_SCRATCH0, w);
+        } else if (reg == NOREG) {
             reg = 0; /* XMM_SCRATCH0 */
             if (w->slot >= 0) {
                 x64_vm(a, X64_VMOVDQU_LOAD, reg, NOREG, FRAME_SLOT(w->slot));
@@ -673,7 +684,8 @@ static void get(struct x64_emit *e, enum x64_class cls, ir_ref node, unsigned r)
     const ir_ref old = e->memory[cls][r];
 
     if (old != IR_REF_NONE && e->val[old].guest == (int8_t)r && e->val[old].slot < 0 &&
-        e->val[old].reg == NOREG && e->val[old].last > e->now && !e->val[old].lazy) {
+        e->val[old].reg == NOREG && e->val[old].last > e->now && !e->val[old].lazy &&
+        e->val[old].couple == 0) {
         x64_use(e, (enum x64_class)e->val[old].cls, old);
         e->val[old].guest = -1;
     }

@@ -40,6 +40,7 @@ static bool takes_member(const struct x64_emit *e, const struct run *run, ir_ref
     if (e->nodes[r].op == IR_VLANE || e->nodes[r].op == IR_VLANES) {
         r = x64_resolve(e, e->nodes[r].a);
     }
+    r = e->val[r].couple != 0 ? e->val[r].couple : r;
     for (unsigned i = 0; i < run->n; i++) {
         if (run->members[i] == r) {
             return true;
@@ -50,7 +51,7 @@ static bool takes_member(const struct x64_emit *e, const struct run *run, ir_ref
 
 /*
  * An operand that may be a number where it should be a NaN: one of the other precision, or what VRANGE gives. The operation would
- * raise flags for it.
+ * raise flags for it. Or half of a couple, of which it would keep a copy.
  */
 static bool takes_no_nan(const struct x64_emit *e, const struct run *run, const struct ir_node *n)
 {
@@ -59,7 +60,8 @@ static bool takes_no_nan(const struct x64_emit *e, const struct run *run, const 
     for (unsigned i = 0; i < 3; i++) {
         const struct ir_node *const operand = &e->nodes[operands[i]];
         if (operands[i] != IR_REF_NONE && takes_member(e, run, operands[i]) &&
-            (IR_VIMM_LANE(operand->imm) != IR_VIMM_LANE(n->imm) || x64_fp_is_max_min(operand))) {
+            (e->val[operands[i]].couple != 0 ||
+             IR_VIMM_LANE(operand->imm) != IR_VIMM_LANE(n->imm) || x64_fp_is_max_min(operand))) {
             return true;
         }
     }
@@ -107,15 +109,17 @@ void x64_plan_fp_runs(struct x64_emit *e)
     bool tiny;
 
     for (unsigned i = 1; i < e->n_nodes; i++) {
+        const ir_ref made = x64_in_couple(e, (ir_ref)i);
         e->fp_until[i] = 0;
-        if (e->alias[i] != 0) {
+        if (e->alias[i] != 0 || made == IR_REF_NONE) {
             continue;
         }
-        if (x64_fp_can_wait(e, &e->nodes[i], &tiny)) {
-            if (takes_no_nan(e, &run, &e->nodes[i])) {
+        e->fp_until[made] = 0;
+        if (x64_fp_can_wait(e, &e->nodes[made], &tiny)) {
+            if (takes_no_nan(e, &run, &e->nodes[made])) {
                 end_run(e, &run, i);
             }
-            run.members[run.n++] = (ir_ref)i;
+            run.members[run.n++] = made;
             if (run.n == X64_MAX_FP_RUN) {
                 end_run(e, &run, i + 1);
             }
@@ -310,6 +314,9 @@ static void keep(struct x64_emit *e, ir_ref ref, unsigned until)
     if (ref != IR_REF_NONE && v->last < until) {
         v->last = (uint16_t)until;
     }
+    if (v->couple != 0) {
+        keep(e, v->couple, until);
+    }
 }
 
 /* Undoes that. */
@@ -460,7 +467,8 @@ static void look_at_all(struct x64_emit *e)
 
 static bool takes_register(const struct x64_emit *e, ir_ref node)
 {
-    return e->fp_until[node] != 0 || (e->nodes[node].op == IR_LOAD && e->val[node].cls == VEC);
+    return e->fp_until[x64_in_couple(e, node)] != 0 ||
+           (e->nodes[node].op == IR_LOAD && e->val[node].cls == VEC);
 }
 
 /*

@@ -12,6 +12,7 @@
  * The first back edge is taken for that of the innermost loop, and what others do may cost a little.
  */
 #include "engine/x64/emit.h"
+#include "engine/x64/vop.h"
 
 #define INT CLASS_INT
 #define VEC CLASS_VEC
@@ -632,7 +633,10 @@ static void want_register(struct x64_emit *e, const struct x64_carried *c, unsig
     for (unsigned i = edge - 1; i >= first; i--) {
         const struct ir_node *const n = &e->nodes[i];
         if (n->op == op && n->imm == c->guest) {
-            const ir_ref value = x64_resolve(e, n->a);
+            ir_ref value = x64_resolve(e, n->a);
+            if (e->val[c->node].couple != 0) {
+                value = e->val[value].couple;
+            }
             if (value != IR_REF_NONE && value >= first && e->val[value].cls == c->cls) {
                 e->want[value] = c->reg;
             }
@@ -646,13 +650,15 @@ void x64_emit_head(struct x64_emit *e)
     struct x64_asm *const a = &e->a;
 
     e->any_vector = e->level >= 4;
+    x64_check_halves(e);
     for (unsigned i = 0; i < e->n_carried; i++) {
         struct x64_carried *const c = &e->carried[i];
         const enum x64_class cls = (enum x64_class)c->cls;
-        c->reg = (int8_t)x64_def(e, cls, c->node);
+        const bool half = e->val[c->node].couple != 0;
+        c->reg = (int8_t)(half ? x64_load_carried_half(e, c) : x64_def(e, cls, c->node));
         if (cls == INT) {
             x64_load(a, 1, c->reg, CPU_X(c->guest));
-        } else {
+        } else if (!half) {
             x64_vm(a, X64_VMOVDQU_LOAD, c->reg, NOREG, CPU_V(c->guest));
         }
         e->guest[cls][c->guest] = c->node;
@@ -743,7 +749,8 @@ static void load_carried(struct x64_emit *e, const struct x64_carried *c, ir_ref
 {
     const struct x64_val *const v = &e->val[value];
 
-    if (v->cls == c->cls && (v->slot >= 0 || v->guest >= 0 || x64_op_of(e, value) == IR_CONST)) {
+    if (v->cls == c->cls && (v->reg != NOREG || v->slot >= 0 || v->guest >= 0 || v->couple != 0 ||
+                             x64_op_of(e, value) == IR_CONST)) {
         x64_load_value(e, (enum x64_class)c->cls, c->reg, value);
     } else if (c->cls == INT) { /* made in the other class, and stored at once */
         x64_load(&e->a, 1, c->reg, CPU_X(c->guest));
@@ -752,9 +759,82 @@ static void load_carried(struct x64_emit *e, const struct x64_carried *c, ir_ref
     }
 }
 
+/* The couple that has all of the head's couple in its halves; IR_REF_NONE: there is none. */
+static ir_ref comes_together(const struct x64_emit *e, ir_ref couple)
+{
+    ir_ref from = IR_REF_NONE;
+
+    for (unsigned i = 0; i < e->n_carried; i++) {
+        const struct x64_carried *const c = &e->carried[i];
+        const struct x64_val *const v = &e->val[e->guest[c->cls][c->guest]];
+        if (e->val[c->node].couple != couple) {
+            continue;
+        }
+        if (v->couple == 0 || v->lane != e->val[c->node].lane ||
+            (from != IR_REF_NONE && v->couple != from)) {
+            return IR_REF_NONE;
+        }
+        from = v->couple;
+    }
+    return from;
+}
+
+/* The other half of its couple comes first. */
+static bool is_moved_with_other(const struct x64_emit *e, const struct x64_carried *c)
+{
+    const ir_ref couple = e->val[c->node].couple;
+
+    for (const struct x64_carried *other = e->carried; other < c && couple != 0; other++) {
+        if (e->val[other->node].couple == couple) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* By way of the frame, which is for edges that are seldom taken: what is to be a half and comes alone, or is one and is to be alone. */
+static bool goes_by_frame(const struct x64_emit *e, const struct x64_carried *c)
+{
+    const ir_ref couple = e->val[c->node].couple;
+    const struct x64_val *const v = &e->val[e->guest[c->cls][c->guest]];
+
+    return couple != 0 ? comes_together(e, couple) == IR_REF_NONE
+                       : v->couple != 0 && v->reg == NOREG && v->slot < 0 && v->guest < 0;
+}
+
+static void move_to_frame(struct x64_emit *e, const struct x64_carried *c, int slot)
+{
+    struct x64_carried scratch = *c;
+
+    scratch.reg = XMM_SCRATCH0;
+    load_carried(e, &scratch, e->guest[c->cls][c->guest]);
+    x64_vm(&e->a, X64_VMOVDQU_STORE, XMM_SCRATCH0, NOREG, FRAME_SLOT(slot));
+}
+
+static void move_from_frame(struct x64_emit *e, const struct x64_carried *c, int slot)
+{
+    const struct x64_val *const v = &e->val[c->node];
+
+    if (v->couple == 0) {
+        x64_vm(&e->a, X64_VMOVDQU_LOAD, c->reg, NOREG, FRAME_SLOT(slot));
+    } else {
+        x64_vm(&e->a, v->lane == 0 ? X64_VMOVLPD_LOAD : X64_VMOVHPD_LOAD, c->reg, c->reg,
+               FRAME_SLOT(slot));
+    }
+}
+
+/* What is to be in the head's register: a value, or the couple whose half it is. */
+static ir_ref place_at_edge(const struct x64_emit *e, const struct x64_carried *c)
+{
+    const ir_ref couple = e->val[c->node].couple;
+
+    return couple != 0 ? comes_together(e, couple) : e->guest[c->cls][c->guest];
+}
+
 static void restore_carried(struct x64_emit *e)
 {
     struct move moves[2 * X64_MAX_CARRIED + X64_MAX_SITES];
+    int slots[2 * X64_MAX_CARRIED];
     unsigned n = 0;
 
     for (unsigned i = 0; i < e->n_sites; i++) {
@@ -767,8 +847,14 @@ static void restore_carried(struct x64_emit *e)
     }
     for (unsigned i = 0; i < e->n_carried; i++) {
         const struct x64_carried *const c = &e->carried[i];
-        const struct x64_val *const v = &e->val[e->guest[c->cls][c->guest]];
-        if (v->reg != NOREG && v->cls == c->cls) {
+        slots[i] = -1;
+        if (goes_by_frame(e, c)) {
+            slots[i] = x64_new_slot(e);
+            move_to_frame(e, c, slots[i]);
+            continue;
+        }
+        const struct x64_val *const v = &e->val[place_at_edge(e, c)];
+        if (v->reg != NOREG && v->cls == c->cls && !is_moved_with_other(e, c)) {
             moves[n++] = (struct move){
                 .cls = c->cls, .to = c->reg, .from = v->reg, .done = v->reg == c->reg};
         }
@@ -783,8 +869,11 @@ static void restore_carried(struct x64_emit *e)
     move_all(e, moves, pending);
     for (unsigned i = 0; i < e->n_carried; i++) {
         const struct x64_carried *const c = &e->carried[i];
-        const ir_ref value = e->guest[c->cls][c->guest];
-        if (e->val[value].reg == NOREG || e->val[value].cls != c->cls) {
+        const ir_ref value = place_at_edge(e, c);
+        if (slots[i] >= 0) {
+            move_from_frame(e, c, slots[i]);
+            e->slots[slots[i] / 64] &= ~(1ull << (slots[i] % 64));
+        } else if (e->val[value].reg == NOREG || e->val[value].cls != c->cls) {
             load_carried(e, c, value);
         }
     }

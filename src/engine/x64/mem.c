@@ -454,6 +454,13 @@ static void emit_load(struct x64_emit *e, ir_ref node)
     struct place p;
 
     const bool checked = find_place(e, node, &p);
+    if (x64_couple_of(e, node) != NULL) { /* in a walk, which has been checked */
+        if (!checked) {
+            check(e, node, &p);
+        }
+        x64_load_half(e, node, at(&p));
+        return;
+    }
     const int rd = x64_def(e, cls, node);
     if (!checked) {
         stub = check(e, node, &p);

@@ -86,7 +86,11 @@ void x64_emit_node(struct x64_emit *e, ir_ref node)
     if (table[n->op] == NULL) {
         return; /* PREFETCH */
     }
-    if (n->op == IR_SELECT && e->val[node].cls == CLASS_VEC) {
+    if (n->op == IR_VOP && x64_couple_of(e, node) != NULL) {
+        if (x64_in_couple(e, node) != IR_REF_NONE) {
+            x64_emit_vec(e, x64_in_couple(e, node));
+        }
+    } else if (n->op == IR_SELECT && e->val[node].cls == CLASS_VEC) {
         x64_emit_vec(e, node);
     } else {
         table[n->op](e, node);

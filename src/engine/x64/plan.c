@@ -234,6 +234,9 @@ void x64_touch(struct x64_emit *e, ir_ref ref, unsigned when)
         v->hot = (uint16_t)when;
     }
     v->inside |= when <= e->first_edge;
+    if (v->couple != 0) {
+        x64_touch(e, v->couple, when);
+    }
     if (v->lazy) {
         const struct ir_node *const n = &e->nodes[r];
         if (n->op != IR_CONST) {
@@ -335,6 +338,21 @@ static void use_operands(struct x64_emit *e, unsigned i)
         use(e, n->b, i);
         use(e, n->c, i);
         break;
+    }
+}
+
+/* Where the first of two is, both are made. */
+static void use_operands_of_couple(struct x64_emit *e, ir_ref node)
+{
+    const struct x64_couple *const couple = x64_couple_of(e, node);
+
+    if (x64_in_couple(e, node) != IR_REF_NONE) {
+        const struct ir_node *const of[2] = {&e->nodes[couple->low], &e->nodes[couple->high]};
+        for (unsigned i = 0; i < 2; i++) {
+            use(e, of[i]->a, node);
+            use(e, of[i]->b, node);
+            use(e, of[i]->c, node);
+        }
     }
 }
 
@@ -655,6 +673,12 @@ static void drop_unused_carried(struct x64_emit *e)
     e->n_carried = n;
 }
 
+static void see(struct x64_val *v, unsigned until)
+{
+    v->seen = (uint16_t)(v->seen < until ? until : v->seen);
+    v->last = v->last < v->seen ? v->seen : v->last;
+}
+
 /* Of the value of a PUT_V: stubs store it, and the ends of the block. One that a loop carries is wanted in its register. */
 static void keep_vector(struct x64_emit *e, const struct ir_node *n, unsigned until)
 {
@@ -663,8 +687,10 @@ static void keep_vector(struct x64_emit *e, const struct ir_node *n, unsigned un
     if (x64_is_carried(e, CLASS_VEC, n->imm) || v->cls != CLASS_VEC || v->lazy) {
         x64_touch(e, n->a, until);
     } else if (n->a != IR_REF_NONE) {
-        v->seen = (uint16_t)(v->seen < until ? until : v->seen);
-        v->last = v->last < v->seen ? v->seen : v->last;
+        see(v, until);
+        if (v->couple != 0) {
+            see(&e->val[v->couple], until);
+        }
     }
 }
 
@@ -705,11 +731,14 @@ void x64_plan_line(struct x64_emit *e, unsigned first, unsigned end, struct x64_
             }
             break;
         }
-        if (!e->val[i].lazy || n->op == IR_VOP) {
+        if (n->op == IR_VOP && e->val[i].couple != 0) {
+            use_operands_of_couple(e, (ir_ref)i);
+        } else if (!e->val[i].lazy || n->op == IR_VOP) {
             use_operands(e, i);
         }
-        if (e->fp_until[i] != 0) {
-            x64_fp_keep(e, (ir_ref)i);
+        const ir_ref made = x64_in_couple(e, (ir_ref)i);
+        if (e->fp_until[made] != 0) {
+            x64_fp_keep(e, made);
         }
     }
 }
@@ -719,6 +748,7 @@ void x64_plan(struct x64_emit *e)
     struct x64_untils until;
 
     e->n_sites = 0;
+    e->n_couples = 0;
     e->reserved[CLASS_INT] = e->reserved[CLASS_VEC] = 0;
     forward(e);
     for (unsigned i = 0; i < X64_STRETCH_REFS; i++) {
@@ -734,6 +764,7 @@ void x64_plan(struct x64_emit *e)
     for (unsigned i = 1; i < e->n_nodes && e->n_sites != 0; i++) {
         note_observer(e, i);
     }
+    x64_find_couples(e);
     x64_plan_sides(e);
     x64_plan_line(e, 1, e->main_end, &until);
     x64_plan_round(e, until.flags);

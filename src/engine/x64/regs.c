@@ -94,7 +94,7 @@ static void now_in_memory(struct x64_emit *e, enum x64_class cls, unsigned r, ir
 
 static bool is_made_again(const struct x64_emit *e, ir_ref ref)
 {
-    return x64_op_of(e, ref) == IR_CONST || x64_is_of_stretch(e, ref);
+    return x64_op_of(e, ref) == IR_CONST || x64_is_of_stretch(e, ref) || e->val[ref].couple != 0;
 }
 
 static void evict(struct x64_emit *e, enum x64_class cls, int reg)
@@ -259,7 +259,7 @@ void x64_bind(struct x64_emit *e, enum x64_class cls, ir_ref node, int reg)
 
 int x64_def(struct x64_emit *e, enum x64_class cls, ir_ref node)
 {
-    const int want = node < e->n_nodes ? e->want[node] : NOREG;
+    const int want = node < e->n_nodes || x64_is_couple_ref(e, node) ? e->want[node] : NOREG;
     int reg = want;
 
     if (want != NOREG && is_usable(e, cls, want) && is_free(e, cls, want) &&
@@ -336,6 +336,33 @@ void x64_take(struct x64_emit *e, int gpr)
     evict(e, CLASS_INT, gpr);
 }
 
+/* One of a couple that has no place of its own. */
+static bool is_half(const struct x64_val *v)
+{
+    return v->couple != 0 && v->reg == NOREG && v->slot < 0 && v->guest < 0;
+}
+
+static void load_half(struct x64_emit *e, enum x64_class cls, int reg, const struct x64_val *half)
+{
+    struct x64_asm *const a = &e->a;
+    const struct x64_val *const v = &e->val[half->couple];
+
+    if (v->reg == NOREG) {
+        const struct x64_mem m = FRAME(FRAME_SLOTS + 16 * v->slot + 8 * half->lane);
+        assert(v->slot >= 0);
+        if (cls == CLASS_VEC) {
+            x64_vm(a, X64_VMOVQ_LOAD, reg, NOREG, m);
+        } else {
+            x64_load(a, 1, reg, m);
+        }
+    } else if (cls == CLASS_VEC) {
+        x64_move_half(e, reg, v->reg, half->lane);
+    } else {
+        x64_move_half(e, XMM_SCRATCH1, v->reg, half->lane);
+        x64_vw(a, 1, X64_VMOVD_STORE, XMM_SCRATCH1, NOREG, reg);
+    }
+}
+
 /* The 128 bits, or the low 64, of a value that is in no register, into one of class cls. */
 static void load_from_memory(struct x64_emit *e, enum x64_class cls, int reg, ir_ref ref)
 {
@@ -375,6 +402,8 @@ void x64_load_value(struct x64_emit *e, enum x64_class cls, int reg, ir_ref ref)
         if (cls == CLASS_VEC) {
             x64_vw(&e->a, 1, X64_VMOVD_LOAD, reg, NOREG, RAX);
         }
+    } else if (is_half(v)) {
+        load_half(e, cls, reg, v);
     } else if (v->reg == NOREG && v->lazy) {
         if (cls == CLASS_INT) {
             x64_materialize(e, r, reg);
@@ -442,6 +471,16 @@ int x64_def_from(struct x64_emit *e, enum x64_class cls, ir_ref node, ir_ref ref
     return reg;
 }
 
+void x64_changed(struct x64_emit *e, ir_ref ref)
+{
+    struct x64_val *const v = &e->val[ref];
+
+    if (v->slot >= 0) {
+        e->slots[v->slot / 64] &= ~(1ull << (v->slot % 64));
+        v->slot = -1;
+    }
+}
+
 void x64_drop_dead(struct x64_emit *e, ir_ref ref)
 {
     const ir_ref r = x64_resolve(e, ref);
@@ -460,6 +499,9 @@ static void release(struct x64_emit *e, ir_ref ref)
     }
     if (e->val[r].last <= e->now) {
         drop(e, r);
+    }
+    if (e->val[r].couple != 0 && e->val[e->val[r].couple].last <= e->now) {
+        drop(e, e->val[r].couple);
     }
     switch (x64_op_of(e, r)) { /* the operands of what is lazy, or was */
     case IR_FLAGS_ADD:
@@ -539,7 +581,7 @@ void x64_put(struct x64_emit *e, enum x64_class cls, unsigned r, ir_ref value)
     if (old != IR_REF_NONE && old != ref) {
         struct x64_val *const o = &e->val[old];
         if (o->guest == (int8_t)r) {
-            if (o->last > e->now && o->reg == NOREG && o->slot < 0 && !o->lazy) {
+            if (o->last > e->now && o->reg == NOREG && o->slot < 0 && !o->lazy && o->couple == 0) {
                 x64_use(e, (enum x64_class)o->cls, old);
             }
             o->guest = -1;
@@ -556,7 +598,7 @@ void x64_put(struct x64_emit *e, enum x64_class cls, unsigned r, ir_ref value)
         e->dirty[cls] |= BIT(r);
         /* In a register, a slot, or a constant, whatever class it was made in. */
         if (ref != IR_REF_NONE && (e->nodes[ref].op != IR_CONST || cls == CLASS_VEC) &&
-            ((v->reg == NOREG && v->slot < 0) || v->cls != cls)) {
+            ((v->reg == NOREG && v->slot < 0 && v->couple == 0) || v->cls != cls)) {
             if (v->cls == cls) {
                 x64_use(e, cls, ref);
             } else {
@@ -624,6 +666,11 @@ struct x64_where x64_where_is(const struct x64_emit *e, ir_ref ref)
 
     if (r == IR_REF_NONE || (x64_op_of(e, r) == IR_CONST && v->reg == NOREG)) {
         return (struct x64_where){.reg = NOREG, .guest = -1, .slot = -1, .value = r};
+    }
+    if (is_half(v)) {
+        struct x64_where at = x64_where_is(e, v->couple);
+        at.half = (uint8_t)(v->lane + 1);
+        return at;
     }
     assert(v->reg != NOREG || v->slot >= 0 || v->guest >= 0);
     return (struct x64_where){.reg = v->reg, .guest = v->guest, .slot = v->slot, .value = r};

@@ -115,8 +115,7 @@ static v128 of_form(const struct ir_node *n, uint32_t single, uint64_t twice)
     return (v128){.d = {low, is_scalar(n) || is_half_vector(n) ? 0 : low}};
 }
 
-/* The bits above the scalar are known to be zero. */
-static bool is_clean(const struct x64_emit *e, ir_ref ref, unsigned lane)
+bool x64_fp_is_clean(const struct x64_emit *e, ir_ref ref, unsigned lane)
 {
     const struct ir_node *const n = x64_node(e, ref);
 
@@ -397,7 +396,8 @@ static bool is_in_memory(const struct x64_emit *e, ir_ref ref)
 {
     const ir_ref r = x64_resolve(e, ref);
 
-    return e->nodes[r].op == IR_GET_V && e->val[r].reg == NOREG && e->val[r].slot < 0;
+    return e->nodes[r].op == IR_GET_V && e->val[r].reg == NOREG && e->val[r].slot < 0 &&
+           e->val[r].couple == 0;
 }
 
 ir_ref x64_fp_memory_operand(const struct x64_emit *e, ir_ref node)
@@ -446,10 +446,10 @@ static bool arithmetic(struct x64_emit *e, ir_ref node, const struct ir_node *n,
     int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b);
     const int rd = x64_def(e, VEC, node);
     struct x64_stub *const stub = stub_or_wait(e, node, ra, rb, NOREG, rd);
-    bool clean = is_clean(e, n->a, lane);
+    bool clean = x64_fp_is_clean(e, n->a, lane);
 
     if (is_scalar(n) && !clean && (byte == B_ADD || byte == B_MUL) &&
-        FP_VMODE(n->imm) == FP_VMODE_PLAIN && is_clean(e, n->b, lane)) {
+        FP_VMODE(n->imm) == FP_VMODE_PLAIN && x64_fp_is_clean(e, n->b, lane)) {
         const int swap = ra; /* the bits above the scalar are the first operand's */
         ra = rb;
         rb = swap;
@@ -526,11 +526,11 @@ bool x64_vop_fmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     /* VFMADD, VFMSUB, VFNMADD, VFNMSUB: 213 multiplies the destination, 231 adds to it */
     const uint32_t op213 = X64_OP(PP_66, MAP_0F38, 0xa8u + 2 * kind + is_scalar(n)),
                    op231 = X64_OP(PP_66, MAP_0F38, 0xb8u + 2 * kind + is_scalar(n));
-    if (is_scalar(n) && !is_clean(e, n->c, lane) && is_clean(e, n->a, lane)) {
+    if (is_scalar(n) && !x64_fp_is_clean(e, n->c, lane) && x64_fp_is_clean(e, n->a, lane)) {
         x64_v(a, X64_VMOVDQA_RR, rd, NOREG, ra);
         x64_vw(a, is_double(n), op213, rd, rb, rc);
     } else {
-        if (is_scalar(n) && !is_clean(e, n->c, lane)) {
+        if (is_scalar(n) && !x64_fp_is_clean(e, n->c, lane)) {
             x64_keep_low(e, rd, rc, lane);
         } else {
             x64_v(a, is_half_vector(n) ? X64_VMOVQ_LOAD : X64_VMOVDQA_RR, rd, NOREG, rc);
@@ -631,7 +631,7 @@ bool x64_vop_fneg(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     if (is_half_vector(n)) {
         x64_v(&e->a, X64_VMOVQ_LOAD, rd, NOREG, ra);
         ra = rd;
-    } else if (is_scalar(n) && !is_clean(e, n->a, IR_VIMM_LANE(n->imm))) {
+    } else if (is_scalar(n) && !x64_fp_is_clean(e, n->a, IR_VIMM_LANE(n->imm))) {
         x64_keep_low(e, rd, ra, IR_VIMM_LANE(n->imm));
         ra = rd;
     }
