@@ -54,8 +54,8 @@ struct code_page {
     struct ir_block *blocks; /* that are no copies */
     _Atomic uint64_t
         verified; /* run epoch in which the active lines were last compared with memory */
-    _Atomic uint64_t active;    /* lines; published when compared */
-    uint32_t comparisons, rest; /* since the lines became active; how many are to be */
+    _Atomic uint64_t active;   /* lines; published when compared */
+    uint32_t rest, until_rest; /* comparisons that lines are active for; how many are left */
     uint64_t watched; /* by id: vCPUs that have no fast stores to the page since it has blocks */
     struct code_page *next;
     uint64_t covered[PAGE_WORDS / 64];       /* words that a block was made of */
@@ -476,7 +476,7 @@ __attribute__((no_sanitize_thread)) static inline four_words differing(const str
     const four_words *const a = (const four_words *)((uintptr_t)page->words + at),
                             *const b = (const four_words *)((page->page << 12) + at);
 
-    return (a[0] ^ b[0]) | (a[1] ^ b[1]) | (a[2] ^ b[2]) | (a[3] ^ b[3]);
+    return ((a[0] ^ b[0]) | (a[1] ^ b[1])) | ((a[2] ^ b[2]) | (a[3] ^ b[3]));
 }
 
 static inline bool is_zero(four_words v)
@@ -486,7 +486,7 @@ static inline bool is_zero(four_words v)
 
 static inline uintptr_t first_line(uint64_t lines)
 {
-    return (uintptr_t)__builtin_ctzll(lines) * (4 * LINE_WORDS);
+    return (unsigned)__builtin_ctzll(lines) * (4 * LINE_WORDS);
 }
 
 static __attribute__((noinline)) uint64_t which_lines(const struct code_page *page, uint64_t lines)
@@ -499,15 +499,21 @@ static __attribute__((noinline)) uint64_t which_lines(const struct code_page *pa
     return changed;
 }
 
-/* Lines of `lines` that differ from memory in any word, which they seldom do. Other vCPUs of the guest may be writing there. */
-static inline uint64_t changed_lines(const struct code_page *page, uint64_t lines)
+/* Whether memory holds what the lines were. Other vCPUs of the guest may be writing there. */
+static inline bool are_unchanged(const struct code_page *page, uint64_t lines)
 {
     four_words any = {0, 0};
 
-    for (uint64_t left = lines; left != 0; left &= left - 1) {
-        any |= differing(page, first_line(left));
+    for (; lines != 0; lines &= lines - 1) {
+        any |= differing(page, first_line(lines));
     }
-    return is_zero(any) ? 0 : which_lines(page, lines);
+    return is_zero(any);
+}
+
+/* Lines of `lines` that differ from memory in any word, which they seldom do. */
+static uint64_t changed_lines(const struct code_page *page, uint64_t lines)
+{
+    return are_unchanged(page, lines) ? 0 : which_lines(page, lines);
 }
 
 static uint64_t lines_of(const struct ir_block *block)
@@ -592,8 +598,8 @@ static unsigned active_blocks(struct code_cache *cache, struct code_page *page, 
 /* Nothing of the page is active. A vCPU that is in a block of it stays there: in the present run that is right. Caller holds the lock. */
 static void let_rest(struct code_cache *cache, struct code_page *page)
 {
-    page->comparisons = 0;
     page->rest = page->rest < LONGEST_REST ? 2 * page->rest : LONGEST_REST;
+    page->until_rest = page->rest;
     if (active_blocks(cache, page, false) <= REST_BLOCKS) {
         active_blocks(cache, page, true);
         atomic_store_explicit(&page->active, 0, memory_order_release);
@@ -602,28 +608,18 @@ static void let_rest(struct code_cache *cache, struct code_page *page)
 
 /*
  * Compares a page's active lines with memory, all at once: emitted code goes from one block to another of the same page without
- * asking. Caller holds the lock, or is the VM's only vCPU.
+ * asking. Caller holds the lock.
  */
-static inline uint64_t compare_page(struct a64_cpu *cpu, struct code_page *page)
-{
-    const uint64_t changed = changed_lines(page, active_lines(page));
-
-    if (changed == 0) {
-        page->comparisons++;
-        atomic_store_explicit(&page->verified, cpu->run_epoch, memory_order_release);
-    }
-    return changed;
-}
-
-/* Caller holds the lock. */
 static void verify_page(struct a64_cpu *cpu, struct code_page *page)
 {
     struct code_cache *const cache = cpu->code;
 
-    renew_lines(cache, page, compare_page(cpu, page));
+    renew_lines(cache, page, changed_lines(page, active_lines(page)));
     atomic_store_explicit(&page->verified, cpu->run_epoch, memory_order_release);
-    if (page->comparisons >= page->rest) {
+    if (page->until_rest == 0) {
         let_rest(cache, page);
+    } else {
+        page->until_rest--;
     }
 }
 
@@ -667,16 +663,33 @@ static __attribute__((noinline)) void freshen(struct a64_cpu *cpu, struct ir_blo
     pthread_mutex_unlock(&cache->lock);
 }
 
-/* A block that is valid has been compared since the present run began, or is now, with all that it goes on to in its page. */
-static inline bool is_fresh(struct a64_cpu *cpu, struct ir_block *block)
+/*
+ * What mostly is so, found without a call: the block's page has been compared since the present run began, or is now, and nothing has
+ * changed. The VM's only vCPU needs no lock for that.
+ */
+static inline bool is_as_before(struct a64_cpu *cpu, const struct ir_block *block)
 {
     struct code_page *const page = block->page;
-    bool verified = verified_in_run(cpu, page);
+    const bool verified = verified_in_run(cpu, page);
+    const uint64_t active = active_lines(page);
 
-    if (!verified && !cpu->smp && page->comparisons < page->rest) {
-        verified = compare_page(cpu, page) == 0;
+    if ((block->lines & ~active) != 0) {
+        return false;
     }
-    if (__builtin_expect(!verified || !is_active(block), 0)) {
+    if (!verified) {
+        if (cpu->smp || page->until_rest == 0 || !are_unchanged(page, active)) {
+            return false;
+        }
+        page->until_rest--;
+        atomic_store_explicit(&page->verified, cpu->run_epoch, memory_order_release);
+    }
+    return true;
+}
+
+/* A block that is valid has been compared since the present run began, or is now, with all that it goes on to in its page. */
+static bool is_fresh(struct a64_cpu *cpu, struct ir_block *block)
+{
+    if (__builtin_expect(!is_as_before(cpu, block), 0)) {
         freshen(cpu, block);
     }
     return atomic_load_explicit(&block->valid, memory_order_acquire);
@@ -692,7 +705,7 @@ static struct code_page *get_page(struct code_cache *cache, const uint8_t *hva, 
             memset(page, 0, sizeof(*page));
             page->page = (uintptr_t)hva >> 12;
             page->verified = epoch;
-            page->rest = FIRST_REST;
+            page->rest = page->until_rest = FIRST_REST;
             *slot = page;
             cache->bytes += sizeof(*page);
             const unsigned bits[] = {code_filter_bit(page->page),
@@ -774,6 +787,9 @@ static void make_room(struct a64_cpu *cpu)
         empty(cache);
     }
     atomic_fetch_add(&cache->generation, 1);
+    for (struct a64_cpu *other = cache->cpus; other != NULL; other = other->code_next) {
+        other->x64.alone.block = NULL; /* found without a look at the generation */
+    }
     pthread_mutex_unlock(&cache->lock);
     vm_continue(cpu->vm);
 }
@@ -1032,7 +1048,7 @@ enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block, unsigned btyp
     } else if ((block->mode & MODE_EACH_CHECK) == 0) {
         x64_remember(cpu, block, btype, mmu_fetch_is_global(cpu, block->pc));
     }
-    return x64_run(cache->x64, cpu, block->code);
+    return x64_run(cpu, block->code, cache->x64);
 }
 
 static inline const void *known(struct a64_cpu *cpu)
@@ -1057,6 +1073,32 @@ const void *code_known(struct a64_cpu *cpu)
     return known(cpu);
 }
 
+static __attribute__((noinline)) enum ir_next run_compared(struct a64_cpu *cpu,
+                                                           struct ir_block *block)
+{
+    if (!is_fresh(cpu, block)) {
+        return IR_NEXT;
+    }
+    x64_go_on_holding(cpu);
+    return x64_run(cpu, block->code, cpu->code->x64);
+}
+
+enum ir_next code_run_again(struct a64_cpu *cpu)
+{
+    struct ir_block *const block = x64_block_alone(cpu);
+
+    if (block == NULL) {
+        return IR_NEXT;
+    }
+    if (__builtin_expect(!is_as_before(cpu, block) ||
+                             !atomic_load_explicit(&block->valid, memory_order_acquire),
+                         0)) {
+        return run_compared(cpu, block);
+    }
+    x64_go_on_holding(cpu);
+    return x64_run(cpu, block->code, cpu->code->x64);
+}
+
 enum ir_next code_run_known(struct a64_cpu *cpu)
 {
     struct code_cache *const cache = cpu->code;
@@ -1066,13 +1108,7 @@ enum ir_next code_run_known(struct a64_cpu *cpu)
         cpu->code_generation != atomic_load_explicit(&cache->generation, memory_order_acquire)) {
         return IR_NEXT;
     }
-    struct ir_block *const held = x64_held_block(cpu);
-    if (held != NULL && is_fresh(cpu, held)) {
-        x64_go_on_holding(cpu);
-        cpu->btype = 0;
-        return x64_run(cache->x64, cpu, held->code);
-    }
     x64_begin_run(cpu);
     const void *const code = known(cpu);
-    return code != NULL ? x64_run(cache->x64, cpu, code) : IR_NEXT;
+    return code != NULL ? x64_run(cpu, code, cache->x64) : IR_NEXT;
 }

@@ -24,6 +24,9 @@ enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block, unsigned btyp
 /* The same for what the vCPU's jump tables know. IR_NEXT: use code_find(). */
 enum ir_next code_run_known(struct a64_cpu *cpu);
 
+/* At the start of a run: the same if it begins where the run before did, and that came to nothing else. IR_NEXT: it does not. */
+enum ir_next code_run_again(struct a64_cpu *cpu);
+
 /* The block for the present pc and mode, valid until the next call; translates when needed. NULL: *next says what happened instead (fetch fault). */
 struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next);
 

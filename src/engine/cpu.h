@@ -139,7 +139,7 @@ struct a64_cpu {
     uint32_t pstate; /* PSTATE_*; EL, SP and the masks among them */
     _Atomic uint32_t requests;
     uint8_t btype;
-    bool in_guest; /* the run loop is between enter and leave */
+    _Atomic bool running; /* in vm_vcpu_run(): MXCSR is the guest's */
     uint8_t
         mmu_index; /* translation context of ordinary accesses in the present state (enum mmu_index) */
     uint8_t mmu_index_unpriv;
@@ -195,6 +195,11 @@ struct a64_cpu {
         struct x64_emit *emit; /* scratch of the emitter */
         struct x64_contexts *contexts;
         struct x64_stats *stats;
+        uint64_t begun; /* run epoch of what holds in the jump tables */
+        struct {
+            struct x64_jump *jump;
+            struct ir_block *block; /* NULL: there are none or several */
+        } alone;                    /* the entry that holds, when there is one: x64_block_alone() */
         v128 k[X64_K_COUNT];
         /* pauth_update(), for instruction and data keys, and by half of the address space: the bits of a pointer that are its code, and
          * bit 55; the bit that tells the half when a pointer is signed. */
@@ -232,7 +237,10 @@ void cpu_set_pstate(struct a64_cpu *cpu, uint32_t pstate);
 void cpu_reset(struct a64_cpu *cpu);
 
 /* All of CPSR as SPSR_ELx would show it. */
-uint32_t cpu_get_cpsr(const struct a64_cpu *cpu);
+static inline uint32_t cpu_get_cpsr(const struct a64_cpu *cpu)
+{
+    return cpu->nzcv | cpu->pstate | (uint32_t)cpu->btype << PSTATE_BTYPE_SHIFT;
+}
 void cpu_set_cpsr(struct a64_cpu *cpu, uint32_t cpsr);
 
 /* SP of one EL, whether it is the current one or not. */

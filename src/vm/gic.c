@@ -119,7 +119,7 @@ void vm_look_anew(struct vm *vm)
 
 bool vm_vcpu_is_running(const struct vcpu *vcpu)
 {
-    return atomic_load_explicit(&vcpu->running, memory_order_acquire);
+    return atomic_load_explicit(&vcpu->cpu.running, memory_order_acquire);
 }
 
 bool vm_vcpu_has_run(const struct vcpu *vcpu)

@@ -24,15 +24,17 @@ void vm_let_stopper_know(struct vm *vm);
 extern bool vm_has_fence_for_all; /* written once, before there is a VM */
 
 /*
- * A vCPU enters guest code by setting `inside` and then looking at `stopping`; the stopper sets `stopping` and then looks at
+ * A vCPU enters guest code by setting `inside` and then looking at VM_STOPPING; the stopper sets that and then looks at
  * `inside`. A fence between the two, on either side, makes at least one see the other. The host can make a fence for all threads of the
  * process: so the stopper does it for a vCPU that is alone, which enters and leaves often. Of several each has its own, because
  * mmu_broadcast_done() looks at `inside` as well, and often.
  */
+void vm_set_inside_with_fence(struct vcpu *vcpu, bool inside);
+
 static inline void vm_set_inside(struct vcpu *vcpu, bool inside)
 {
-    if (vcpu->fences) {
-        atomic_store(&vcpu->inside, inside);
+    if (__builtin_expect(vcpu->fences, 0)) {
+        vm_set_inside_with_fence(vcpu, inside);
     } else {
         atomic_store_explicit(&vcpu->inside, inside, memory_order_release);
         atomic_signal_fence(memory_order_seq_cst);
@@ -41,10 +43,8 @@ static inline void vm_set_inside(struct vcpu *vcpu, bool inside)
 
 static inline void vm_enter_guest(struct vcpu *vcpu)
 {
-    struct vm *const vm = vcpu->vm;
-
     vm_set_inside(vcpu, true);
-    if (__builtin_expect(atomic_load(&vm->stopping) || vcpu->cpu.smp != atomic_load(&vm->smp), 0)) {
+    if (__builtin_expect(atomic_load(&vcpu->vm->state) != vcpu->vm_state, 0)) {
         vm_enter_guest_slowly(vcpu);
     }
 }
@@ -52,7 +52,7 @@ static inline void vm_enter_guest(struct vcpu *vcpu)
 static inline void vm_leave_guest(struct vcpu *vcpu)
 {
     vm_set_inside(vcpu, false);
-    if (__builtin_expect(atomic_load(&vcpu->vm->stopping), 0)) {
+    if (__builtin_expect((atomic_load(&vcpu->vm->state) & VM_STOPPING) != 0, 0)) {
         vm_let_stopper_know(vcpu->vm);
     }
 }

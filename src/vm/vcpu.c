@@ -61,7 +61,7 @@ enum vm_status vm_vcpu_create(struct vm *vm, struct vcpu **result)
         vcpu->id = id;
         vm->vcpus[id] = vcpu;
         vm->n_vcpus++;
-        second = vm->n_vcpus == 2 && !atomic_exchange(&vm->smp, true);
+        second = vm->n_vcpus == 2 && (atomic_fetch_or(&vm->state, VM_SMP) & VM_SMP) == 0;
         vm_gic_attach(vcpu);
     }
     pthread_mutex_unlock(&vm->lock);
@@ -108,6 +108,11 @@ static __attribute__((noinline)) enum ir_next handle_requests(struct vcpu *vcpu,
     /* Sequentially consistent, as the mailbox's `seen` and `inside` are: mmu_broadcast_done() relies on their order. */
     uint32_t requests = atomic_exchange(&cpu->requests, 0) | more;
 
+    /* The first run, to which vm_vcpu_create() has requests. Later changes of registers say so themselves. */
+    if (!atomic_load_explicit(&vcpu->started, memory_order_relaxed)) {
+        cpu_update_mode(cpu);
+        atomic_store_explicit(&vcpu->started, true, memory_order_relaxed);
+    }
     if ((requests & CPU_REQUEST_WAIT) != 0) {
         if (requests == (CPU_REQUEST_WAIT | CPU_REQUEST_ANY)) { /* any other ends it */
             vm_vcpu_wait(vcpu, cpu->wait_deadline);
@@ -165,17 +170,11 @@ static __attribute__((noinline)) enum ir_next run_found(struct a64_cpu *cpu)
     return code_run(cpu, block, btype);
 }
 
-static void run_until_exit(struct vcpu *vcpu)
+/* next: what has come of the run so far. */
+static __attribute__((noinline)) void run_on(struct vcpu *vcpu, enum ir_next next)
 {
     struct a64_cpu *const cpu = &vcpu->cpu;
 
-    enum ir_next next = IR_NEXT;
-
-    cpu->x64.from = NULL; /* of the run before */
-    /* Who changes between the runs what is looked at says so. But a deadline may have passed, and its thread be late. */
-    if (vcpu->timer_deadline != UINT64_MAX) {
-        next = handle_requests(vcpu, CPU_REQUEST_TIMER);
-    }
     while (next != IR_LEAVE) {
         if (__builtin_expect(atomic_load_explicit(&cpu->requests, memory_order_relaxed) != 0, 0)) {
             cpu->x64.from =
@@ -198,13 +197,36 @@ static void run_until_exit(struct vcpu *vcpu)
     }
 }
 
+static inline void run_until_exit(struct vcpu *vcpu)
+{
+    struct a64_cpu *const cpu = &vcpu->cpu;
+    enum ir_next next = IR_NEXT;
+
+    cpu->x64.from = NULL; /* of the run before */
+    /* Who changes between the runs what is looked at says so. But a deadline may have passed, and its thread be late. */
+    if (vcpu->timer_deadline != UINT64_MAX) {
+        next = handle_requests(vcpu, CPU_REQUEST_TIMER);
+    }
+    if (next == IR_NEXT && atomic_load_explicit(&cpu->requests, memory_order_relaxed) == 0) {
+        next = code_run_again(cpu);
+    }
+    if (next != IR_LEAVE) {
+        run_on(vcpu, next);
+    }
+}
+
+static __attribute__((noinline)) uint64_t next_epoch_of_several(struct vm *vm)
+{
+    return atomic_fetch_add_explicit(&vm->run_epoch, 1, memory_order_relaxed) + 1;
+}
+
 /* A vCPU that is alone needs no atomic operation: inside the guest it stays alone (vm_vcpu_create). */
-static uint64_t next_epoch(struct vcpu *vcpu)
+static inline uint64_t next_epoch(struct vcpu *vcpu)
 {
     _Atomic uint64_t *const epoch = &vcpu->vm->run_epoch;
 
-    if (vcpu->cpu.smp) {
-        return atomic_fetch_add_explicit(epoch, 1, memory_order_relaxed) + 1;
+    if (__builtin_expect(vcpu->cpu.smp, 0)) {
+        return next_epoch_of_several(vcpu->vm);
     }
     const uint64_t next = atomic_load_explicit(epoch, memory_order_relaxed) + 1;
     atomic_store_explicit(epoch, next, memory_order_relaxed);
@@ -214,23 +236,17 @@ static uint64_t next_epoch(struct vcpu *vcpu)
 void vm_vcpu_run(struct vcpu *vcpu)
 {
     struct a64_cpu *const cpu = &vcpu->cpu;
-    const uint64_t start = vm_stamp(vcpu->vm);
 
-    if (!atomic_load_explicit(&vcpu->started, memory_order_relaxed)) {
-        cpu_update_mode(cpu); /* later changes of registers say so themselves */
-        atomic_store_explicit(&vcpu->started, true, memory_order_relaxed);
-    }
-    atomic_store_explicit(&vcpu->running, true, memory_order_relaxed);
+    vcpu->exec_stamps -= vm_stamp(vcpu->vm);
+    atomic_store_explicit(&cpu->running, true, memory_order_relaxed);
     const uint32_t client_mxcsr = fp_flags_enter(cpu);
     vm_enter_guest(vcpu);
     cpu->run_epoch = next_epoch(vcpu);
-    cpu->in_guest = true;
     run_until_exit(vcpu);
     fp_flags_leave(cpu, client_mxcsr);
-    cpu->in_guest = false;
     vm_leave_guest(vcpu);
     cpu->irq_pending = false;
     cpu->fiq_pending = false;
-    vcpu->exec_stamps += vm_stamp(vcpu->vm) - start;
-    atomic_store_explicit(&vcpu->running, false, memory_order_release);
+    vcpu->exec_stamps += vm_stamp(vcpu->vm);
+    atomic_store_explicit(&cpu->running, false, memory_order_release);
 }

@@ -107,21 +107,27 @@ enum vm_status vm_destroy(struct vm *vm)
 
 /* --- Stopping ---------------------------------------------------------------------------------------------------------------- */
 
+void vm_set_inside_with_fence(struct vcpu *vcpu, bool inside)
+{
+    atomic_store(&vcpu->inside, inside);
+}
+
 /* `inside` is set, and there may be somebody who stops, or another vCPU for the first time. */
 void vm_enter_guest_slowly(struct vcpu *vcpu)
 {
     struct vm *const vm = vcpu->vm;
 
-    while (atomic_load(&vm->stopping)) {
+    while ((atomic_load(&vm->state) & VM_STOPPING) != 0) {
         vm_leave_guest(vcpu);
         pthread_mutex_lock(&vm->gate);
-        while (atomic_load(&vm->stopping)) {
+        while ((atomic_load(&vm->state) & VM_STOPPING) != 0) {
             pthread_cond_wait(&vm->gate_open, &vm->gate);
         }
         pthread_mutex_unlock(&vm->gate);
         vm_set_inside(vcpu, true);
     }
-    if (!vcpu->cpu.smp && atomic_load(&vm->smp)) {
+    if (!vcpu->cpu.smp && (atomic_load(&vm->state) & VM_SMP) != 0) {
+        vcpu->vm_state = VM_SMP;
         vcpu->cpu.smp = true;
         vcpu->fences = true;
         vm_set_inside(vcpu, true);
@@ -145,7 +151,7 @@ void vm_stop(struct vm *vm, struct vcpu *self)
         vm_leave_guest(self);
     }
     pthread_mutex_lock(&vm->stopper);
-    atomic_store(&vm->stopping, true);
+    atomic_fetch_or(&vm->state, VM_STOPPING);
     fence_for_all();
     pthread_mutex_lock(&vm->lock); /* kept until vm_continue: no vCPU comes or goes meanwhile */
     for (unsigned i = 0; i < VM_MAX_VCPUS; i++) {
@@ -170,7 +176,7 @@ void vm_continue(struct vm *vm)
     vm->stopper_inside = NULL;
     pthread_mutex_unlock(&vm->lock);
     pthread_mutex_lock(&vm->gate);
-    atomic_store(&vm->stopping, false);
+    atomic_fetch_and(&vm->state, ~(unsigned)VM_STOPPING);
     pthread_cond_broadcast(&vm->gate_open);
     pthread_mutex_unlock(&vm->gate);
     pthread_mutex_unlock(&vm->stopper);

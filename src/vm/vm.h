@@ -34,6 +34,9 @@ enum { VM_READ = 1, VM_WRITE = 2, VM_EXEC = 4 };
 /* Of vm_map, beside the permissions: what the host memory does not allow, and vm_protect therefore never gives. */
 enum { VM_HOST_NO_READ = 8, VM_HOST_NO_WRITE = 16 };
 
+/* vm->state: vCPUs are to stay outside; there are, or were, several. */
+enum { VM_STOPPING = 1, VM_SMP = 2 };
+
 #define VM_MAX_VCPUS  64
 #define VM_COUNTER_HZ 24000000u
 
@@ -74,12 +77,14 @@ struct vm_memory; /* the map: vm/memory.c */
 struct vcpu {
     struct a64_cpu cpu;
     struct vm *vm;
-    unsigned id;                   /* lowest free slot */
-    _Atomic bool started, running; /* has run at least once; is in vm_vcpu_run() */
-    struct gic_cpu *gic;           /* its Redistributor and CPU interface; NULL without a GIC */
+    unsigned id;          /* lowest free slot */
+    _Atomic bool started; /* has run at least once */
+    struct gic_cpu *gic;  /* its Redistributor and CPU interface; NULL without a GIC */
     _Atomic bool
         inside;  /* in guest code: holds translations of guest memory, and vm_stop waits for it */
     bool fences; /* around `inside`, its own: see vm_set_inside() */
+    unsigned
+        vm_state; /* vm->state as it is when nobody stops the VM, as far as this vCPU has been told: VM_SMP or 0 */
     _Atomic bool parked;
     pthread_cond_t wake;     /* of vm_vcpu_wait, with vm->gate */
     uint64_t timer_deadline; /* of vm_timer_set; guarded by the timer's lock */
@@ -110,11 +115,10 @@ struct vm {
     pthread_mutex_t lock;         /* guards the vCPU table */
     struct vcpu *vcpus[VM_MAX_VCPUS];
     unsigned n_vcpus;
-    _Atomic bool smp;        /* there are, or were, several */
     pthread_mutex_t stopper; /* one vm_stop at a time; held from vm_stop to vm_continue */
     pthread_mutex_t gate;    /* guards the waits of stopped, stopping and parked threads */
     pthread_cond_t gate_open, all_outside;
-    _Atomic bool stopping;
+    _Atomic unsigned state;      /* VM_STOPPING, VM_SMP */
     struct vcpu *stopper_inside; /* the stopper's own vCPU, to go back inside; guarded by stopper */
     struct vm_timer *timer;      /* the timer thread, made when first needed */
     bool has_tsc;

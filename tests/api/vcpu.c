@@ -391,6 +391,122 @@ TEST(host_writes_between_code_that_runs_often_take_effect)
     machine_stop(&m);
 }
 
+/* The same code at the same address, often; then each of its words changed. */
+TEST(host_writes_to_any_word_take_effect_where_runs_begin_again)
+{
+    enum { N = 40 };
+    struct machine m;
+    uint32_t code[N + 1];
+    for (uint32_t i = 0; i < N; i++) {
+        code[i] = 0x91000400; /* add x0, x0, #1 */
+    }
+    code[N] = HVC0;
+    machine_start(&m, code, N + 1);
+    for (uint32_t i = 0; i < 8 * N; i++) {
+        const uint32_t changed = i / 4 % N, amount = i % 4 == 3 ? 100 : 1;
+        m.code[changed] = 0x91000000 | amount << 10;
+        OK(hv_vcpu_set_reg(m.vcpu, HV_REG_X0, 0));
+        OK(hv_vcpu_set_reg(m.vcpu, HV_REG_PC, PAGE));
+        OK(hv_vcpu_run(m.vcpu));
+        EXPECT_EQ(reg(&m, HV_REG_X0), N - 1 + amount);
+        m.code[changed] = 0x91000400;
+    }
+    machine_stop(&m);
+}
+
+/* A run begins with what the one before came to last, and then comes to what that began with. */
+TEST(host_writes_take_effect_where_runs_begin_with_the_last_code)
+{
+    enum { SECOND = 0x1000 / 4, N = 60 };
+    struct machine m;
+    const uint32_t code[] = {0xd2800000 /* mov x0, #0 */, 0x14000000 | (SECOND - 1) /* b */};
+    machine_start(&m, code, 2);
+    m.code[SECOND] = 0xb4000041;                                  /* cbz x1, 1f */
+    m.code[SECOND + 1] = HVC0;                                    /**/
+    m.code[SECOND + 2] = 0xd2800021;                              /* 1: mov x1, #1 */
+    m.code[SECOND + 3] = 0x14000000 | (0x4000000 - (SECOND + 3)); /* b to the first page */
+    for (uint32_t i = 0; i < N; i++) {
+        OK(hv_vcpu_set_reg(m.vcpu, HV_REG_X1, 1));
+        OK(hv_vcpu_set_reg(m.vcpu, HV_REG_PC, PAGE));
+        OK(hv_vcpu_run(m.vcpu));
+        EXPECT_EQ(reg(&m, HV_REG_X0), i == 0 ? 0 : i - 1);
+        m.code[0] = 0xd2800000 | i << 5;
+        OK(hv_vcpu_set_reg(m.vcpu, HV_REG_X1, 0));
+        OK(hv_vcpu_set_reg(m.vcpu, HV_REG_PC, PAGE + 4 * SECOND));
+        OK(hv_vcpu_run(m.vcpu));
+        EXPECT_EQ(reg(&m, HV_REG_X0), i);
+    }
+    machine_stop(&m);
+}
+
+static void run_at(struct machine *m, uint64_t pc, uint64_t cpsr)
+{
+    OK(hv_vcpu_set_reg(m->vcpu, HV_REG_CPSR, cpsr));
+    OK(hv_vcpu_set_reg(m->vcpu, HV_REG_PC, pc));
+    OK(hv_vcpu_run(m->vcpu));
+}
+
+/* What decides about the code that a run begins with. */
+TEST(runs_that_begin_again_follow_address_and_state)
+{
+    enum { EL1H = 0x3c5, EL0 = 0x3c0, BTYPE = 3 << 10, IL = 1 << 20, SS = 1 << 21 };
+    struct machine m;
+    const uint32_t code[] = {0xd5384240 /* mrs x0, currentel */, HVC0};
+    machine_start(&m, code, 2);
+    uint32_t *const other = pages(1);
+    other[0] = MOV_X0_42;
+    other[1] = HVC0;
+    OK(hv_vm_map(other, PAGE + 0x10000, PAGE, RWX)); /* where addresses look alike */
+    OK(hv_vcpu_set_trap_debug_exceptions(m.vcpu, true));
+    OK(hv_vcpu_set_sys_reg(m.vcpu, HV_SYS_REG_VBAR_EL1, PAGE + 0x1000));
+    m.code[0x1400 / 4] = 0xd4000022; /* hvc #1 where exceptions of EL0 go */
+    m.code[0x1200 / 4] = 0xd4000042; /* hvc #2 where those of EL1 go */
+    for (int i = 0; i < 100; i++) {
+        run_at(&m, PAGE, EL1H);
+        EXPECT_EQ(reg(&m, HV_REG_X0), 1 << 2);
+        EXPECT_EQ(reg(&m, HV_REG_PC), PAGE + 8);
+        switch (i < 40 ? -1 : i % 6) {
+        case 0: /* MRS is UNDEFINED there */
+            run_at(&m, PAGE, EL0);
+            EXPECT_EQ(m.exit->exception.syndrome & 0xffff, 1);
+            break;
+        case 1: /* the first instruction that runs takes it away */
+            run_at(&m, PAGE, EL1H | BTYPE);
+            EXPECT_EQ(reg(&m, HV_REG_CPSR) & BTYPE, 0);
+            break;
+        case 2:
+            run_at(&m, PAGE, EL1H | IL);
+            EXPECT_EQ(m.exit->exception.syndrome & 0xffff, 2);
+            break;
+        case 3:
+            OK(hv_vcpu_set_sys_reg(m.vcpu, HV_SYS_REG_MDSCR_EL1, 1));
+            run_at(&m, PAGE, EL1H | SS);
+            EXPECT_EQ(m.exit->exception.syndrome >> 26, 0x32);
+            EXPECT_EQ(reg(&m, HV_REG_PC), PAGE + 4);
+            OK(hv_vcpu_set_sys_reg(m.vcpu, HV_SYS_REG_MDSCR_EL1, 0));
+            break;
+        case 4:
+            OK(hv_vm_unmap(PAGE, PAGE));
+            OK(hv_vm_map(other, PAGE, PAGE, RWX));
+            run_at(&m, PAGE, EL1H);
+            EXPECT_EQ(reg(&m, HV_REG_X0), 0x42);
+            OK(hv_vm_unmap(PAGE, PAGE));
+            OK(hv_vm_map(m.code, PAGE, PAGE, RWX));
+            break;
+        case 5:
+            run_at(&m, PAGE + 0x10000, EL1H);
+            EXPECT_EQ(reg(&m, HV_REG_X0), 0x42);
+            break;
+        default:
+            break;
+        }
+    }
+    OK(hv_vcpu_destroy(m.vcpu));
+    OK(hv_vm_destroy());
+    OK(hv_vm_deallocate(m.code, PAGE));
+    OK(hv_vm_deallocate(other, PAGE));
+}
+
 TEST(stores_to_the_code_ahead_take_effect_without_cache_maintenance)
 {
     struct machine m;
@@ -620,6 +736,9 @@ MAIN(T(vcpu_needs_a_vm_and_places_for_its_results), T(second_vcpu_on_a_thread_is
      T(host_writes_to_code_that_has_not_run_for_long_take_effect),
      T(host_writes_to_code_of_other_pages_take_effect),
      T(host_writes_between_code_that_runs_often_take_effect),
+     T(host_writes_to_any_word_take_effect_where_runs_begin_again),
+     T(host_writes_take_effect_where_runs_begin_with_the_last_code),
+     T(runs_that_begin_again_follow_address_and_state),
      T(stores_to_the_code_ahead_take_effect_without_cache_maintenance),
      T(exit_request_is_sticky_and_once),
      T(sixty_four_vcpus_run_at_once_and_the_65th_has_no_resources),

@@ -48,7 +48,7 @@ static inline void fp_flags_take(struct a64_cpu *cpu)
 /* FPCR has been written. */
 static inline void fp_flags_control(struct a64_cpu *cpu)
 {
-    if (cpu->in_guest) {
+    if (atomic_load_explicit(&cpu->running, memory_order_relaxed)) {
         fp_flags_take(cpu);
         _mm_setcsr(fp_flags_mxcsr(cpu));
     }

@@ -201,11 +201,6 @@ void cpu_set_pstate(struct a64_cpu *cpu, uint32_t pstate)
     pstate_changed(cpu);
 }
 
-uint32_t cpu_get_cpsr(const struct a64_cpu *cpu)
-{
-    return cpu->nzcv | cpu->pstate | (uint32_t)cpu->btype << PSTATE_BTYPE_SHIFT;
-}
-
 void cpu_set_cpsr(struct a64_cpu *cpu, uint32_t cpsr)
 {
     const uint32_t nzcv = NZCV_N | NZCV_Z | NZCV_C | NZCV_V;

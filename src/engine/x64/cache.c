@@ -517,21 +517,7 @@ void x64_cpu_destroy(struct a64_cpu *cpu)
 
 /* --- Running --------------------------------------------------------------------------------------------------------------------- */
 
-static void count_leaving(struct a64_cpu *cpu, uint64_t why)
+enum ir_next x64_run(struct a64_cpu *cpu, const void *code, const struct x64_cache *cache)
 {
-    assert(why < X64_LEFT_COUNT);
-    /* The jumps that look at the jump table look at the requests as well, and leave by one way for both. */
-    if ((why == X64_LEFT_FAR || why == X64_LEFT_INDIRECT) &&
-        atomic_load_explicit(&cpu->requests, memory_order_relaxed) != 0) {
-        why = X64_LEFT_POLL;
-    }
-    cpu->x64.stats->left[why]++;
-}
-
-enum ir_next x64_run(struct x64_cache *cache, struct a64_cpu *cpu, const void *code)
-{
-    const struct x64_leaving left = cache->thunks.enter((char *)cpu + X64_CPU_BIAS, code,
-                                                        cpu->x64.tlb);
-    count_leaving(cpu, left.why);
-    return (enum ir_next)(uint32_t)left.next;
+    return cache->thunks.enter(cpu, code);
 }

@@ -151,6 +151,7 @@ void x64_drop_all_contexts(struct a64_cpu *cpu)
 {
     x64_drop_contexts(cpu, -1, true, X64_BOTH_HALVES);
     cpu->x64.contexts->n_holding = 0;
+    cpu->x64.alone.block = NULL;
 }
 
 void x64_hold_among_others(struct x64_jump *jump, const struct ir_block *block, unsigned slot)

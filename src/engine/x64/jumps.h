@@ -43,13 +43,11 @@ struct x64_context {
 struct x64_held {
     struct x64_jump *jump;
     uint64_t pc;
-    struct ir_block *block;
 };
 
 struct x64_contexts {
     unsigned current; /* X64_CONTEXTS: the present state has none */
     unsigned n_holding;
-    uint64_t begun; /* run epoch of what holds */
     uint64_t clock;
     struct x64_held holding[X64_HOLDING];
     struct x64_context_key keys[X64_CONTEXTS];
@@ -71,9 +69,10 @@ static inline void x64_begin_run(struct a64_cpu *cpu)
 {
     struct x64_contexts *const contexts = cpu->x64.contexts;
 
-    if (contexts == NULL || contexts->begun == cpu->run_epoch) {
+    if (contexts == NULL || cpu->x64.begun == cpu->run_epoch) {
         return;
     }
+    cpu->x64.alone.block = NULL;
     if (__builtin_expect(contexts->n_holding > X64_HOLDING, 0)) {
         x64_drop_all_contexts(cpu);
     }
@@ -85,31 +84,30 @@ static inline void x64_begin_run(struct a64_cpu *cpu)
         }
     }
     contexts->n_holding = 0;
-    contexts->begun = cpu->run_epoch;
+    cpu->x64.begun = cpu->run_epoch;
 }
 
 /*
- * A run often begins where the one before did, and comes to nothing else. The block there, when its entry is the only one that held: it
- * may go on holding when the block has been compared, with x64_go_on_holding() instead of x64_begin_run().
+ * A run often begins where the one before did, and comes to nothing else. The block there, when its entry is the only one that held, in
+ * the present state: it may go on holding when the block has been compared, with x64_go_on_holding() instead of x64_begin_run(). Nothing is
+ * to be checked before it: no state in which that has to be has entries.
  */
-static inline struct ir_block *x64_held_block(const struct a64_cpu *cpu)
+static inline struct ir_block *x64_block_alone(const struct a64_cpu *cpu)
 {
-    const struct x64_contexts *const contexts = cpu->x64.contexts;
+    struct ir_block *const block = cpu->x64.alone.block;
+    const uint64_t pc = cpu->pc;
 
-    if (contexts == NULL || contexts->n_holding != 1 || contexts->begun == cpu->run_epoch) {
+    if (block == NULL || cpu->btype != 0) {
         return NULL;
     }
-    const struct x64_held *const held = &contexts->holding[0];
-    return held->pc == cpu->pc &&
-                   held->jump == &cpu->x64.jumps[x64_slot_in(cpu->btype, held->pc)] &&
-                   __atomic_load_n(&held->jump->pc, __ATOMIC_RELAXED) == held->pc
-               ? held->block
-               : NULL;
+    const struct x64_jump *const jump = &cpu->x64.jumps[x64_slot_in(0, pc)];
+    return cpu->x64.alone.jump == jump && __atomic_load_n(&jump->pc, __ATOMIC_RELAXED) == pc ? block
+                                                                                             : NULL;
 }
 
 static inline void x64_go_on_holding(struct a64_cpu *cpu)
 {
-    cpu->x64.contexts->begun = cpu->run_epoch;
+    cpu->x64.begun = cpu->run_epoch;
 }
 
 /*
@@ -140,9 +138,11 @@ static inline void x64_hold(struct a64_cpu *cpu, struct ir_block *block, unsigne
     const unsigned n = contexts->n_holding;
 
     if (__builtin_expect(n <= X64_HOLDING, 1)) {
-        contexts->holding[n % X64_HOLDING] = (struct x64_held){jump, block->pc, block};
+        contexts->holding[n % X64_HOLDING] = (struct x64_held){jump, block->pc};
         contexts->n_holding = n + 1;
     }
+    cpu->x64.alone.jump = jump;
+    cpu->x64.alone.block = n == 0 ? block : NULL;
     if (!cpu->smp) { /* who retires blocks now has stopped this vCPU, or is this one */
         __atomic_store_n(&jump->pc, block->pc, __ATOMIC_RELAXED);
     } else {

@@ -84,9 +84,9 @@ void x64_cpu_destroy(struct a64_cpu *cpu)
     cpu->x64.stats = NULL;
 }
 
-enum ir_next x64_run(struct x64_cache *cache, struct a64_cpu *cpu, const void *code)
+enum ir_next x64_run(struct a64_cpu *cpu, const void *code, const struct x64_cache *cache)
 {
-    (void)cache, (void)cpu, (void)code;
+    (void)cpu, (void)code, (void)cache;
     abort(); /* no block has code */
 }
 

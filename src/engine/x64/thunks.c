@@ -253,6 +253,7 @@ static void emit_seek(struct x64_asm *a, struct x64_thunk_offsets *out)
     out->seek_edx = x64_here(a);
     x64_poll(a);
     x64_jcc_to(a, CC_NE, out->leave_go_edx);
+    const uint32_t seek = x64_here(a);
     x64_store(a, 1, RDX, FRAME(FRAME_SCRATCH));
     x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
     x64_call(a, (uintptr_t)code_known);
@@ -262,17 +263,22 @@ static void emit_seek(struct x64_asm *a, struct x64_thunk_offsets *out)
     x64_load(a, 1, R14, CPU_FIELD(x64.tlb));
     x64_jmp_r(a, RAX);
 
+    /* The jumps that look at the jump table look at the requests as well, and leave by one way for both. */
     out->leave_far = x64_here(a);
+    x64_poll(a);
+    x64_jcc_to(a, CC_NE, out->leave_poll);
     x64_mov_ri(a, RDX, X64_LEFT_FAR);
-    x64_jmp_to(a, out->seek_edx);
+    x64_jmp_to(a, seek);
     out->leave_noted = x64_here(a);
     x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
     x64_call(a, (uintptr_t)code_note_jump);
     out->leave_indirect = x64_here(a);
     x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
     x64_call(a, (uintptr_t)canonical_pc);
+    x64_poll(a);
+    x64_jcc_to(a, CC_NE, out->leave_poll);
     x64_mov_ri(a, RDX, X64_LEFT_INDIRECT);
-    x64_jmp_to(a, out->seek_edx);
+    x64_jmp_to(a, seek);
 }
 
 /* What BR does (flow.c), from the state in the vCPU: an exception, a return or a change of mode has just made it. */
@@ -362,8 +368,8 @@ void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
         x64_push(a, kept_by_c[i]);
     }
     x64_alu_ri(a, 1, ALU_SUB, RSP, FRAME_SIZE + 8);
-    x64_mov_rr(a, 1, RBP, RDI);
-    x64_mov_rr(a, 1, R14, RDX);
+    x64_lea(a, 1, RBP, x64_at(RDI, X64_CPU_BIAS));
+    x64_load(a, 1, R14, CPU_FIELD(x64.tlb));
     x64_jmp_r(a, RSI);
 
     out->leave_poll = x64_here(a);
@@ -377,6 +383,8 @@ void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
     out->leave_eax = x64_here(a);
     x64_alu_mi(a, 0, ALU_CMP, CPU_FIELD(x64.flags_kind), 0);
     const uint32_t settle = x64_jcc(a, CC_NE), settled = x64_here(a);
+    x64_load(a, 1, RCX, CPU_FIELD(x64.stats));
+    x64_alu_mi(a, 1, ALU_ADD, x64_at_index(RCX, RDX, 3, offsetof(struct x64_stats, left)), 1);
     x64_alu_ri(a, 1, ALU_ADD, RSP, FRAME_SIZE + 8);
     for (unsigned i = N(kept_by_c); i-- > 0;) {
         x64_pop(a, kept_by_c[i]);

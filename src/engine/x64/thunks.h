@@ -56,14 +56,8 @@ _Static_assert(sizeof(struct x64_access) == 24, "no padding goes into the code")
 /* True: the access has no translation, and cpu->fault says why. All vector registers are kept. */
 bool x64_access_fails(struct a64_cpu *cpu, uint64_t va, const struct x64_access *access);
 
-struct x64_leaving { /* in RAX and RDX */
-    uint64_t next;   /* bits 31:0: enum ir_next */
-    uint64_t why;    /* enum x64_left */
-};
-
 struct x64_thunks {
-    /* enter(cpu + bias, body, TLB entries) */
-    struct x64_leaving (*enter)(void *cpu, const void *body, const void *tlb);
+    enum ir_next (*enter)(struct a64_cpu *cpu, const void *body);
     const void *leave_poll, *leave_unlinked; /* jump here: IR_GO */
     const void *leave_go_edx;                /* ... EDX is enum x64_left */
     const void *leave_eax;                   /* jump here: EAX is the enum ir_next, EDX why */

@@ -48,7 +48,7 @@ bool x64_cpu_create(struct a64_cpu *cpu); /* false: out of memory */
 void x64_cpu_destroy(struct a64_cpu *cpu);
 
 /* Runs a block's emitted code on the vCPU's thread. */
-enum ir_next x64_run(struct x64_cache *cache, struct a64_cpu *cpu, const void *code);
+enum ir_next x64_run(struct a64_cpu *cpu, const void *code, const struct x64_cache *cache);
 
 /*
  * Jump tables: where emitted code finds the code of a virtual address, one set of tables for each translation context. Entries say

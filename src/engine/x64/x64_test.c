@@ -671,6 +671,47 @@ static void test_full_meanwhile(bool interpreter)
     munmap(ram, RAM_SIZE);
 }
 
+/* The same for one that is between two runs, the second of which begins where the first did. */
+static void test_full_between(void)
+{
+    const struct vm_config config = {
+        .ipa_bits = 40,
+        .granule_log2 = 12,
+        .eager = true,
+        .code_bytes = 256 << 10,
+        .profile = vm_profile_by_name("max"),
+        .macos = 260000,
+    };
+    uint8_t *const ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                              -1, 0);
+    struct vm *vm = NULL;
+    struct vcpu *again = NULL, *works = NULL;
+
+    if (ram == MAP_FAILED || vm_create(&config, &vm) != VM_OK ||
+        vm_map(vm, ram, 0, RAM_SIZE, VM_READ | VM_WRITE | VM_EXEC) != VM_OK ||
+        vm_vcpu_create(vm, &again) != VM_OK || vm_vcpu_create(vm, &works) != VM_OK) {
+        fprintf(stderr, "out of memory\n");
+        exit(1);
+    }
+    load_many(ram);
+    *word(ram, START) = 0x91000421; /* add x1, x1, #1 */
+    *word(ram, START + 4) = HVC(2);
+    for (unsigned i = 0; i < 8; i++) {
+        again->cpu.pc = START;
+        vm_vcpu_run(again);
+        EXPECT(again->cpu.x[1] == i + 1 && (again->cpu.exit.syndrome & 0xffff) == 2, "%u: %llu", i,
+               (unsigned long long)again->cpu.x[1]);
+        if (i % 4 == 3) {
+            set_many(&works->cpu);
+            vm_vcpu_run(works);
+        }
+    }
+    vm_vcpu_destroy(works);
+    vm_vcpu_destroy(again);
+    vm_destroy(vm);
+    munmap(ram, RAM_SIZE);
+}
+
 /* Circles of code that nothing but a request ends, by the ways from block to block. Registers: X0 is START, X9 is 0. */
 static const struct circle {
     const char *name;
@@ -1382,6 +1423,7 @@ int main(void)
     test_full();
     test_full_meanwhile(false);
     test_full_meanwhile(true);
+    test_full_between();
     test_full_of_copies();
     test_vectors();
     test_spilling();
