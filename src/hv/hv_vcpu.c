@@ -4,17 +4,16 @@
  * comparison; the table of all is looked at only to explain a refusal, and by hv_vcpus_exit.
  */
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine/sys/sysreg.h"
 #include "hv/internal.h"
 
-static HV_THREAD struct hv_vcpu *own;
+static HV_THREAD struct hv_vcpu own; /* vcpu is NULL: the thread has none */
 
 struct hv_vcpu *hv_own_vcpu(void)
 {
-    return own;
+    return own.vcpu != NULL ? &own : NULL;
 }
 
 hv_return_t hv_explain_vcpu(const char *function, hv_vcpu_t id)
@@ -39,7 +38,7 @@ hv_return_t hv_explain_vcpu(const char *function, hv_vcpu_t id)
 
 #define OWN_VCPU(handle)                                \
     do {                                                \
-        if (own == NULL || own->vcpu->id != (handle)) { \
+        if (own.vcpu == NULL || own.id != (handle)) {   \
             return hv_explain_vcpu(__func__, (handle)); \
         }                                               \
     } while (0)
@@ -67,37 +66,31 @@ HV_EXPORT hv_return_t hv_vcpu_create(hv_vcpu_t *vcpu, hv_vcpu_exit_t **exit,
     if (config != NULL && !hv_is_vcpu_config(config)) {
         return REFUSE(HV_BAD_ARGUMENT, "config is not a live vCPU configuration");
     }
-    if (own != NULL) {
+    if (own.vcpu != NULL) {
         return REFUSE(HV_BUSY,
                       "this thread has vCPU %u already; each vCPU needs a thread of its own",
-                      own->vcpu->id);
+                      own.vcpu->id);
     }
-    struct hv_vcpu *const v = calloc(1, sizeof(*v));
-    if (v == NULL) {
-        return REFUSE(HV_NO_RESOURCES, "out of memory");
-    }
-    switch (vm_vcpu_create(vm, &v->vcpu)) {
+    struct vcpu *created = NULL;
+    switch (vm_vcpu_create(vm, &created)) {
     case VM_OK:
         break;
     case VM_LIMIT:
-        free(v);
         return REFUSE(HV_NO_RESOURCES, "the VM has %u vCPUs, which is the maximum", VM_MAX_VCPUS);
     default:
-        free(v);
         return REFUSE(HV_NO_RESOURCES, "out of memory");
     }
-    own = v;
-    *vcpu = v->vcpu->id;
-    *exit = (hv_vcpu_exit_t *)(void *)&v->vcpu->cpu.exit;
+    own = (struct hv_vcpu){.id = created->id, .vcpu = created};
+    *vcpu = own.id;
+    *exit = (hv_vcpu_exit_t *)(void *)&created->cpu.exit;
     return HV_SUCCESS;
 }
 
 HV_EXPORT hv_return_t hv_vcpu_destroy(hv_vcpu_t vcpu)
 {
     OWN_VCPU(vcpu);
-    vm_vcpu_destroy(own->vcpu);
-    free(own);
-    own = NULL;
+    vm_vcpu_destroy(own.vcpu);
+    own.vcpu = NULL;
     return HV_SUCCESS;
 }
 
@@ -129,31 +122,38 @@ static bool is_enterable(const struct vm *vm, uint64_t cpsr)
 #define FPCR_BITS 0x07c80007u
 #define FPSR_BITS 0x0800009fu
 
+static __attribute__((noinline)) hv_return_t run_staged(struct hv_vcpu *v, const char *function)
+{
+    struct a64_cpu *const cpu = &v->vcpu->cpu;
+    const uint64_t cpsr = v->staged_values[HV_STAGED_CPSR];
+
+    if ((v->staged & 1u << HV_STAGED_CPSR) != 0) {
+        if (!is_enterable(v->vcpu->vm, cpsr)) {
+            return hv_refuse(HV_ILLEGAL_GUEST_STATE, function,
+                             "CPSR is 0x%llx; its mode is not one that this VM can enter",
+                             (unsigned long long)cpsr);
+        }
+        cpu_set_cpsr(cpu, (uint32_t)cpsr);
+    }
+    if ((v->staged & 1u << HV_STAGED_FPCR) != 0) {
+        cpu->fpcr = (uint32_t)v->staged_values[HV_STAGED_FPCR] & FPCR_BITS;
+        cpu_update_mode(cpu);
+    }
+    if ((v->staged & 1u << HV_STAGED_FPSR) != 0) {
+        cpu->fpsr = (uint32_t)v->staged_values[HV_STAGED_FPSR] & FPSR_BITS;
+    }
+    v->staged = 0;
+    vm_vcpu_run(v->vcpu);
+    return HV_SUCCESS;
+}
+
 HV_EXPORT hv_return_t hv_vcpu_run(hv_vcpu_t vcpu)
 {
     OWN_VCPU(vcpu);
-    struct hv_vcpu *const v = own;
-    struct a64_cpu *const cpu = &v->vcpu->cpu;
-
-    if (v->cpsr.set) {
-        if (!is_enterable(v->vcpu->vm, v->cpsr.value)) {
-            return REFUSE(HV_ILLEGAL_GUEST_STATE,
-                          "CPSR is 0x%llx; its mode is not one that this VM can enter",
-                          (unsigned long long)v->cpsr.value);
-        }
-        cpu_set_cpsr(cpu, (uint32_t)v->cpsr.value);
-        v->cpsr.set = false;
+    if (own.staged != 0) {
+        return run_staged(&own, __func__);
     }
-    if (v->fpcr.set) {
-        cpu->fpcr = (uint32_t)v->fpcr.value & FPCR_BITS;
-        cpu_update_mode(cpu);
-        v->fpcr.set = false;
-    }
-    if (v->fpsr.set) {
-        cpu->fpsr = (uint32_t)v->fpsr.value & FPSR_BITS;
-        v->fpsr.set = false;
-    }
-    vm_vcpu_run(v->vcpu);
+    vm_vcpu_run(own.vcpu);
     return HV_SUCCESS;
 }
 
@@ -192,39 +192,34 @@ HV_EXPORT hv_return_t hv_vcpu_get_exec_time(hv_vcpu_t vcpu, uint64_t *time)
 {
     OWN_VCPU(vcpu);
     NOT_NULL(time);
-    *time = vm_vcpu_exec_ticks(own->vcpu);
+    *time = vm_vcpu_exec_ticks(own.vcpu);
     return HV_SUCCESS;
 }
 
 /* --- General and SIMD registers ---------------------------------------------------------------------------------------------- */
 
-static struct hv_staged *staged_of(struct hv_vcpu *v, hv_reg_t reg)
+_Static_assert(HV_REG_FPSR == HV_REG_FPCR + 1 && HV_REG_CPSR == HV_REG_FPCR + 2,
+               "numbers of staged registers");
+
+static hv_return_t no_such_register(const char *function, hv_reg_t reg)
 {
-    switch (reg) {
-    case HV_REG_CPSR:
-        return &v->cpsr;
-    case HV_REG_FPCR:
-        return &v->fpcr;
-    case HV_REG_FPSR:
-        return &v->fpsr;
-    default:
-        return NULL;
-    }
+    return hv_refuse(HV_BAD_ARGUMENT, function,
+                     "reg is %u; expected HV_REG_X0 (0) to HV_REG_CPSR (34)", reg);
 }
 
 HV_EXPORT hv_return_t hv_vcpu_get_reg(hv_vcpu_t vcpu, hv_reg_t reg, uint64_t *value)
 {
     OWN_VCPU(vcpu);
     NOT_NULL(value);
-    const struct a64_cpu *const cpu = &own->vcpu->cpu;
-    const struct hv_staged *staged;
+    const struct a64_cpu *const cpu = &own.vcpu->cpu;
+    const unsigned staged = reg - HV_REG_FPCR;
 
     if (reg <= HV_REG_X30) {
         *value = cpu->x[reg];
     } else if (reg == HV_REG_PC) {
         *value = cpu->pc;
-    } else if ((staged = staged_of(own, reg)) != NULL && staged->set) {
-        *value = staged->value;
+    } else if (staged < HV_STAGED_COUNT && (own.staged & 1u << staged) != 0) {
+        *value = own.staged_values[staged];
     } else if (reg == HV_REG_CPSR) {
         *value = cpu_get_cpsr(cpu);
     } else if (reg == HV_REG_FPCR) {
@@ -232,8 +227,7 @@ HV_EXPORT hv_return_t hv_vcpu_get_reg(hv_vcpu_t vcpu, hv_reg_t reg, uint64_t *va
     } else if (reg == HV_REG_FPSR) {
         *value = cpu->fpsr;
     } else {
-        return REFUSE(HV_BAD_ARGUMENT, "reg is %u; expected HV_REG_X0 (0) to HV_REG_CPSR (34)",
-                      reg);
+        return no_such_register(__func__, reg);
     }
     return HV_SUCCESS;
 }
@@ -241,18 +235,18 @@ HV_EXPORT hv_return_t hv_vcpu_get_reg(hv_vcpu_t vcpu, hv_reg_t reg, uint64_t *va
 HV_EXPORT hv_return_t hv_vcpu_set_reg(hv_vcpu_t vcpu, hv_reg_t reg, uint64_t value)
 {
     OWN_VCPU(vcpu);
-    struct a64_cpu *const cpu = &own->vcpu->cpu;
-    struct hv_staged *staged;
+    struct a64_cpu *const cpu = &own.vcpu->cpu;
+    const unsigned staged = reg - HV_REG_FPCR;
 
     if (reg <= HV_REG_X30) {
         cpu->x[reg] = value;
     } else if (reg == HV_REG_PC) {
         cpu->pc = value;
-    } else if ((staged = staged_of(own, reg)) != NULL) {
-        *staged = (struct hv_staged){true, value};
+    } else if (staged < HV_STAGED_COUNT) {
+        own.staged |= 1u << staged;
+        own.staged_values[staged] = value;
     } else {
-        return REFUSE(HV_BAD_ARGUMENT, "reg is %u; expected HV_REG_X0 (0) to HV_REG_CPSR (34)",
-                      reg);
+        return no_such_register(__func__, reg);
     }
     return HV_SUCCESS;
 }
@@ -268,7 +262,7 @@ HV_EXPORT hv_return_t hv_vcpu_get_simd_fp_reg(hv_vcpu_t vcpu, hv_simd_fp_reg_t r
         return REFUSE(HV_BAD_ARGUMENT,
                       "reg is %u; expected HV_SIMD_FP_REG_Q0 (0) to HV_SIMD_FP_REG_Q31 (31)", reg);
     }
-    memcpy(value, &own->vcpu->cpu.v[reg], sizeof(*value));
+    memcpy(value, &own.vcpu->cpu.v[reg], sizeof(*value));
     return HV_SUCCESS;
 }
 
@@ -280,7 +274,7 @@ HV_EXPORT hv_return_t hv_vcpu_set_simd_fp_reg(hv_vcpu_t vcpu, hv_simd_fp_reg_t r
         return REFUSE(HV_BAD_ARGUMENT,
                       "reg is %u; expected HV_SIMD_FP_REG_Q0 (0) to HV_SIMD_FP_REG_Q31 (31)", reg);
     }
-    memcpy(&own->vcpu->cpu.v[reg], &value, sizeof(value));
+    memcpy(&own.vcpu->cpu.v[reg], &value, sizeof(value));
     return HV_SUCCESS;
 }
 
@@ -306,14 +300,14 @@ HV_EXPORT hv_return_t hv_vcpu_get_sys_reg(hv_vcpu_t vcpu, hv_sys_reg_t reg, uint
 {
     OWN_VCPU(vcpu);
     NOT_NULL(value);
-    return sysreg_result(__func__, sysreg_host_get(&own->vcpu->cpu, reg, value), reg);
+    return sysreg_result(__func__, sysreg_host_get(&own.vcpu->cpu, reg, value), reg);
 }
 
 HV_EXPORT hv_return_t hv_vcpu_set_sys_reg(hv_vcpu_t vcpu, hv_sys_reg_t reg, uint64_t value)
 {
     OWN_VCPU(vcpu);
-    look_anew(&own->vcpu->cpu);
-    return sysreg_result(__func__, sysreg_host_set(&own->vcpu->cpu, reg, value), reg);
+    look_anew(&own.vcpu->cpu);
+    return sysreg_result(__func__, sysreg_host_set(&own.vcpu->cpu, reg, value), reg);
 }
 
 /* --- Interrupts, debug traps, virtual timer ---------------------------------------------------------------------------------- */
@@ -335,7 +329,7 @@ HV_EXPORT hv_return_t hv_vcpu_get_pending_interrupt(hv_vcpu_t vcpu, hv_interrupt
 {
     OWN_VCPU(vcpu);
     NOT_NULL(pending);
-    const bool *const line = interrupt_of(&own->vcpu->cpu, type);
+    const bool *const line = interrupt_of(&own.vcpu->cpu, type);
     if (line == NULL) {
         return REFUSE(HV_BAD_ARGUMENT,
                       "type is %u; expected HV_INTERRUPT_TYPE_IRQ (0) or HV_INTERRUPT_TYPE_FIQ (1)",
@@ -349,14 +343,14 @@ HV_EXPORT hv_return_t hv_vcpu_set_pending_interrupt(hv_vcpu_t vcpu, hv_interrupt
                                                     bool pending)
 {
     OWN_VCPU(vcpu);
-    bool *const line = interrupt_of(&own->vcpu->cpu, type);
+    bool *const line = interrupt_of(&own.vcpu->cpu, type);
     if (line == NULL) {
         return REFUSE(HV_BAD_ARGUMENT,
                       "type is %u; expected HV_INTERRUPT_TYPE_IRQ (0) or HV_INTERRUPT_TYPE_FIQ (1)",
                       type);
     }
     *line = pending;
-    look_anew(&own->vcpu->cpu);
+    look_anew(&own.vcpu->cpu);
     return HV_SUCCESS;
 }
 
@@ -366,33 +360,33 @@ HV_EXPORT hv_return_t hv_vcpu_set_pending_interrupt(hv_vcpu_t vcpu, hv_interrupt
     {                                                                         \
         OWN_VCPU(vcpu);                                                       \
         NOT_NULL(parameter);                                                  \
-        *parameter = own->vcpu->cpu.field;                                    \
+        *parameter = own.vcpu->cpu.field;                                     \
         return HV_SUCCESS;                                                    \
     }                                                                         \
     HV_EXPORT hv_return_t hv_vcpu_set_##name(hv_vcpu_t vcpu, bool parameter)  \
     {                                                                         \
         OWN_VCPU(vcpu);                                                       \
-        own->vcpu->cpu.field = parameter;                                     \
+        own.vcpu->cpu.field = parameter;                                      \
         changed;                                                              \
         return HV_SUCCESS;                                                    \
     }
 
-BOOL_PROPERTY(trap_debug_exceptions, trap_debug_exceptions, value, cpu_update_mode(&own->vcpu->cpu))
+BOOL_PROPERTY(trap_debug_exceptions, trap_debug_exceptions, value, cpu_update_mode(&own.vcpu->cpu))
 BOOL_PROPERTY(trap_debug_reg_accesses, trap_debug_reg_accesses, value, (void)0)
-BOOL_PROPERTY(vtimer_mask, vtimer_masked, vtimer_is_masked, look_anew(&own->vcpu->cpu))
+BOOL_PROPERTY(vtimer_mask, vtimer_masked, vtimer_is_masked, look_anew(&own.vcpu->cpu))
 
 HV_EXPORT hv_return_t hv_vcpu_get_vtimer_offset(hv_vcpu_t vcpu, uint64_t *vtimer_offset)
 {
     OWN_VCPU(vcpu);
     NOT_NULL(vtimer_offset);
-    *vtimer_offset = own->vcpu->cpu.vtimer_offset;
+    *vtimer_offset = own.vcpu->cpu.vtimer_offset;
     return HV_SUCCESS;
 }
 
 HV_EXPORT hv_return_t hv_vcpu_set_vtimer_offset(hv_vcpu_t vcpu, uint64_t vtimer_offset)
 {
     OWN_VCPU(vcpu);
-    own->vcpu->cpu.vtimer_offset = vtimer_offset;
-    look_anew(&own->vcpu->cpu);
+    own.vcpu->cpu.vtimer_offset = vtimer_offset;
+    look_anew(&own.vcpu->cpu);
     return HV_SUCCESS;
 }

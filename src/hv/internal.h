@@ -11,7 +11,7 @@
 #include "vm/vm.h"
 
 #define HV_EXPORT __attribute__((visibility("default")))
-/* A variable of each thread that costs no call. Only for pointers: such memory is scarce where a library is loaded late. */
+/* A variable of each thread that costs no call. Small ones: such memory is scarce where a library is loaded late. */
 #define HV_THREAD _Thread_local __attribute__((tls_model("initial-exec")))
 
 /* --- Refusals ---------------------------------------------------------------------------------------------------------------- */
@@ -62,15 +62,14 @@ hv_return_t hv_make_vm(struct vm **vm, hv_vm_config_t config);
 
 /* --- vCPUs ------------------------------------------------------------------------------------------------------------------- */
 
-/* A register that the API stores unmodified and the guest sees only from the next run on. */
-struct hv_staged {
-    bool set;
-    uint64_t value;
-};
+/* Registers that the API stores unmodified and the guest sees only from the next run on. */
+enum { HV_STAGED_FPCR, HV_STAGED_FPSR, HV_STAGED_CPSR, HV_STAGED_COUNT };
 
 struct hv_vcpu {
+    hv_vcpu_t id; /* vcpu->id */
     struct vcpu *vcpu;
-    struct hv_staged cpsr, fpcr, fpsr;
+    unsigned staged; /* bits by number */
+    uint64_t staged_values[HV_STAGED_COUNT];
 };
 
 /* The calling thread's vCPU; NULL: it has none. */
