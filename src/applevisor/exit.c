@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Syndromes: from the bits to an event. Arm ARM DDI0487 J.a, D19.2.37, "ISS encoding for ..." of each class. */
+#include <string.h>
+
 #include <applevisor/exit.h>
 
-#include "applevisor/internal.h"
+#include "applevisor/kit.h"
 
 #define BIT(value, n)         ((value) >> (n)&1u)
 #define FIELD(value, hi, lo)  ((value) >> (lo) & ((1u << ((hi) - (lo) + 1)) - 1))
 #define EC_DATA_ABORT_LOWER   0x24u
 #define EC_DATA_ABORT_SAME_EL 0x25u
-
-typedef void iss_fn(uint32_t iss, av_exit_event *event);
 
 /* --- Aborts ------------------------------------------------------------------------------------------------------------------- */
 
@@ -55,7 +55,7 @@ static const av_abort aborts[64] = {
 
 #define RARE (1u << 10 | 1u << 9 | 1u << 8 | 1u << 7)
 
-static __attribute__((noinline)) void rare_abort(uint32_t iss, av_abort *abort)
+static __attribute__((noinline)) void rare_abort(uint32_t iss, bool is_data, av_abort *abort)
 {
     if (!abort->far_valid) { /* no such code */
         abort->fault = AV_FAULT_OTHER;
@@ -63,31 +63,21 @@ static __attribute__((noinline)) void rare_abort(uint32_t iss, av_abort *abort)
         abort->status = (uint8_t)(iss & 0x3f);
     }
     abort->stage1_walk = BIT(iss, 7) != 0;
+    abort->cache_maintenance = is_data && BIT(iss, 8) != 0;
     abort->external = BIT(iss, 9) != 0;
     abort->far_valid = BIT(iss, 10) == 0;
 }
 
-static inline void abort_of(uint32_t iss, av_abort *abort)
+static inline void abort_of(uint32_t iss, bool is_data, av_abort *abort)
 {
     *abort = aborts[iss & 0x3f];
-    if (__builtin_expect((iss & RARE) != 0 || !aborts[iss & 0x3f].far_valid, 0)) {
-        rare_abort(iss, abort);
+    if (__builtin_expect((iss & RARE) != 0 || !abort->far_valid, 0)) {
+        rare_abort(iss, is_data, abort);
     }
-}
-
-static void instruction_abort(uint32_t iss, av_exit_event *event)
-{
-    abort_of(iss, &event->u.abort);
-}
-
-static void data_abort(uint32_t iss, av_exit_event *event)
-{
-    av_abort *const abort = &event->u.abort;
-
-    abort_of(iss, abort);
-    abort->is_write = BIT(iss, 6) != 0;
-    abort->cache_maintenance = BIT(iss, 8) != 0;
-    if (BIT(iss, 24) != 0) {
+    if (is_data) {
+        abort->is_write = BIT(iss, 6) != 0;
+    }
+    if (is_data && BIT(iss, 24) != 0) {
         abort->has_access = true;
         access_of(iss, &abort->access);
     }
@@ -95,19 +85,14 @@ static void data_abort(uint32_t iss, av_exit_event *event)
 
 /* --- Other classes ------------------------------------------------------------------------------------------------------------ */
 
-static void call(uint32_t iss, av_exit_event *event)
-{
-    event->u.call.immediate = (uint16_t)FIELD(iss, 15, 0);
-}
-
-static void wait(uint32_t iss, av_exit_event *event)
+static inline void wait_of(uint32_t iss, av_exit_event *event)
 {
     event->u.wait.kind = (av_wait_kind)FIELD(iss, 1, 0);
     event->u.wait.has_reg = BIT(iss, 2) != 0;
     event->u.wait.reg = event->u.wait.has_reg ? (uint8_t)FIELD(iss, 9, 5) : 0;
 }
 
-static void sysreg(uint32_t iss, av_exit_event *event)
+static inline void sysreg_of(uint32_t iss, av_exit_event *event)
 {
     const uint32_t op0 = FIELD(iss, 21, 20), op2 = FIELD(iss, 19, 17), op1 = FIELD(iss, 16, 14),
                    crn = FIELD(iss, 13, 10), crm = FIELD(iss, 4, 1);
@@ -117,89 +102,137 @@ static void sysreg(uint32_t iss, av_exit_event *event)
     event->u.sysreg.is_write = BIT(iss, 0) == 0;
 }
 
-static void watchpoint(uint32_t iss, av_exit_event *event)
-{
-    event->u.watchpoint.is_write = BIT(iss, 6) != 0;
-    event->u.watchpoint.cache_maintenance = BIT(iss, 8) != 0;
-}
-
-static void step(uint32_t iss, av_exit_event *event)
-{
-    event->u.step.valid = BIT(iss, 24) != 0;
-    event->u.step.exclusive = event->u.step.valid && BIT(iss, 6) != 0;
-}
-
-static void sme(uint32_t iss, av_exit_event *event)
-{
-    event->u.sme.reason = (uint8_t)FIELD(iss, 2, 0);
-}
-
 /* --- The classes -------------------------------------------------------------------------------------------------------------- */
+
+/* How the event of a class begins, and which encoding its ISS has. */
+enum iss {
+    ISS_NONE,
+    ISS_CALL,
+    ISS_DATA,
+    ISS_FETCH,
+    ISS_WAIT,
+    ISS_SYSREG,
+    ISS_WATCHPOINT,
+    ISS_STEP,
+    ISS_SME
+};
 
 static const struct class
 {
-    bool is_known;
-    uint8_t kind;
-    bool same_el;
-    iss_fn *iss;
+    struct head {
+        av_exit_kind kind;
+        uint8_t ec;
+        bool same_el;
+        uint8_t instruction_bytes; /* of IL = 0 */
+    } head;
+    enum iss iss;
 } classes[64] = {
-    /* by EC */
-    [0x00] = {true, AV_EXIT_UNDEFINED, false, NULL},
-    [0x01] = {true, AV_EXIT_WAIT, false, wait},
-    [0x07] = {true, AV_EXIT_FP, false, NULL},
-    [0x09] = {true, AV_EXIT_PAUTH, false, NULL},
-    [0x0a] = {true, AV_EXIT_LS64, false, NULL},
-    [0x0d] = {true, AV_EXIT_BRANCH_TARGET, false, NULL},
-    [0x0e] = {true, AV_EXIT_ILLEGAL_STATE, false, NULL},
-    [0x15] = {true, AV_EXIT_SVC, false, call},
-    [0x16] = {true, AV_EXIT_HVC, false, call},
-    [0x17] = {true, AV_EXIT_SMC, false, call},
-    [0x18] = {true, AV_EXIT_SYSREG, false, sysreg},
-    [0x19] = {true, AV_EXIT_SVE, false, NULL},
-    [0x1a] = {true, AV_EXIT_ERET, false, NULL},
-    [0x1c] = {true, AV_EXIT_PAUTH_FAILURE, false, NULL},
-    [0x1d] = {true, AV_EXIT_SME, false, sme},
-    [0x20] = {true, AV_EXIT_INSTRUCTION_ABORT, false, instruction_abort},
-    [0x21] = {true, AV_EXIT_INSTRUCTION_ABORT, true, instruction_abort},
-    [0x22] = {true, AV_EXIT_PC_ALIGNMENT, false, NULL},
-    [EC_DATA_ABORT_LOWER] = {true, AV_EXIT_DATA_ABORT, false, data_abort},
-    [EC_DATA_ABORT_SAME_EL] = {true, AV_EXIT_DATA_ABORT, true, data_abort},
-    [0x26] = {true, AV_EXIT_SP_ALIGNMENT, false, NULL},
-    [0x27] = {true, AV_EXIT_MEMORY_COPY, false, NULL},
-    [0x2c] = {true, AV_EXIT_FP_EXCEPTION, false, NULL},
-    [0x2f] = {true, AV_EXIT_SERROR, false, NULL},
-    [0x30] = {true, AV_EXIT_BREAKPOINT, false, NULL},
-    [0x31] = {true, AV_EXIT_BREAKPOINT, true, NULL},
-    [0x32] = {true, AV_EXIT_STEP, false, step},
-    [0x33] = {true, AV_EXIT_STEP, true, step},
-    [0x34] = {true, AV_EXIT_WATCHPOINT, false, watchpoint},
-    [0x35] = {true, AV_EXIT_WATCHPOINT, true, watchpoint},
-    [0x3c] = {true, AV_EXIT_BRK, false, call},
+// clang-format off
+#define CLASS(ec, kind, iss) [ec] = {{(kind), (ec), false, 2}, (iss)}
+#define SAME(ec, kind, iss)  [ec] = {{(kind), (ec), true, 2}, (iss)}
+#define OTHER(ec)            CLASS(ec, AV_EXIT_OTHER, ISS_NONE)
+    CLASS(0x00, AV_EXIT_UNDEFINED, ISS_NONE),
+    CLASS(0x01, AV_EXIT_WAIT, ISS_WAIT),
+    OTHER(0x02), OTHER(0x03), OTHER(0x04), OTHER(0x05), OTHER(0x06),
+    CLASS(0x07, AV_EXIT_FP, ISS_NONE),
+    OTHER(0x08),
+    CLASS(0x09, AV_EXIT_PAUTH, ISS_NONE),
+    CLASS(0x0a, AV_EXIT_LS64, ISS_NONE),
+    OTHER(0x0b), OTHER(0x0c),
+    CLASS(0x0d, AV_EXIT_BRANCH_TARGET, ISS_NONE),
+    CLASS(0x0e, AV_EXIT_ILLEGAL_STATE, ISS_NONE),
+    OTHER(0x0f), OTHER(0x10), OTHER(0x11), OTHER(0x12), OTHER(0x13), OTHER(0x14),
+    CLASS(0x15, AV_EXIT_SVC, ISS_CALL),
+    CLASS(0x16, AV_EXIT_HVC, ISS_CALL),
+    CLASS(0x17, AV_EXIT_SMC, ISS_CALL),
+    CLASS(0x18, AV_EXIT_SYSREG, ISS_SYSREG),
+    CLASS(0x19, AV_EXIT_SVE, ISS_NONE),
+    CLASS(0x1a, AV_EXIT_ERET, ISS_NONE),
+    OTHER(0x1b),
+    CLASS(0x1c, AV_EXIT_PAUTH_FAILURE, ISS_NONE),
+    CLASS(0x1d, AV_EXIT_SME, ISS_SME),
+    OTHER(0x1e), OTHER(0x1f),
+    CLASS(0x20, AV_EXIT_INSTRUCTION_ABORT, ISS_FETCH),
+    SAME(0x21, AV_EXIT_INSTRUCTION_ABORT, ISS_FETCH),
+    CLASS(0x22, AV_EXIT_PC_ALIGNMENT, ISS_NONE),
+    OTHER(0x23),
+    CLASS(EC_DATA_ABORT_LOWER, AV_EXIT_DATA_ABORT, ISS_DATA),
+    SAME(EC_DATA_ABORT_SAME_EL, AV_EXIT_DATA_ABORT, ISS_DATA),
+    CLASS(0x26, AV_EXIT_SP_ALIGNMENT, ISS_NONE),
+    CLASS(0x27, AV_EXIT_MEMORY_COPY, ISS_NONE),
+    OTHER(0x28), OTHER(0x29), OTHER(0x2a), OTHER(0x2b),
+    CLASS(0x2c, AV_EXIT_FP_EXCEPTION, ISS_NONE),
+    OTHER(0x2d), OTHER(0x2e),
+    CLASS(0x2f, AV_EXIT_SERROR, ISS_NONE),
+    CLASS(0x30, AV_EXIT_BREAKPOINT, ISS_NONE),
+    SAME(0x31, AV_EXIT_BREAKPOINT, ISS_NONE),
+    CLASS(0x32, AV_EXIT_STEP, ISS_STEP),
+    SAME(0x33, AV_EXIT_STEP, ISS_STEP),
+    CLASS(0x34, AV_EXIT_WATCHPOINT, ISS_WATCHPOINT),
+    SAME(0x35, AV_EXIT_WATCHPOINT, ISS_WATCHPOINT),
+    OTHER(0x36), OTHER(0x37), OTHER(0x38), OTHER(0x39), OTHER(0x3a), OTHER(0x3b),
+    CLASS(0x3c, AV_EXIT_BRK, ISS_CALL),
+    OTHER(0x3d), OTHER(0x3e), OTHER(0x3f),
+    // clang-format on
 };
 
-static inline void decode(uint64_t syndrome, uint64_t va, uint64_t pa, av_exit_event *event)
+_Static_assert(offsetof(av_exit_event, syndrome) == sizeof(struct head) &&
+                   offsetof(av_exit_event, ec) == offsetof(struct head, ec) &&
+                   offsetof(av_exit_event, same_el) == offsetof(struct head, same_el) &&
+                   offsetof(av_exit_event, instruction_bytes) ==
+                       offsetof(struct head, instruction_bytes),
+               "an event begins like that");
+_Static_assert(sizeof(av_abort) == sizeof(((av_exit_event *)NULL)->u), "an abort fills it");
+
+static av_error decode(uint64_t syndrome, uint64_t va, uint64_t pa, av_exit_event *event)
 {
     const struct class *const c = &classes[FIELD(syndrome, 31, 26)];
+    const uint32_t iss = (uint32_t)FIELD(syndrome, 24, 0);
 
-    *event = (av_exit_event){
-        .kind = c->is_known ? (av_exit_kind)c->kind : AV_EXIT_OTHER,
-        .ec = (uint8_t)FIELD(syndrome, 31, 26),
-        .same_el = c->same_el,
-        .instruction_bytes = BIT(syndrome, 25) != 0 ? 4 : 2,
-        .syndrome = syndrome,
-        .virtual_address = va,
-        .physical_address = pa,
-    };
-    if (c->iss != NULL) {
-        c->iss((uint32_t)FIELD(syndrome, 24, 0), event);
+    memcpy(event, &c->head, sizeof(c->head));
+    event->instruction_bytes = (uint8_t)(2 + (syndrome >> 24 & 2));
+    event->syndrome = syndrome;
+    event->virtual_address = va;
+    event->physical_address = pa;
+    if (c->iss == ISS_DATA) {
+        abort_of(iss, true, &event->u.abort);
+        return AV_OK;
     }
+    memset(&event->u, 0, sizeof(event->u));
+    switch (c->iss) {
+    case ISS_CALL:
+        event->u.call.immediate = (uint16_t)FIELD(iss, 15, 0);
+        break;
+    case ISS_FETCH:
+        abort_of(iss, false, &event->u.abort);
+        break;
+    case ISS_WAIT:
+        wait_of(iss, event);
+        break;
+    case ISS_SYSREG:
+        sysreg_of(iss, event);
+        break;
+    case ISS_WATCHPOINT:
+        event->u.watchpoint.is_write = BIT(iss, 6) != 0;
+        event->u.watchpoint.cache_maintenance = BIT(iss, 8) != 0;
+        break;
+    case ISS_STEP:
+        event->u.step.valid = BIT(iss, 24) != 0;
+        event->u.step.exclusive = event->u.step.valid && BIT(iss, 6) != 0;
+        break;
+    case ISS_SME:
+        event->u.sme.reason = (uint8_t)FIELD(iss, 2, 0);
+        break;
+    default:
+        break;
+    }
+    return AV_OK;
 }
 
 av_error av_exit_from_syndrome(uint64_t syndrome, av_exit_event *event)
 {
     NOT_NULL(event);
-    decode(syndrome, 0, 0, event);
-    return AV_OK;
+    return decode(syndrome, 0, 0, event);
 }
 
 av_error av_exit_decode(const hv_vcpu_exit_t *exit, av_exit_event *event)
@@ -208,20 +241,18 @@ av_error av_exit_decode(const hv_vcpu_exit_t *exit, av_exit_event *event)
     NOT_NULL(event);
     switch (exit->reason) {
     case HV_EXIT_REASON_EXCEPTION:
-        decode(exit->exception.syndrome, exit->exception.virtual_address,
-               exit->exception.physical_address, event);
-        break;
+        return decode(exit->exception.syndrome, exit->exception.virtual_address,
+                      exit->exception.physical_address, event);
     case HV_EXIT_REASON_CANCELED:
         *event = (av_exit_event){.kind = AV_EXIT_CANCELED};
-        break;
+        return AV_OK;
     case HV_EXIT_REASON_VTIMER_ACTIVATED:
         *event = (av_exit_event){.kind = AV_EXIT_VTIMER};
-        break;
+        return AV_OK;
     default:
         *event = (av_exit_event){.kind = AV_EXIT_UNKNOWN};
-        break;
+        return AV_OK;
     }
-    return AV_OK;
 }
 
 av_error av_access_from_syndrome(uint64_t syndrome, av_access *access)
@@ -251,14 +282,5 @@ av_error av_access_from_syndrome(uint64_t syndrome, av_access *access)
 
 uint64_t av_access_extend(const av_access *access, uint64_t value)
 {
-    const unsigned bits = access->size_bytes * 8u;
-
-    if (bits < 64) {
-        value &= (1ull << bits) - 1;
-        if (access->sign_extend) {
-            const uint64_t sign = 1ull << (bits - 1);
-            value = (value ^ sign) - sign;
-        }
-    }
-    return access->is_64_bit ? value : (uint32_t)value;
+    return kit_extend(access, value);
 }

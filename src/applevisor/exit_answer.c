@@ -4,7 +4,6 @@
 
 #include "applevisor/kit.h"
 
-#define INSTRUCTION   4u /* bytes */
 #define SCTLR_SPAN    (1ull << 23)
 #define SCTLR_DSSBS   (1ull << 44)
 #define ESR_IL        (1u << 25)
@@ -36,22 +35,12 @@ av_error av_exit_set_x(hv_vcpu_t vcpu, unsigned reg, uint64_t value)
     if (reg > ZERO_REGISTER) {
         return no_such_register(reg, __func__);
     }
-    return reg == ZERO_REGISTER
-               ? AV_OK
-               : FRAMEWORK(hv_vcpu_set_reg(vcpu, (hv_reg_t)(HV_REG_X0 + reg), value));
+    return kit_set_x(vcpu, reg, value);
 }
 
 av_error av_exit_skip(hv_vcpu_t vcpu)
 {
-    uint64_t pc, cpsr;
-
-    TRY_HV(hv_vcpu_get_reg(vcpu, HV_REG_PC, &pc));
-    TRY_HV(hv_vcpu_get_reg(vcpu, HV_REG_CPSR, &cpsr));
-    /* The instruction is done: BTYPE speaks of the next one, and a step that was armed (SS = 1) is now pending (SS = 0). */
-    if ((cpsr & (CPSR_SS | CPSR_BTYPE)) != 0) {
-        TRY_HV(hv_vcpu_set_reg(vcpu, HV_REG_CPSR, cpsr & ~(CPSR_SS | CPSR_BTYPE)));
-    }
-    return FRAMEWORK(hv_vcpu_set_reg(vcpu, HV_REG_PC, pc + INSTRUCTION));
+    return kit_skip(vcpu);
 }
 
 av_error av_exit_finish(hv_vcpu_t vcpu, const av_exit_event *event)

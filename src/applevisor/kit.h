@@ -3,6 +3,8 @@
 #ifndef AV_KIT_H
 #define AV_KIT_H
 
+#include <applevisor/exit.h>
+
 #include "applevisor/internal.h"
 
 /* Leave the function with what a call of ours, or of the framework, refused. */
@@ -33,5 +35,46 @@
 #define CPSR_DIT      (1ull << 24)
 #define CPSR_DAIF     (15ull << 6)
 #define CPSR_EL1H     0x5ull
+
+/* What av_exit_set_x(), av_access_extend() and av_exit_skip() do, for what exits do most. */
+static inline av_error kit_set_x(hv_vcpu_t vcpu, unsigned reg, uint64_t value)
+{
+    return reg == ZERO_REGISTER
+               ? AV_OK
+               : av_fail_hv(hv_vcpu_set_reg(vcpu, (hv_reg_t)(HV_REG_X0 + reg), value),
+                            "av_exit_set_x");
+}
+
+static inline uint64_t kit_extend(const av_access *access, uint64_t value)
+{
+    const unsigned bits = access->size_bytes * 8u;
+
+    if (bits < 64) {
+        value &= (1ull << bits) - 1;
+        if (access->sign_extend) {
+            const uint64_t sign = 1ull << (bits - 1);
+            value = (value ^ sign) - sign;
+        }
+    }
+    return access->is_64_bit ? value : (uint32_t)value;
+}
+
+#define INSTRUCTION 4u /* bytes */
+
+static inline av_error kit_skip(hv_vcpu_t vcpu)
+{
+    uint64_t pc, cpsr;
+    hv_return_t ret;
+
+    if ((ret = hv_vcpu_get_reg(vcpu, HV_REG_PC, &pc)) == HV_SUCCESS &&
+        (ret = hv_vcpu_get_reg(vcpu, HV_REG_CPSR, &cpsr)) == HV_SUCCESS &&
+        /* The instruction is done: BTYPE speaks of the next one, and a step that was armed (SS = 1) is now pending (SS = 0). */
+        ((cpsr & (CPSR_SS | CPSR_BTYPE)) == 0 ||
+         (ret = hv_vcpu_set_reg(vcpu, HV_REG_CPSR, cpsr & ~(CPSR_SS | CPSR_BTYPE))) ==
+             HV_SUCCESS)) {
+        ret = hv_vcpu_set_reg(vcpu, HV_REG_PC, pc + INSTRUCTION);
+    }
+    return av_fail_hv(ret, "av_exit_skip");
+}
 
 #endif

@@ -355,8 +355,8 @@ static av_error nothing_at(const av_mmio_access *access, bool is_write)
 }
 
 /* Most accesses by far: the syndrome says all, which is one register. */
-static av_error run_described(hv_vcpu_t vcpu, const av_exit_event *event, av_mmio_handler *handler,
-                              void *context)
+static inline av_error run_described(hv_vcpu_t vcpu, const av_exit_event *event,
+                                     av_mmio_handler *handler, void *context)
 {
     const av_access *const access = &event->u.abort.access;
     av_mmio_access made = {.ipa = event->physical_address, .size_bytes = access->size_bytes};
@@ -369,9 +369,12 @@ static av_error run_described(hv_vcpu_t vcpu, const av_exit_event *event, av_mmi
         return nothing_at(&made, access->is_write);
     }
     if (!access->is_write) {
-        TRY(av_exit_set_x(vcpu, access->reg, av_access_extend(access, made.value)));
+        if (access->reg > ZERO_REGISTER) { /* an event that the client has made */
+            return av_exit_set_x(vcpu, access->reg, 0);
+        }
+        TRY(kit_set_x(vcpu, access->reg, kit_extend(access, made.value)));
     }
-    return av_exit_skip(vcpu);
+    return kit_skip(vcpu);
 }
 
 /* Apart, because so many accesses take much of a stack. */

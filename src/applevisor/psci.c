@@ -304,12 +304,6 @@ static av_psci_action answer(struct call *call, int64_t result)
     return AV_PSCI_RETURN;
 }
 
-/* Also SMCCC_VERSION: both are 1.1. */
-static av_psci_action version(struct call *call)
-{
-    return answer(call, 0x10001);
-}
-
 /*
  * power_state in the original format: StateID in 15:0, StateType in 16, PowerLevel in 25:24. Every state is entered as standby: a
  * powerdown may end as if a wake-up had come before it (5.4.4), and then returns SUCCESS.
@@ -390,11 +384,6 @@ static av_psci_action affinity_info(struct call *call)
     return answer(call, on ? AV_PSCI_ON : pending ? AV_PSCI_ON_PENDING : AV_PSCI_OFF);
 }
 
-static av_psci_action migrate_info_type(struct call *call)
-{
-    return answer(call, 2); /* no Trusted OS that would have to migrate */
-}
-
 static av_psci_action system_off(struct call *call)
 {
     stop(call->psci, AV_PSCI_SYSTEM_OFF);
@@ -416,32 +405,36 @@ static av_psci_action system_reset2(struct call *call)
 static call_fn features, arch_features;
 
 /* By what follows the base of their identifiers. */
-#define PSCI_BASE 0x84000000u
-#define ARCH_BASE 0x80000000u
+#define PSCI_BASE     0x84000000u
+#define ARCH_BASE     0x80000000u
+#define VERSION_1_1   0x10001 /* also of SMCCC_VERSION */
+#define NO_TRUSTED_OS 2       /* that would have to migrate */
+
+enum { HAS_NUMBER = 1, HAS_SMC64 = 2, IS_CONSTANT = 4, IS_PURE = 8 };
 
 static const struct function {
-    bool has_smc64;
-    bool is_constant;    /* the answer depends on arguments alone: no lock */
+    uint8_t properties;
     uint8_t n_arguments; /* that are looked at */
-    call_fn *function;
+    int32_t constant;    /* with IS_CONSTANT: the answer */
+    call_fn *function;   /* else; with IS_PURE the answer depends on arguments alone: no lock */
 } psci_functions[] =
     {
         // clang-format off
-    [0x00] = {false, true, 0, version},
-    [0x01] = {true, true, 1, cpu_suspend},
-    [0x02] = {false, false, 0, cpu_off},
-    [0x03] = {true, false, 3, cpu_on},
-    [0x04] = {true, false, 2, affinity_info},
-    [0x06] = {false, true, 0, migrate_info_type},
-    [0x08] = {false, false, 0, system_off},
-    [0x09] = {false, false, 0, system_reset},
-    [0x0a] = {false, true, 1, features},
-    [0x12] = {true, false, 1, system_reset2},
+    [0x00] = {HAS_NUMBER | IS_CONSTANT, 0, VERSION_1_1, NULL},
+    [0x01] = {HAS_NUMBER | HAS_SMC64 | IS_PURE, 1, 0, cpu_suspend},
+    [0x02] = {HAS_NUMBER, 0, 0, cpu_off},
+    [0x03] = {HAS_NUMBER | HAS_SMC64, 3, 0, cpu_on},
+    [0x04] = {HAS_NUMBER | HAS_SMC64, 2, 0, affinity_info},
+    [0x06] = {HAS_NUMBER | IS_CONSTANT, 0, NO_TRUSTED_OS, NULL},
+    [0x08] = {HAS_NUMBER, 0, 0, system_off},
+    [0x09] = {HAS_NUMBER, 0, 0, system_reset},
+    [0x0a] = {HAS_NUMBER | IS_PURE, 1, 0, features},
+    [0x12] = {HAS_NUMBER | HAS_SMC64, 1, 0, system_reset2},
         // clang-format on
 },
   arch_functions[] = {
-      {false, true, 0, version},
-      {false, true, 1, arch_features},
+      {HAS_NUMBER | IS_CONSTANT, 0, VERSION_1_1, NULL},
+      {HAS_NUMBER | IS_PURE, 1, 0, arch_features},
 };
 
 static const struct function *function_of(uint32_t id)
@@ -456,8 +449,8 @@ static const struct function *function_of(uint32_t id)
     } else {
         return NULL;
     }
-    return function->function != NULL && ((id & SMC64) == 0 || function->has_smc64) ? function
-                                                                                    : NULL;
+    const unsigned needed = (id & SMC64) == 0 ? HAS_NUMBER : HAS_SMC64;
+    return (function->properties & needed) != 0 ? function : NULL;
 }
 
 /* The flags of CPU_SUSPEND say: original format, no OS-initiated mode. No other function has flags. */
@@ -486,12 +479,15 @@ static bool is_psci_range(uint32_t id)
 /* When somebody else has stopped the machine, the kick is on its way. */
 static av_psci_action act(const struct function *function, struct call *call)
 {
-    return atomic_load(&call->psci->stop) != AV_PSCI_RUNNING ? AV_PSCI_STOP
-                                                             : function->function(call);
+    if (atomic_load(&call->psci->stop) != AV_PSCI_RUNNING) {
+        return AV_PSCI_STOP;
+    }
+    return (function->properties & IS_CONSTANT) != 0 ? answer(call, function->constant)
+                                                     : function->function(call);
 }
 
 /* Of call->x, the identifier and as many registers as the function has arguments have been read. NULL: there is no such function. */
-static inline av_psci_result carry_out(const struct function *function, struct call *call)
+static av_psci_result carry_out(const struct function *function, struct call *call)
 {
     const uint32_t id = (uint32_t)call->x[0];
     av_psci_result result;
@@ -504,7 +500,7 @@ static inline av_psci_result carry_out(const struct function *function, struct c
         call->x[i] = (uint32_t)call->x[i];
     }
     call->result = 0;
-    if (function->is_constant) {
+    if ((function->properties & (IS_CONSTANT | IS_PURE)) != 0) {
         result.action = act(function, call);
     } else {
         pthread_mutex_lock(&call->psci->lock);
@@ -531,10 +527,35 @@ av_error av_psci_call(av_psci *psci, unsigned cpu, const uint64_t x[4], av_psci_
 
 /* --- With a vCPU -------------------------------------------------------------------------------------------------------------- */
 
+/* The guest goes on behind its call. */
+static inline av_error give_answer(hv_vcpu_t vcpu, const av_exit_event *event, uint64_t x0)
+{
+    TRY_HV(hv_vcpu_set_reg(vcpu, HV_REG_X0, x0));
+    return event->kind == AV_EXIT_SMC ? av_exit_skip(vcpu) : AV_OK;
+}
+
+static __attribute__((noinline)) av_error exit_with(const struct function *function, av_psci *psci,
+                                                    unsigned cpu, hv_vcpu_t vcpu, uint64_t id,
+                                                    const av_exit_event *event,
+                                                    av_psci_result *result)
+{
+    struct call call = {.psci = psci, .caller = &psci->cpus[cpu], .x = {id}};
+
+    for (unsigned i = 1; function != NULL && i <= function->n_arguments; i++) {
+        TRY_HV(hv_vcpu_get_reg(vcpu, (hv_reg_t)(HV_REG_X0 + i), &call.x[i]));
+    }
+    const av_psci_result answered = carry_out(function, &call);
+    if (answered.action == AV_PSCI_RETURN || answered.action == AV_PSCI_SUSPEND) {
+        TRY(give_answer(vcpu, event, answered.x0));
+    }
+    *result = answered;
+    return AV_OK;
+}
+
 av_error av_psci_exit(av_psci *psci, unsigned cpu, hv_vcpu_t vcpu, const av_exit_event *event,
                       av_psci_result *result)
 {
-    struct call call;
+    uint64_t id;
 
     NOT_NULL(event);
     NOT_NULL(result);
@@ -544,19 +565,14 @@ av_error av_psci_exit(av_psci *psci, unsigned cpu, hv_vcpu_t vcpu, const av_exit
         *result = (av_psci_result){.action = AV_PSCI_NONE};
         return AV_OK;
     }
-    TRY_HV(hv_vcpu_get_reg(vcpu, HV_REG_X0, &call.x[0]));
-    const struct function *const function = function_of((uint32_t)call.x[0]);
-    for (unsigned i = 1; function != NULL && i <= function->n_arguments; i++) {
-        TRY_HV(hv_vcpu_get_reg(vcpu, (hv_reg_t)(HV_REG_X0 + i), &call.x[i]));
+    TRY_HV(hv_vcpu_get_reg(vcpu, HV_REG_X0, &id));
+    const struct function *const function = function_of((uint32_t)id);
+    if (function == NULL || (function->properties & IS_CONSTANT) == 0 ||
+        atomic_load(&psci->stop) != AV_PSCI_RUNNING) {
+        return exit_with(function, psci, cpu, vcpu, id, event, result);
     }
-    call.psci = psci;
-    call.caller = &psci->cpus[cpu];
-    const av_psci_result answered = carry_out(function, &call);
-    if (answered.action == AV_PSCI_RETURN || answered.action == AV_PSCI_SUSPEND) {
-        TRY_HV(hv_vcpu_set_reg(vcpu, HV_REG_X0, answered.x0));
-        TRY(av_exit_finish(vcpu, event));
-    }
-    *result = answered;
+    TRY(give_answer(vcpu, event, (uint64_t)function->constant));
+    *result = (av_psci_result){.action = AV_PSCI_RETURN, .x0 = (uint64_t)function->constant};
     return AV_OK;
 }
 
