@@ -21,39 +21,24 @@ uint64_t vm_counter(void)
 
 /* --- Stamps ---------------------------------------------------------------------------------------------------------------------- */
 
-#if defined(__x86_64__)
-
-static bool one_rate;
-
-static void ask_host(void)
-{
-    unsigned a, b, c, d = 0;
-
-    one_rate = __get_cpuid(0x80000007, &a, &b, &c, &d) != 0 && (d & 1u << 8) != 0;
-}
+bool vm_has_tsc;
 
 /* Asked once: in a virtual machine, CPUID is an exit to its host. */
-static bool tsc_has_one_rate(void)
+static void ask_host(void)
+{
+#if defined(__x86_64__)
+    unsigned a, b, c, d = 0;
+
+    vm_has_tsc = __get_cpuid(0x80000007, &a, &b, &c, &d) != 0 && (d & 1u << 8) != 0;
+#endif
+}
+
+void vm_start_stamps(struct vm *vm)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
 
     pthread_once(&once, ask_host);
-    return one_rate;
-}
-
-#else
-
-static bool tsc_has_one_rate(void)
-{
-    return false;
-}
-
-#endif
-
-void vm_start_stamps(struct vm *vm)
-{
-    vm->has_tsc = tsc_has_one_rate();
-    vm->first_stamp = vm_stamp(vm);
+    vm->first_stamp = vm_stamp();
     vm->first_tick = vm_counter();
 }
 
@@ -61,7 +46,7 @@ void vm_start_stamps(struct vm *vm)
 uint64_t vm_vcpu_exec_ticks(struct vcpu *vcpu)
 {
     const struct vm *const vm = vcpu->vm;
-    const uint64_t stamps = vm_stamp(vm) - vm->first_stamp, ticks = vm_counter() - vm->first_tick;
+    const uint64_t stamps = vm_stamp() - vm->first_stamp, ticks = vm_counter() - vm->first_tick;
     const uint64_t now = stamps == 0
                              ? 0
                              : (uint64_t)((unsigned __int128)vcpu->exec_stamps * ticks / stamps);

@@ -237,16 +237,16 @@ void vm_vcpu_run(struct vcpu *vcpu)
 {
     struct a64_cpu *const cpu = &vcpu->cpu;
 
-    vcpu->exec_stamps -= vm_stamp(vcpu->vm);
+    vcpu->exec_stamps -= vm_stamp();
     atomic_store_explicit(&cpu->running, true, memory_order_relaxed);
     const uint32_t client_mxcsr = fp_flags_enter(cpu);
     vm_enter_guest(vcpu);
     cpu->run_epoch = next_epoch(vcpu);
     run_until_exit(vcpu);
-    fp_flags_leave(cpu, client_mxcsr);
     vm_leave_guest(vcpu);
     cpu->irq_pending = false;
     cpu->fiq_pending = false;
-    vcpu->exec_stamps += vm_stamp(vcpu->vm);
+    vcpu->exec_stamps += vm_stamp();
+    fp_flags_leave(cpu, client_mxcsr);
     atomic_store_explicit(&cpu->running, false, memory_order_release);
 }

@@ -201,7 +201,7 @@ void vm_vcpu_request(struct vcpu *vcpu, uint32_t bits)
 void vm_vcpu_wait(struct vcpu *vcpu, uint64_t deadline)
 {
     struct vm *const vm = vcpu->vm;
-    const uint64_t start = vm_stamp(vm);
+    const uint64_t start = vm_stamp();
 
     vm_leave_guest(vcpu);
     pthread_mutex_lock(&vm->gate);
@@ -220,6 +220,6 @@ void vm_vcpu_wait(struct vcpu *vcpu, uint64_t deadline)
     }
     atomic_store(&vcpu->parked, false);
     pthread_mutex_unlock(&vm->gate);
-    vcpu->exec_stamps -= vm_stamp(vm) - start; /* the run will add all of its time */
+    vcpu->exec_stamps -= vm_stamp() - start; /* the run will add all of its time */
     vm_enter_guest(vcpu);
 }

@@ -121,7 +121,6 @@ struct vm {
     _Atomic unsigned state;      /* VM_STOPPING, VM_SMP */
     struct vcpu *stopper_inside; /* the stopper's own vCPU, to go back inside; guarded by stopper */
     struct vm_timer *timer;      /* the timer thread, made when first needed */
-    bool has_tsc;
     uint64_t first_stamp, first_tick; /* of vm_stamp() and vm_counter() at one time */
     _Atomic uint64_t
         run_epoch; /* counts hv_vcpu_run calls: host writes to code take effect at the next run */
