@@ -430,7 +430,9 @@ static void unit_dispatch(struct maker *m)
     static const uint8_t registers[] = {TARGET_REG, OTHER_REG, FIRST_INDEX};
     const unsigned log2_pieces = 1 + below(m->r, 2), pieces = 1u << log2_pieces, words = 16;
     const uint32_t bit = below(m->r, 5), reg = registers[below(m->r, 3)];
-    const uint32_t jump = percent(m->r, 80) ? 0xd61f0000 /* br */ : 0xd63f0000 /* blr */;
+    static const uint32_t jumps[] = {0xd61f0000 /* br */, 0xd61f0000, 0xd61f0000,
+                                     0xd63f0000 /* blr */, 0xd65f0000 /* ret */};
+    const uint32_t jump = jumps[below(m->r, 5)];
     const uint32_t landing = landings[percent(m->r, 50) ? 3 : below(m->r, 4)];
 
     if (m->b->n_words + pieces * words > BLOCKS_MAX_WORDS - 48) {

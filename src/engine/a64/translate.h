@@ -51,7 +51,7 @@ struct tr {
     uint64_t turn_from, turn_to; /* the branch at turn_from is taken; equal: none is */
     uint64_t follow;    /* where the present B or BL leads to, if the block goes on there; else 0 */
     uint64_t return_to; /* behind that BL, until the RET to there; else 0 */
-    uint64_t expected;  /* where the present BR or BLR leads, if the block goes on there; else 0 */
+    uint64_t expected;  /* where the present BR, BLR or RET leads, likewise */
     uint64_t taken;     /* where the present branch leads, if the block goes on there; else 0 */
     bool into_leaf;     /* ... and behind it again */
     const struct block_ways *ways; /* of its indirect jumps */
@@ -127,7 +127,7 @@ void tr_check_sp(struct tr *t, unsigned rn);
 void tr_jump(struct tr *t, uint64_t target);
 void tr_branch_if(struct tr *t, ir_ref cond, uint64_t target);
 void tr_jump_ind(struct tr *t, ir_ref target, enum ir_jump_kind kind);
-/* True: the block goes on where the present BR or BLR is expected to lead; else it is left there, by tr_jump_ind(). */
+/* True: the block goes on where the present BR, BLR or RET is expected to lead; else it is left there, by tr_jump_ind(). */
 bool tr_expects(struct tr *t, ir_ref target);
 void tr_undefined(struct tr *t);
 void tr_end(struct tr *t); /* end the block after this instruction: JUMP to the next one */

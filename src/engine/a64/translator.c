@@ -215,10 +215,16 @@ static uint64_t followed(const struct tr *t, const struct reach *reach, const ui
     return goes_on ? target : 0;
 }
 
-/* BR or BLR, of no authenticated pointer. */
+/* Of no authenticated pointer. */
+static bool is_return(uint32_t w)
+{
+    return (w & 0xfffffc1f) == 0xd65f0000;
+}
+
+/* BR, BLR or RET, likewise. */
 static bool is_indirect(uint32_t w)
 {
-    return (w & 0xffdffc1f) == 0xd61f0000;
+    return (w & 0xffdffc1f) == 0xd61f0000 || is_return(w);
 }
 
 /* In a page that is guarded, where the branch may land. */
@@ -227,19 +233,29 @@ static bool may_land(uint32_t branch, uint32_t first)
     const bool is_call = (branch >> 21 & 1) != 0;
     const unsigned rn = branch >> 5 & 31, btype = is_call ? 2 : rn == 16 || rn == 17 ? 1 : 3;
 
-    return (landing(first) >> btype & 1) != 0;
+    return is_return(branch) || (landing(first) >> btype & 1) != 0;
 }
 
-/* The block goes on behind BR or BLR where that has mostly led (engine/ways.h), or has it noted where it leads. */
+/* This time, as most RET do; where the block does not write the register before. */
+static bool leads_far(const struct tr *t, uint32_t w)
+{
+    const unsigned rn = A64_FIELD(w, 9, 5);
+    const struct ir_node *const value = &t->nodes[t->x[rn]];
+    const bool unwritten = t->x[rn] == IR_REF_NONE || value->op == IR_GET_X;
+
+    return rn != 31 && unwritten && ((t->cpu->x[rn] ^ t->start) >> 12) != 0;
+}
+
+/* The block goes on behind an indirect jump where that has mostly led (engine/ways.h), or has it noted where it leads. */
 static void find_expected(struct tr *t, struct reach *reach, uint32_t *words, const uint8_t *hva,
                           int at, uint32_t w)
 {
     /* When it leads elsewhere the block may be left for the block of that instruction: not for itself. */
-    if (at == 0) {
+    if (at == 0 || (is_return(w) && t->return_to != 0)) {
         return;
     }
     if (t->n_ways == t->ways->n) {
-        t->asks = t->ways->open;
+        t->asks = t->ways->open && !leads_far(t, w);
         return;
     }
     const int to = t->ways->to[t->n_ways++];
@@ -248,7 +264,7 @@ static void find_expected(struct tr *t, struct reach *reach, uint32_t *words, co
         return;
     }
     t->expected = t->start + 4 * (uint64_t)(int64_t)to;
-    t->into_leaf = (w >> 21 & 1) != 0 && t->return_to == 0 &&
+    t->into_leaf = (w >> 21 & 3) == 1 && t->return_to == 0 &&
                    is_leaf(hva + 4 * (ptrdiff_t)to, (0x1000 - (unsigned)(t->expected & 0xfff)) / 4);
 }
 
@@ -276,6 +292,18 @@ static void find_way(struct tr *t, const struct reach *reach, const uint8_t *hva
     if (t->return_to != 0 && returns_early(t, hva, at, word)) {
         t->turn_from = t->pc;
         t->turn_to = t->pc + 4 * (uint64_t)(int64_t)branch_offset(word);
+    }
+}
+
+/* The same in the main line. has_room: for more behind an indirect jump. */
+static __attribute__((noinline)) void find_line(struct tr *t, struct reach *reach, uint32_t *words,
+                                                const uint8_t *hva, int at, uint32_t word,
+                                                bool has_room)
+{
+    find_way(t, reach, hva, at, word);
+    find_taken(t, at, word);
+    if (has_room && is_indirect(word)) {
+        find_expected(t, reach, words, hva, at, word);
     }
 }
 
@@ -432,11 +460,7 @@ static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint
         const uint32_t word = take_word(&reach, words, hva, at);
         t.insn = (uint8_t)at;
         if (t.forks != NULL) {
-            find_way(&t, &reach, hva, at, word);
-            find_taken(&t, at, word);
-        }
-        if (t.forks != NULL && is_indirect(word) && n + LEAST_LEFT <= most) {
-            find_expected(&t, &reach, words, hva, at, word);
+            find_line(&t, &reach, words, hva, at, word, n + LEAST_LEFT <= most);
         }
         translate_insn(&t, word);
         t.follow = t.taken = 0;
@@ -456,6 +480,7 @@ static struct ir_block *fill_block(struct a64_cpu *cpu, const uint8_t *hva, uint
         if (!t.end && (n >= most || at == in_page || at == TR_BEHIND || at == 0 ||
                        t.n_nodes > TR_MAX_NODES - TR_NODES_PER_INSN ||
                        ((how & STRAIGHT) != 0 && t.branched))) {
+            t.turn_to = t.turn_from; /* it may be where the last instruction has turned to */
             tr_jump(&t, next);
         }
         t.pc = next;

@@ -486,7 +486,7 @@ static void jump_indirect(struct x64_emit *e, ir_ref node, const struct ir_node 
     stub->reg = (int8_t)target;
     stub->btype = (uint8_t)e->btype;
     stub->jump = x64_jcc(a, CC_NE);
-    if (n->flags != IR_JUMP_RETURN && may_ask(e)) {
+    if (may_ask(e)) {
         struct x64_stub *const asked = x64_new_stub(e, STUB_ASKED, node);
         x64_rm(a, 0, 0xff, 1, CPU_FIELD(x64.until_asked)); /* DEC */
         asked->reg = (int8_t)target;
