@@ -121,8 +121,8 @@ enum ir_next exc_undefined(struct a64_cpu *cpu)
 
 /* --- Aborts ------------------------------------------------------------------------------------------------------------------ */
 
-/* The fault status code [EncodeLDFSC()]; also FST of PAR_EL1. */
-unsigned exc_fault_status(const struct fault *fault)
+/* [EncodeLDFSC()] */
+static inline unsigned fault_status(const struct fault *fault)
 {
     /* Level -1 exists with LPA2 only and has codes of its own. */
     const unsigned level = (unsigned)fault->level & 3u;
@@ -152,10 +152,16 @@ unsigned exc_fault_status(const struct fault *fault)
     }
 }
 
-/* [AArch64.FaultSyndrome()] */
-static uint32_t abort_iss(const struct fault *fault, uint32_t template)
+/* The fault status code; also FST of PAR_EL1. */
+unsigned exc_fault_status(const struct fault *fault)
 {
-    uint32_t iss = exc_fault_status(fault);
+    return fault_status(fault);
+}
+
+/* [AArch64.FaultSyndrome()] */
+static inline uint32_t abort_iss(const struct fault *fault, uint32_t template)
+{
+    uint32_t iss = fault_status(fault);
 
     if (fault->s1_walk && fault->type != FAULT_EXTERNAL) {
         iss |= 1u << 7; /* S1PTW */
@@ -215,6 +221,18 @@ enum ir_next exc_abort(struct a64_cpu *cpu, uint32_t template)
         target = 2;
     }
     return exc_take(cpu, target, ec, true, iss, true, fault->va);
+}
+
+/* With what is known of the fault the compiler leaves little of its syndrome to be made. */
+enum ir_next exc_unmapped(struct a64_cpu *cpu, uint32_t template)
+{
+    const struct fault fault = {.type = FAULT_TRANSLATION,
+                                .level = cpu->fault.level,
+                                .stage = 3,
+                                .is_write = cpu->fault.is_write};
+
+    return exc_leave(cpu, EC_DABT_LOWER, true, abort_iss(&fault, template), cpu->fault.va,
+                     cpu->fault.ipa);
 }
 
 /* --- Interrupts -------------------------------------------------------------------------------------------------------------- */

@@ -196,10 +196,12 @@ static int failed_access(struct a64_cpu *cpu, const struct x64_access *access)
     cpu->pc = access->pc;
     cpu->x64.stats->access[access->op]++;
     cpu->x64.stats->slow[X64_SLOW_MISS]++;
-    if (cpu->fault.stage == 3) {
-        cpu->x64.device_tag = cpu->fault.va | TLB_TAG;
+    if (cpu->fault.stage != 3) {
+        return (int)exc_abort(cpu, access->iss);
     }
-    return (int)exc_abort(cpu, access->iss);
+    cpu->x64.device_tag = cpu->fault.va | TLB_TAG;
+    return (int)(cpu->vm->gic == NULL ? exc_unmapped(cpu, access->iss)
+                                      : exc_abort(cpu, access->iss));
 }
 
 static int slow_access(struct a64_cpu *cpu, struct frame_view *frame,
