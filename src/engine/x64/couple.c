@@ -189,11 +189,13 @@ static bool couple_up(struct x64_emit *e, struct trial *t, ir_ref a, ir_ref b, u
     if (low == IR_REF_NONE || high == IR_REF_NONE) {
         return low == high;
     }
-    if (l->couple != 0 || h->couple != 0) {
+    if (l->couple != h->couple) {
+        return false;
+    }
+    if (l->couple != 0) {
         const struct x64_couple *const there = &e->couples[l->couple - x64_couple_ref(e, 0)];
         *couple = l->couple;
-        return l->couple == h->couple && there->low == low && there->high == high &&
-               is_made_before(e, there, before);
+        return there->low == low && there->high == high && is_made_before(e, there, before);
     }
     if (low == high) {
         return is_load(e, low) && low < before && add_couple(e, t, low, low, couple);
