@@ -546,14 +546,17 @@ static void put_among_sums(struct maker *m, unsigned pointer, unsigned sum, unsi
 }
 
 struct sums {
-    unsigned pointers[2], index, n;
-    unsigned v[16]; /* four sums, four loads, four products, and others */
+    unsigned pointers[2], index, counter, n;
+    bool nested;
+    unsigned branch; /* the word that leads to the other way through a round; 0: there is none */
+    unsigned v[16];  /* four sums, four loads, four products, and others */
 };
 
 static struct sums draw_sums(struct maker *m)
 {
-    struct sums s = {.n = 2 + 2 * below(m->r, 2)};
+    struct sums s = {.n = 2 + 2 * below(m->r, 2), .nested = percent(m->r, 40)};
 
+    s.counter = s.nested ? OTHER_REG : LOOP_REG;
     s.pointers[0] = FIRST_POINTER + below(m->r, LAST_POINTER - FIRST_POINTER + 1);
     s.pointers[1] = percent(m->r, 60)
                         ? s.pointers[0]
@@ -588,10 +591,11 @@ static void put_first_sums(struct maker *m, const struct sums *s)
 }
 
 /* A round: loads, one of them now and then only where it is needed, and sums in the same way, or not quite. */
-static void put_sums(struct maker *m, const struct sums *s)
+static void put_sums(struct maker *m, struct sums *s)
 {
     const unsigned kind = below(m->r, 10), late = percent(m->r, 25) ? 1 : 4;
     const unsigned among = percent(m->r, 40) ? below(m->r, s->n) : 4;
+    const unsigned way = percent(m->r, 20) ? below(m->r, 2) : 4;
     const bool same = percent(m->r, 70), products_first = percent(m->r, 30);
     unsigned a[4], b[4];
 
@@ -606,6 +610,10 @@ static void put_sums(struct maker *m, const struct sums *s)
         a[i] = s->v[4 + (same ? i & 1 : below(m->r, 4))];
         b[i] = s->v[4 + (same ? 2 + (i >> 1) : below(m->r, 4))];
     }
+    if (percent(m->r, 10)) { /* a way out before anything is added */
+        put_forward(m, 0x36000000 | below(m->r, 2) << 24 | below(m->r, 3) << 19 | s->counter,
+                    FIX_14); /* tbz, tbnz */
+    }
     for (unsigned i = s->n; i > 0 && products_first; i--) { /* the other way round */
         put_sum(m, kind, PRODUCT, s->v[7 + i], s->v[i - 1], a[i - 1], b[i - 1]);
     }
@@ -616,45 +624,77 @@ static void put_sums(struct maker *m, const struct sums *s)
         if (i == 0 && late == 1) {
             put(m, 0xfc606800 | s->index << 16 | s->pointers[0] << 5 | s->v[5]);
         }
+        if (i == way) {
+            s->branch = m->b->n_words;
+            put(m, 0);
+        }
         if (i == among) {
             put_among_sums(m, s->pointers[0], s->v[below(m->r, s->n)], s->v[12]);
         }
     }
 }
 
+static void put_end_of_sums(struct maker *m, const struct sums *s, unsigned top)
+{
+    if (s->nested) {
+        put(m, 0x92401231);                 /* and x17, x17, #0x1f */
+        put(m, 0xf1000631);                 /* subs x17, x17, #1 */
+        put_to(m, 0x5400000c, FIX_19, top); /* b.gt */
+    } else {
+        put_round_end(m, below(m->r, 4), s->index, top);
+    }
+}
+
+/* The other way does some of it. */
+static void put_way_of_sums(struct maker *m, const struct sums *s, unsigned top)
+{
+    const unsigned over = m->b->n_words;
+
+    put(m, 0);
+    m->b->words[s->branch] = with_offset(0x36000000 | below(m->r, 3) << 19 | s->counter, FIX_14,
+                                         (int)m->b->n_words - (int)s->branch); /* tbz */
+    for (unsigned n = below(m->r, 3); n > 0; n--) {
+        put_sum(m, below(m->r, 10), PRODUCT | SUM, s->v[8], s->v[below(m->r, 2)], s->v[4], s->v[6]);
+    }
+    if (percent(m->r, 20)) {
+        put(m, 0x4e080400 | s->v[14] << 5 | s->v[below(m->r, 2)]); /* dup v.2d, v.d[0] */
+    }
+    put_end_of_sums(m, s, top);
+    m->b->words[over] = with_offset(0x14000000, FIX_26, (int)m->b->n_words - (int)over);
+}
+
 /* Several sums in a loop, and what becomes of them. With an outer loop it begins anew. */
 static void unit_sums(struct maker *m)
 {
-    const struct sums s = draw_sums(m);
-    const bool nested = percent(m->r, 40);
+    struct sums s = draw_sums(m);
 
     if (percent(m->r, 70)) {
         put_numbers(m, s.pointers[0], s.v[15]);
     }
-    if (nested) {
+    if (s.nested) {
         put(m, 0xd280001c | (1 + below(m->r, 6)) << 5); /* movz x28, #count */
     }
     const unsigned outer = m->b->n_words;
     put_first_sums(m, &s);
-    put(m, 0xd2800000 | below(m->r, 3) << 8 | s.index); /* movz index, #0, #8 or #16 */
-    put(m, 0xd2800000 | below(m->r, 21) << 5 | (nested ? OTHER_REG : LOOP_REG)); /* movz, #count */
+    put(m, 0xd2800000 | below(m->r, 3) << 8 | s.index);    /* movz index, #0, #8 or #16 */
+    put(m, 0xd2800000 | below(m->r, 21) << 5 | s.counter); /* movz, #count */
     const unsigned top = m->b->n_words;
     put_sums(m, &s);
     start_unit(m);
-    if (!nested) {
-        put_round_end(m, below(m->r, 4), s.index, top);
+    put_end_of_sums(m, &s, top);
+    if (s.branch != 0) {
+        put_way_of_sums(m, &s, top);
+    }
+    if (!s.nested) {
         return;
     }
-    put(m, 0x92401231);                 /* and x17, x17, #0x1f */
-    put(m, 0xf1000631);                 /* subs x17, x17, #1 */
-    put_to(m, 0x5400000c, FIX_19, top); /* b.gt */
-    if (percent(m->r, 60)) {            /* str d */
+    if (percent(m->r, 60)) { /* str d */
         put(m, 0xfd000000 | below(m->r, 20) << 10 | s.pointers[1] << 5 | s.v[below(m->r, s.n)]);
     }
     if (percent(m->r, 20)) {
         put_among_sums(m, s.pointers[0], s.v[below(m->r, s.n)], s.v[below(m->r, s.n)]);
     }
-    if (percent(m->r, 20)) { /* two sums are exchanged: mov v.16b */
+    if (percent(m->r, 20) && s.branch == 0) { /* two sums are exchanged: mov v.16b */
         put(m, 0x4ea01c00 | s.v[0] << 16 | s.v[0] << 5 | s.v[13]);
         put(m, 0x4ea01c00 | s.v[1] << 16 | s.v[1] << 5 | s.v[0]);
         put(m, 0x4ea01c00 | s.v[13] << 16 | s.v[13] << 5 | s.v[1]);

@@ -75,9 +75,9 @@ static bool add_couple(struct x64_emit *e, struct trial *t, ir_ref low, ir_ref h
 /* Whatever the loop's back edges find in the register is a scalar. */
 static bool is_always_scalar(const struct x64_emit *e, unsigned guest)
 {
-    for (unsigned i = 1; i < e->back_edge; i++) {
-        const struct ir_node *const n = &e->nodes[i];
-        if (n->op == IR_PUT_V && n->imm == guest && !x64_fp_is_clean(e, x64_resolve(e, n->a), 3)) {
+    for (unsigned i = x64_next_put(e, 0, IR_PUT_V, guest, false); i != 0;
+         i = x64_next_put(e, i, IR_PUT_V, guest, false)) {
+        if (!x64_fp_is_clean(e, x64_resolve(e, e->nodes[i].a), 3)) {
             return false;
         }
     }
@@ -312,7 +312,7 @@ void x64_find_couples(struct x64_emit *e)
     ir_ref sums[2 * X64_MAX_CARRIED];
     unsigned n_sums = 0;
 
-    if (e->level < 4 || e->back_edge == 0 || e->n_sides != 0 || e->n_nodes > TR_SIDE_NODES) {
+    if (e->level < 4 || e->back_edge == 0 || e->n_nodes > TR_SIDE_NODES) {
         return;
     }
     for (unsigned i = 0; i < e->n_carried; i++) {

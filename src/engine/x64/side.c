@@ -194,6 +194,9 @@ void x64_plan_sides(struct x64_emit *e)
         for (unsigned i = 0; i < e->n_sites; i++) {
             import(e, side, e->sites[i].value);
         }
+        for (unsigned i = 0; i < e->n_couples; i++) {
+            import(e, side, x64_couple_ref(e, i));
+        }
     }
 }
 
