@@ -201,7 +201,20 @@ static void put_walking_access(struct maker *m, unsigned pointer, unsigned index
     const uint32_t registers = pointer << 5 | below(m->r, FIRST_INDEX);
     const uint32_t offset = (below(m->r, 96) - 16) & 0x1ff;
 
-    switch (below(m->r, 7)) {
+    const uint32_t still = percent(m->r, 50) ? FIRST_POINTER + below(m->r, 2)
+                                             : FIRST_INDEX + LAST_INDEX - index;
+
+    switch (below(m->r, 8)) {
+    case 7: /* what is subtracted does not move, as a rule, and is added again, or is a small number */
+        if (still < FIRST_POINTER) {
+            const bool swapped = percent(m->r, 20);
+            put(m, 0xcb00000d | (swapped ? index : still) << 16 | (swapped ? still : index) << 5);
+            put(m, 0x382d6800 | size | load | vector | registers);
+        } else {
+            put(m, 0xcb00000d | still << 16 | pointer << 5);
+            put(m, 0x382d6800 | size | load | vector | still << 5 | below(m->r, FIRST_INDEX));
+        }
+        break;
     case 6: /* DC ZVA */
         put(m, 0xd50b7420 | pointer);
         break;

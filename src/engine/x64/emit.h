@@ -212,6 +212,7 @@ struct x64_site {
      * those that do not move may be in memory. */
     ir_ref term[X64_MAX_TERMS];
     uint8_t scale[X64_MAX_TERMS], n_terms;
+    uint8_t minus; /* those that are subtracted; only a walk has one, and it does not move */
     int32_t offset;
     uint8_t walk;   /* its number plus 1; 0: none */
     uint8_t moving; /* the term that moves */

@@ -448,6 +448,14 @@ static bool is_moved(const struct x64_emit *e, ir_ref value, unsigned r, uint64_
     return e->nodes[base].op == IR_GET_X && e->nodes[base].imm == r;
 }
 
+/* A register that the loop does not write. */
+static bool is_unmoved(const struct x64_emit *e, ir_ref ref, bool inner)
+{
+    const struct ir_node *const n = x64_node(e, ref);
+
+    return n->op == IR_GET_X && x64_next_put(e, 0, IR_PUT_X, n->imm, inner) == 0;
+}
+
 /* How much a value grows in a round at most, never shrinking; inner: of the innermost loop. False: not known. */
 static bool step_of(const struct x64_emit *e, ir_ref ref, bool inner, unsigned depth,
                     uint64_t *step)
@@ -470,7 +478,8 @@ static bool step_of(const struct x64_emit *e, ir_ref ref, bool inner, unsigned d
         }
         return true;
     case IR_SUB:
-        return n->type == IR_I64 && depth != 0 && x64_const(e, n->b, &count) &&
+        return n->type == IR_I64 && depth != 0 &&
+               (x64_const(e, n->b, &count) || is_unmoved(e, n->b, inner)) &&
                step_of(e, n->a, inner, depth - 1, step);
     case IR_ADD:
         if (n->type != IR_I64 || depth == 0 || !step_of(e, n->a, inner, depth - 1, step) ||
@@ -528,6 +537,10 @@ static bool add_terms(const struct x64_emit *e, ir_ref ref, unsigned scale, stru
     }
     if (x64_scaled_operand(e, r, &a, &shift)) {
         return add_terms(e, a, shift, site);
+    }
+    if (n->op == IR_SUB && n->type == IR_I64 && is_unmoved(e, n->b, site->inner)) {
+        site->minus |= (uint8_t)(1u << site->n_terms);
+        return add_terms(e, n->b, 0, site) && add_terms(e, n->a, 0, site);
     }
     return n->op == IR_ADD && n->type == IR_I64 && add_terms(e, n->a, 0, site) &&
            add_terms(e, n->b, 0, site);

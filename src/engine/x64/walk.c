@@ -71,7 +71,7 @@ static bool are_carried(const struct x64_emit *e, const struct x64_site *site)
             return false;
         }
     }
-    return site->scale[0] == 0;
+    return site->scale[0] == 0 && site->minus == 0;
 }
 
 void x64_settle_walks(struct x64_emit *e)
@@ -230,7 +230,11 @@ static void add_up(struct x64_emit *e, const struct x64_site *site)
         } else {
             x64_load(a, 1, RAX, CPU_X(e->nodes[term].imm));
         }
-        x64_lea(a, 1, RCX, x64_at_index(RCX, RAX, site->scale[i], 0));
+        if ((site->minus >> i & 1) != 0) {
+            x64_alu_rr(a, 1, ALU_SUB, RCX, RAX);
+        } else {
+            x64_lea(a, 1, RCX, x64_at_index(RCX, RAX, site->scale[i], 0));
+        }
     }
     x64_store(a, 1, RCX, SUM);
 }
