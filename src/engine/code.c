@@ -429,19 +429,26 @@ static uint32_t until_asked(struct a64_cpu *cpu)
     return cpu->code->eager ? 1 : LEAST_SILENT + (cpu->x64.draw >> 25);
 }
 
+static int16_t way_from(const struct a64_cpu *cpu, const struct ir_block *from)
+{
+    const uint64_t offset = cpu->pc - from->pc;
+    const int64_t to = (int64_t)offset / 4;
+
+    return ((cpu->pc ^ from->pc) >> 12) != 0 || (offset & 3) != 0 || to < -TR_BEFORE ||
+                   to >= TR_BEHIND
+               ? WAYS_ELSEWHERE
+               : (int16_t)to;
+}
+
 void code_note_jump(struct a64_cpu *cpu, struct ir_block *from, unsigned branch)
 {
     struct code_cache *const cache = cpu->code;
-    struct ir_block *const block = from->donor != NULL ? from->donor : from;
-    const uint64_t offset = cpu->pc - from->pc;
-    const int64_t to = (int64_t)offset / 4;
-    const bool elsewhere = ((cpu->pc ^ from->pc) >> 12) != 0 || (offset & 3) != 0 ||
-                           to < -TR_BEFORE || to >= TR_BEHIND;
-    const int way = branch != 0 ? (int)branch : elsewhere ? WAYS_ELSEWHERE : (int)to;
 
     cpu->x64.until_asked = until_asked(cpu);
     pthread_mutex_lock(&cache->lock);
-    if (block->valid && ways_note(&cache->ways, block->hva, block->mode, (int16_t)way,
+    struct ir_block *const block = from->donor != NULL ? from->donor : from;
+    if (block->valid && ways_note(&cache->ways, block->hva, block->mode,
+                                  branch != 0 ? (int16_t)branch : way_from(cpu, from),
                                   cache->eager ? NOTES_EAGER : NOTES)) {
         make_anew(cache, block);
     }

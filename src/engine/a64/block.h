@@ -60,13 +60,14 @@ static inline uint64_t block_pc_of(const struct ir_block *block, unsigned insn)
     return block->pc + 4 * (uint64_t)(int8_t)insn;
 }
 
-/* What lies in memory: its first byte, and how many. */
-static inline const uint8_t *block_start(const struct ir_block *block)
+/* What lies in memory: its first byte, and how many. Always inline: then they are as their callers are to ThreadSanitizer. */
+static inline __attribute__((always_inline)) const uint8_t *block_start(
+    const struct ir_block *block)
 {
     return block->hva - 4u * block->n_before;
 }
 
-static inline unsigned block_bytes(const struct ir_block *block)
+static inline __attribute__((always_inline)) unsigned block_bytes(const struct ir_block *block)
 {
     return 4u * ((unsigned)block->n_before + block->n_insns);
 }
