@@ -404,7 +404,6 @@ void code_invalidate_all(struct code_cache *cache)
 
 /* --- Indirect jumps ---------------------------------------------------------------------------------------------------------- */
 
-#define NOTES        16 /* that decide where a block goes on */
 #define NOTES_EAGER  2
 #define LEAST_SILENT 192 /* jumps between two that are noted, and up to 127 more */
 
@@ -449,7 +448,7 @@ void code_note_jump(struct a64_cpu *cpu, struct ir_block *from, unsigned branch)
     struct ir_block *const block = from->donor != NULL ? from->donor : from;
     if (block->valid && ways_note(&cache->ways, block->hva, block->mode,
                                   branch != 0 ? (int16_t)branch : way_from(cpu, from),
-                                  cache->eager ? NOTES_EAGER : NOTES)) {
+                                  cache->eager ? NOTES_EAGER : WAYS_NOTES)) {
         make_anew(cache, block);
     }
     pthread_mutex_unlock(&cache->lock);

@@ -614,6 +614,46 @@ static void test_full(void)
     EXPECT(strstr(text, "emptied 0 times") == NULL && number_before(" times, ") > 2, "%s", text);
 }
 
+/* A VM with so little room for code that what `works` runs has all of it freed, and another vCPU. */
+struct full_vm {
+    uint8_t *ram;
+    struct vm *vm;
+    struct vcpu *other, *works;
+};
+
+static struct full_vm make_full_vm(bool interpreter, const struct gic_config *gic)
+{
+    const struct vm_config config = {
+        .ipa_bits = 40,
+        .granule_log2 = 12,
+        .interpreter = interpreter,
+        .eager = true,
+        .code_bytes = 256 << 10,
+        .profile = vm_profile_by_name("max"),
+        .macos = 260000,
+    };
+    struct full_vm f = {
+        .ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)};
+
+    if (f.ram == MAP_FAILED || vm_create(&config, &f.vm) != VM_OK ||
+        (gic != NULL && vm_gic_create(f.vm, gic) != VM_OK) ||
+        vm_map(f.vm, f.ram, 0, RAM_SIZE, VM_READ | VM_WRITE | VM_EXEC) != VM_OK ||
+        vm_vcpu_create(f.vm, &f.other) != VM_OK || vm_vcpu_create(f.vm, &f.works) != VM_OK) {
+        fprintf(stderr, "out of memory\n");
+        exit(1);
+    }
+    load_many(f.ram);
+    return f;
+}
+
+static void free_full_vm(struct full_vm *f)
+{
+    vm_vcpu_destroy(f->works);
+    vm_vcpu_destroy(f->other);
+    vm_destroy(f->vm);
+    munmap(f->ram, RAM_SIZE);
+}
+
 /* A vCPU that waits in WFI is outside when another has all code freed, and must not come back into what has been freed. */
 static void *run_in_thread(void *vcpu)
 {
@@ -624,31 +664,13 @@ static void *run_in_thread(void *vcpu)
 static void test_full_meanwhile(bool interpreter)
 {
     const struct gic_config gic = {.gicd_base = 0x8000000, .gicr_base = 0x8100000};
-    const struct vm_config config = {
-        .ipa_bits = 40,
-        .granule_log2 = 12,
-        .interpreter = interpreter,
-        .eager = true,
-        .code_bytes = 256 << 10,
-        .profile = vm_profile_by_name("max"),
-        .macos = 260000,
-    };
-    uint8_t *const ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                              -1, 0);
-    struct vm *vm = NULL;
-    struct vcpu *waits = NULL, *works = NULL;
+    struct full_vm f = make_full_vm(interpreter, &gic);
+    struct vcpu *const waits = f.other, *const works = f.works;
     pthread_t thread;
 
-    if (ram == MAP_FAILED || vm_create(&config, &vm) != VM_OK || vm_gic_create(vm, &gic) != VM_OK ||
-        vm_map(vm, ram, 0, RAM_SIZE, VM_READ | VM_WRITE | VM_EXEC) != VM_OK ||
-        vm_vcpu_create(vm, &waits) != VM_OK || vm_vcpu_create(vm, &works) != VM_OK) {
-        fprintf(stderr, "out of memory\n");
-        exit(1);
-    }
-    load_many(ram);
-    *word(ram, START) = 0xd503207f;     /* wfi */
-    *word(ram, START + 4) = 0x91000421; /* add x1, x1, #1 */
-    *word(ram, START + 8) = HVC(2);
+    *word(f.ram, START) = 0xd503207f;     /* wfi */
+    *word(f.ram, START + 4) = 0x91000421; /* add x1, x1, #1 */
+    *word(f.ram, START + 8) = HVC(2);
     waits->cpu.pc = START;
     set_many(&works->cpu);
     if (pthread_create(&thread, NULL, run_in_thread, waits) != 0) {
@@ -665,51 +687,28 @@ static void test_full_meanwhile(bool interpreter)
     pthread_join(thread, NULL);
     EXPECT(waits->cpu.x[1] == 1 && (waits->cpu.exit.syndrome & 0xffff) == 2, "%llu",
            (unsigned long long)waits->cpu.x[1]);
-    vm_vcpu_destroy(works);
-    vm_vcpu_destroy(waits);
-    vm_destroy(vm);
-    munmap(ram, RAM_SIZE);
+    free_full_vm(&f);
 }
 
 /* The same for one that is between two runs, the second of which begins where the first did. */
 static void test_full_between(void)
 {
-    const struct vm_config config = {
-        .ipa_bits = 40,
-        .granule_log2 = 12,
-        .eager = true,
-        .code_bytes = 256 << 10,
-        .profile = vm_profile_by_name("max"),
-        .macos = 260000,
-    };
-    uint8_t *const ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                              -1, 0);
-    struct vm *vm = NULL;
-    struct vcpu *again = NULL, *works = NULL;
+    struct full_vm f = make_full_vm(false, NULL);
+    struct vcpu *const again = f.other;
 
-    if (ram == MAP_FAILED || vm_create(&config, &vm) != VM_OK ||
-        vm_map(vm, ram, 0, RAM_SIZE, VM_READ | VM_WRITE | VM_EXEC) != VM_OK ||
-        vm_vcpu_create(vm, &again) != VM_OK || vm_vcpu_create(vm, &works) != VM_OK) {
-        fprintf(stderr, "out of memory\n");
-        exit(1);
-    }
-    load_many(ram);
-    *word(ram, START) = 0x91000421; /* add x1, x1, #1 */
-    *word(ram, START + 4) = HVC(2);
+    *word(f.ram, START) = 0x91000421; /* add x1, x1, #1 */
+    *word(f.ram, START + 4) = HVC(2);
     for (unsigned i = 0; i < 8; i++) {
         again->cpu.pc = START;
         vm_vcpu_run(again);
         EXPECT(again->cpu.x[1] == i + 1 && (again->cpu.exit.syndrome & 0xffff) == 2, "%u: %llu", i,
                (unsigned long long)again->cpu.x[1]);
         if (i % 4 == 3) {
-            set_many(&works->cpu);
-            vm_vcpu_run(works);
+            set_many(&f.works->cpu);
+            vm_vcpu_run(f.works);
         }
     }
-    vm_vcpu_destroy(works);
-    vm_vcpu_destroy(again);
-    vm_destroy(vm);
-    munmap(ram, RAM_SIZE);
+    free_full_vm(&f);
 }
 
 /* Circles of code that nothing but a request ends, by the ways from block to block. Registers: X0 is START, X9 is 0. */
