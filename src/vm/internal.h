@@ -13,7 +13,7 @@ void vm_devices_changed(
     struct vm
         *vm); /* a new version of the map, of which what the VM's own devices answer is part */
 
-/* The timer thread starts with the first deadline. */
+/* The timer thread starts with the first deadline or tick. */
 struct vm_timer *vm_timer_create(struct vm *vm);
 void vm_timer_destroy(struct vm_timer *timer); /* NULL is fine */
 
@@ -79,6 +79,10 @@ static inline uint64_t vm_stamp(void)
 
 /* When the VM is made. */
 void vm_start_stamps(struct vm *vm);
+void vm_start_exec_time(struct exec_time *time);
+
+/* For the next few milliseconds vm->tick goes on. False: there is no thread for it. */
+bool vm_tick_keep(struct vm *vm);
 
 /* The CLOCK_MONOTONIC time at which vm_counter() reaches a value. */
 struct timespec vm_counter_to_timespec(uint64_t counter);

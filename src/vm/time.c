@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The 24 MHz counter, and one timer thread per VM that raises CPU_REQUEST_TIMER at deadlines. */
+/* The 24 MHz counter, and one timer thread per VM that raises CPU_REQUEST_TIMER at deadlines, and ticks when it is asked to. */
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -22,6 +22,7 @@ uint64_t vm_counter(void)
 /* --- Stamps ---------------------------------------------------------------------------------------------------------------------- */
 
 bool vm_has_tsc;
+static uint32_t few_stamps, stamp_cost;
 
 /* Asked once: in a virtual machine, CPUID is an exit to its host. */
 static void ask_host(void)
@@ -31,6 +32,13 @@ static void ask_host(void)
 
     vm_has_tsc = __get_cpuid(0x80000007, &a, &b, &c, &d) != 0 && (d & 1u << 8) != 0;
 #endif
+    few_stamps = vm_has_tsc ? 6000 : 48; /* about 2 us */
+    uint64_t least = few_stamps;
+    for (unsigned i = 0; i < 16; i++) {
+        const uint64_t start = vm_stamp(), cost = vm_stamp() - start;
+        least = cost < least ? cost : least;
+    }
+    stamp_cost = (uint32_t)least;
 }
 
 void vm_start_stamps(struct vm *vm)
@@ -42,14 +50,19 @@ void vm_start_stamps(struct vm *vm)
     vm->first_tick = vm_counter();
 }
 
+void vm_start_exec_time(struct exec_time *time)
+{
+    exec_time_init(time, vm_stamp(), few_stamps, stamp_cost);
+}
+
 /* By the rate since the VM's creation, which changes a little: time does not go back for that. */
 uint64_t vm_vcpu_exec_ticks(struct vcpu *vcpu)
 {
     const struct vm *const vm = vcpu->vm;
-    const uint64_t stamps = vm_stamp() - vm->first_stamp, ticks = vm_counter() - vm->first_tick;
-    const uint64_t now = stamps == 0
-                             ? 0
-                             : (uint64_t)((unsigned __int128)vcpu->exec_stamps * ticks / stamps);
+    const uint64_t stamp = vm_stamp();
+    const uint64_t stamps = stamp - vm->first_stamp, ticks = vm_counter() - vm->first_tick;
+    const uint64_t executed = exec_time_ask(&vcpu->exec, stamp);
+    const uint64_t now = stamps == 0 ? 0 : (uint64_t)((unsigned __int128)executed * ticks / stamps);
 
     vcpu->exec_ticks = now > vcpu->exec_ticks ? now : vcpu->exec_ticks;
     return vcpu->exec_ticks;
@@ -79,7 +92,11 @@ struct vm_timer {
     uint64_t deadlines[VM_MAX_VCPUS];
     struct vcpu *vcpus[VM_MAX_VCPUS];
     uint64_t sleeping_until;
+    bool ticking, tick_kept; /* kept: since the last tick */
+    uint64_t next_tick;
 };
+
+#define TICK (VM_COUNTER_HZ / 250)
 
 struct vm_timer *vm_timer_create(struct vm *vm)
 {
@@ -118,6 +135,15 @@ void vm_timer_destroy(struct vm_timer *timer)
     free(timer);
 }
 
+/* Caller holds timer->lock. Who looks at the tick next sees that it is another, whether it goes on or not. */
+static void tick(struct vm_timer *timer, uint64_t now)
+{
+    atomic_fetch_add_explicit(&timer->vm->tick, 2, memory_order_relaxed);
+    timer->ticking = timer->tick_kept;
+    timer->tick_kept = false;
+    timer->next_tick = now + TICK;
+}
+
 static void *timer_thread(void *argument)
 {
     struct vm_timer *const timer = argument;
@@ -138,6 +164,12 @@ static void *timer_thread(void *argument)
                 next = timer->deadlines[i];
             }
         }
+        if (timer->ticking && timer->next_tick <= now) {
+            tick(timer, now);
+        }
+        if (timer->ticking && timer->next_tick < next) {
+            next = timer->next_tick;
+        }
         timer->sleeping_until = next;
         if (next == UINT64_MAX) {
             pthread_cond_wait(&timer->changed, &timer->lock);
@@ -148,6 +180,32 @@ static void *timer_thread(void *argument)
     }
     pthread_mutex_unlock(&timer->lock);
     return NULL;
+}
+
+/* Caller holds timer->lock. deadline: what has been added; the thread starts with the first. False: there is no thread to be had. */
+static bool wake_for(struct vm_timer *timer, uint64_t deadline)
+{
+    if (!timer->started) {
+        timer->started = pthread_create(&timer->thread, NULL, timer_thread, timer) == 0;
+    } else if (deadline < timer->sleeping_until) {
+        pthread_cond_signal(&timer->changed);
+    }
+    return timer->started;
+}
+
+bool vm_tick_keep(struct vm *vm)
+{
+    struct vm_timer *const timer = vm->timer;
+
+    pthread_mutex_lock(&timer->lock);
+    timer->tick_kept = true;
+    if (!timer->ticking) {
+        timer->next_tick = vm_counter() + TICK;
+        timer->ticking = wake_for(timer, timer->next_tick);
+    }
+    const bool ticking = timer->ticking;
+    pthread_mutex_unlock(&timer->lock);
+    return ticking;
 }
 
 void vm_timer_set(struct vcpu *vcpu, uint64_t deadline)
@@ -162,14 +220,9 @@ void vm_timer_set(struct vcpu *vcpu, uint64_t deadline)
     pthread_mutex_lock(&timer->lock);
     timer->vcpus[vcpu->id] = vcpu;
     timer->deadlines[vcpu->id] = deadline;
-    if (deadline != UINT64_MAX && !timer->started) {
-        timer->started = pthread_create(&timer->thread, NULL, timer_thread, timer) == 0;
-        if (!timer->started) {
-            /* No thread to be had: the deadline is looked at again at the next poll instead. */
-            cpu_request(&vcpu->cpu, CPU_REQUEST_TIMER);
-        }
-    } else if (deadline < timer->sleeping_until) {
-        pthread_cond_signal(&timer->changed);
+    if (deadline != UINT64_MAX && !wake_for(timer, deadline)) {
+        /* It is looked at again at the next poll instead. */
+        cpu_request(&vcpu->cpu, CPU_REQUEST_TIMER);
     }
     pthread_mutex_unlock(&timer->lock);
 }

@@ -34,6 +34,7 @@ enum vm_status vm_vcpu_create(struct vm *vm, struct vcpu **result)
     *vcpu = (struct vcpu){.vm = vm, .fences = !vm_has_fence_for_all, .timer_deadline = UINT64_MAX};
     struct a64_cpu *const cpu = &vcpu->cpu;
     cpu->vcpu = vcpu;
+    vm_start_exec_time(&vcpu->exec);
     cpu->vm = vm;
     cpu->code = vm->code;
     cpu->jump_cache = pages_take(JUMP_CACHE_BYTES);
@@ -233,11 +234,39 @@ static inline uint64_t next_epoch(struct vcpu *vcpu)
     return next;
 }
 
+static __attribute__((noinline)) void tell_enter(struct exec_time *time)
+{
+    exec_time_enter(time, vm_stamp());
+}
+
+static __attribute__((noinline)) void tell_leave(struct vcpu *vcpu)
+{
+    struct exec_time *const time = &vcpu->exec;
+
+    exec_time_leave(time, vm_stamp());
+    if (exec_time_is_steady(time)) {
+        if (vm_tick_keep(vcpu->vm)) {
+            exec_time_sample(time, atomic_load_explicit(&vcpu->vm->tick, memory_order_relaxed));
+        } else {
+            time->exact = true;
+        }
+    }
+}
+
+/* Sampled, and nothing to tell. */
+static inline bool same_tick(const struct vcpu *vcpu)
+{
+    return __builtin_expect(
+        atomic_load_explicit(&vcpu->vm->tick, memory_order_relaxed) == vcpu->exec.tick, 1);
+}
+
 void vm_vcpu_run(struct vcpu *vcpu)
 {
     struct a64_cpu *const cpu = &vcpu->cpu;
 
-    vcpu->exec_stamps -= vm_stamp();
+    if (!same_tick(vcpu)) {
+        tell_enter(&vcpu->exec);
+    }
     atomic_store_explicit(&cpu->running, true, memory_order_relaxed);
     const uint32_t client_mxcsr = fp_flags_enter(cpu);
     vm_enter_guest(vcpu);
@@ -246,7 +275,10 @@ void vm_vcpu_run(struct vcpu *vcpu)
     vm_leave_guest(vcpu);
     cpu->irq_pending = false;
     cpu->fiq_pending = false;
-    vcpu->exec_stamps += vm_stamp();
+    vcpu->exec.runs++;
+    if (!same_tick(vcpu)) {
+        tell_leave(vcpu);
+    }
     fp_flags_leave(cpu, client_mxcsr);
     atomic_store_explicit(&cpu->running, false, memory_order_release);
 }

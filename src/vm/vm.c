@@ -201,8 +201,8 @@ void vm_vcpu_request(struct vcpu *vcpu, uint32_t bits)
 void vm_vcpu_wait(struct vcpu *vcpu, uint64_t deadline)
 {
     struct vm *const vm = vcpu->vm;
-    const uint64_t start = vm_stamp();
 
+    exec_time_leave(&vcpu->exec, vm_stamp());
     vm_leave_guest(vcpu);
     pthread_mutex_lock(&vm->gate);
     /* `parked` before `requests`: whoever sets a request after this look sees that it has to wake us. */
@@ -220,6 +220,6 @@ void vm_vcpu_wait(struct vcpu *vcpu, uint64_t deadline)
     }
     atomic_store(&vcpu->parked, false);
     pthread_mutex_unlock(&vm->gate);
-    vcpu->exec_stamps -= vm_stamp() - start; /* the run will add all of its time */
     vm_enter_guest(vcpu);
+    exec_time_enter(&vcpu->exec, vm_stamp());
 }

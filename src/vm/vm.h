@@ -16,6 +16,7 @@
 
 #include "engine/cpu.h"
 #include "engine/trace.h"
+#include "vm/exec_time.h"
 
 enum vm_status {
     VM_OK = 0,
@@ -88,7 +89,7 @@ struct vcpu {
     _Atomic bool parked;
     pthread_cond_t wake;     /* of vm_vcpu_wait, with vm->gate */
     uint64_t timer_deadline; /* of vm_timer_set; guarded by the timer's lock */
-    uint64_t exec_stamps;    /* cumulative guest execution time, in vm_stamp(); waiting is none */
+    struct exec_time exec;   /* waiting is none */
     uint64_t exec_ticks;     /* what was last told of it */
 };
 
@@ -119,6 +120,7 @@ struct vm {
     pthread_mutex_t gate;    /* guards the waits of stopped, stopping and parked threads */
     pthread_cond_t gate_open, all_outside;
     _Atomic unsigned state;      /* VM_STOPPING, VM_SMP */
+    _Atomic uint32_t tick;       /* even; goes on each 4 ms while vm_tick_keep() is called */
     struct vcpu *stopper_inside; /* the stopper's own vCPU, to go back inside; guarded by stopper */
     struct vm_timer *timer;      /* the timer thread, made when first needed */
     uint64_t first_stamp, first_tick; /* of vm_stamp() and vm_counter() at one time */

@@ -691,6 +691,30 @@ TEST(execution_time_grows_with_a_loop)
     machine_stop(&m);
 }
 
+/* As many short runs as are no longer measured each. */
+TEST(execution_time_of_short_runs_is_within_what_has_passed)
+{
+    struct machine m;
+    const uint32_t code[] = {HVC0, 0x17ffffff}; /* hvc #0; b -4 */
+    struct timespec start, end;
+    uint64_t first = 0, time = 0;
+    machine_start(&m, code, 2);
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    for (unsigned i = 0; i < 300000; i++) {
+        OK(hv_vcpu_run(m.vcpu));
+    }
+    OK(hv_vcpu_get_exec_time(m.vcpu, &first));
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    const uint64_t passed = (uint64_t)(end.tv_sec - start.tv_sec) * 24000000 +
+                            (uint64_t)end.tv_nsec * 24 / 1000 - (uint64_t)start.tv_nsec * 24 / 1000;
+    EXPECT(first > 0);
+    EXPECT(first <= passed + 1);
+    OK(hv_vcpu_run(m.vcpu));
+    OK(hv_vcpu_get_exec_time(m.vcpu, &time));
+    EXPECT(time >= first);
+    machine_stop(&m);
+}
+
 TEST(single_step_stops_after_each_instruction)
 {
     struct machine m;
@@ -745,5 +769,5 @@ MAIN(T(vcpu_needs_a_vm_and_places_for_its_results), T(second_vcpu_on_a_thread_is
      T(pending_interrupt_reads_back_and_clears_when_a_run_returns),
      T(unmasked_interrupt_takes_the_irq_vector), T(virtual_timer_exits_once_and_masks_itself),
      T(virtual_timer_fires_while_the_guest_runs), T(vtimer_mask_and_offset_read_back),
-     T(execution_time_grows_with_a_loop), T(single_step_stops_after_each_instruction),
-     T(trapped_breakpoint_stops_on_its_instruction))
+     T(execution_time_grows_with_a_loop), T(execution_time_of_short_runs_is_within_what_has_passed),
+     T(single_step_stops_after_each_instruction), T(trapped_breakpoint_stops_on_its_instruction))
