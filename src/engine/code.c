@@ -895,6 +895,12 @@ bool code_is_warmer(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint
            warmth(cpu, hva, mode, a) > warmth(cpu, hva, mode, b);
 }
 
+bool code_is_as_warm(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint64_t a, uint64_t b)
+{
+    return cpu->code->eager || cpu->code->x64 == NULL ||
+           warmth(cpu, hva, mode, a) >= warmth(cpu, hva, mode, b);
+}
+
 bool code_is_warm(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint64_t pc)
 {
     return cpu->code->x64 != NULL && (cpu->code->eager || warmth(cpu, hva, mode, pc) != 0);

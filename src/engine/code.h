@@ -42,6 +42,9 @@ void code_note_jump(struct a64_cpu *cpu, struct ir_block *block, unsigned branch
  * Where everything is translated at once nothing is, and it is the tests' to see that it does not matter: always true.
  */
 bool code_is_warmer(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint64_t a, uint64_t b);
+/* Or as often. */
+bool code_is_as_warm(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint64_t a,
+                     uint64_t b);
 /* There is a block of it that calls itself. */
 bool code_recurs(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint64_t pc);
 /* It has been reached at all. False where no code is emitted; where everything is translated at once always true. */

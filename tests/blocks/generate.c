@@ -405,7 +405,7 @@ static const struct {
     {3, unit_literal, false},   {8, unit_run, false},     {9, unit_system, false},
     {5, unit_walk, true},       {2, unit_aes, false},     {4, unit_nest, true},
     {4, unit_ways, true},       {3, unit_save, false},    {2, unit_recursion, true},
-    {3, unit_dispatch, true},   {8, unit_sums, true},
+    {3, unit_dispatch, true},   {8, unit_sums, true},     {4, unit_merge, true},
 };
 #define N_UNITS (sizeof(units) / sizeof(units[0]))
 

@@ -274,6 +274,54 @@ void unit_ways(struct maker *m)
 }
 
 /*
+ * A loop as of a merge of two lists: its start parts to two ways, the first may go over to the second, and both lead back. It is entered at
+ * its start, which lies between the two.
+ */
+void unit_merge(struct maker *m)
+{
+    const unsigned pointer = FIRST_POINTER + below(m->r, LAST_POINTER - FIRST_POINTER + 1);
+    const unsigned index = FIRST_INDEX + below(m->r, LAST_INDEX - FIRST_INDEX + 1);
+
+    put(m, 0xd280001c | (1 + below(m->r, 60)) << 5); /* movz x28, #count */
+    const unsigned entry = m->b->n_words;
+    put(m, 0);
+    const unsigned first = m->b->n_words;
+    for (unsigned n = below(m->r, 3); n > 0; n--) {
+        put_walking_access(m, pointer, index);
+    }
+    const unsigned over = m->b->n_words, bit = below(m->r, 3);
+    put(m, 0);
+    put(m, words_plain(&m->words));
+    put_walking_access(m, pointer, index);
+    put(m, 0xd100079c); /* sub x28, x28, #1 */
+    put(m, 0x92401b9c); /* and x28, x28, #0x7f */
+    const unsigned out = m->b->n_words;
+    put(m, 0);
+    start_unit(m);
+    const unsigned top = m->b->n_words;
+    m->b->words[entry] = with_offset(0x14000000, FIX_26, (int)top - (int)entry);
+    for (unsigned n = below(m->r, 3); n > 0; n--) {
+        put(m, percent(m->r, 10) ? words_any(&m->words) : words_plain(&m->words));
+    }
+    if (percent(m->r, 50)) {
+        put(m, 0xf100039f | below(m->r, 60) << 10); /* cmp x28, #number */
+        put_to(m, 0x54000000 | below(m->r, 14), FIX_19, first);
+    } else {
+        put_to(m, 0x3600001c | below(m->r, 3) << 19, FIX_14, first); /* tbz x28 */
+    }
+    m->b->words[over] = with_offset(0x3600001c | bit << 19, FIX_14,
+                                    (int)m->b->n_words - (int)over); /* tbz x28 */
+    for (unsigned n = below(m->r, 3); n > 0; n--) {
+        put(m, words_plain(&m->words));
+    }
+    if (percent(m->r, 60)) {
+        put_walking_access(m, pointer, index);
+    }
+    put_round_end(m, below(m->r, 4), index, top);
+    m->b->words[out] = with_offset(0xb400001c, FIX_19, (int)m->b->n_words - (int)out); /* cbz x28 */
+}
+
+/*
  * Pieces of 16 words, each of which ends in an indirect jump to one of them: which one, bits of X28 say, that change in each round or stay for
  * several. In a guarded page some begin with what the jump may land on.
  */

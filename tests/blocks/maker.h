@@ -79,6 +79,7 @@ void unit_loop(struct maker *m);
 void unit_walk(struct maker *m);
 void unit_nest(struct maker *m);
 void unit_ways(struct maker *m);
+void unit_merge(struct maker *m);
 void unit_dispatch(struct maker *m);
 void unit_sums(struct maker *m);
 

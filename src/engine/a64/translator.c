@@ -324,6 +324,51 @@ static bool has_unrolled_loop(struct a64_cpu *cpu, const uint8_t *hva, uint64_t 
 #define SIDE_INSNS  16 /* of one */
 #define SIDES_INSNS 32 /* of all */
 
+/* At most `left` words from `to` on lead to the block's start, or branch there. */
+static bool comes_to_start(const uint8_t *hva, uint32_t *words, struct reach *reach, int to,
+                           int most, unsigned left)
+{
+    for (int i = to; i < most && i < to + (int)left; i++) {
+        const uint32_t word = take_word(reach, words, hva, i);
+        if (i == 0 || branch_offset(word) == -i) {
+            return true;
+        }
+        if (goes_away(word)) {
+            return false;
+        }
+    }
+    return false;
+}
+
+/*
+ * A side line may be a loop's other way, that comes back to the block's start by a branch back to what lies before that, or is a part of the
+ * line. It goes on where the branch leads, if no more goes on behind it, and ends with what branches to the start.
+ */
+static void find_turn_of_side(struct tr *t, const uint8_t *hva, uint32_t *words,
+                              const struct reach *reach, int from, int least, int most)
+{
+    struct reach seen = *reach;
+
+    t->turn_to = t->turn_from;
+    for (int i = from; i < most && i < from + SIDE_INSNS; i++) {
+        const uint32_t word = take_word(&seen, words, hva, i);
+        const int offset = branch_offset(word), to = i + offset;
+        const uint64_t pc = t->start + 4 * (uint64_t)(int64_t)i,
+                       target = pc + 4 * (uint64_t)(int64_t)offset;
+        if (goes_away(word) || to == 0) {
+            return;
+        }
+        if (offset < 0 && to >= least && code_is_as_warm(t->cpu, hva, t->mode, target, pc + 4)) {
+            if (comes_to_start(hva, words, &seen, to, most,
+                               SIDE_INSNS - (unsigned)(i + 1 - from))) {
+                t->turn_from = pc;
+                t->turn_to = target;
+            }
+            return;
+        }
+    }
+}
+
 /*
  * Gives the number of its instructions; 0: there is no side line. One that does not come to an end of its own, or to the block's start, would
  * end somewhere, and a block begin there that nothing else leads to.
@@ -349,6 +394,8 @@ static unsigned add_side(struct tr *t, const struct tr_fork *fork, const uint8_t
     t->return_to = fork->return_to;
     memset(t->made, 0, sizeof(t->made)); /* behind the branch, perhaps */
     t->end = false;
+    find_turn_of_side(t, hva, words, reach, at, least, most);
+    bool turned = false;
     t->pc = fork->target;
     t->insn = (uint8_t)at;
     tr_node(t, IR_SIDE, 0, 0, IR_REF_NONE, IR_REF_NONE, IR_REF_NONE, 0, fork->node);
@@ -369,8 +416,12 @@ static unsigned add_side(struct tr *t, const struct tr_fork *fork, const uint8_t
         translate_insn(t, word);
         t->follow = 0;
         n++;
+        turned |= t->turned && t->pc == t->turn_from;
         t->pc = t->turned ? t->next : t->pc + 4;
         t->turned = false;
+        if (turned && branch_offset(word) == -at && !t->end) {
+            tr_jump(t, t->pc);
+        }
         at = (int)((int64_t)(t->pc - t->start) / 4);
     }
     *reach = reached;
