@@ -85,7 +85,6 @@ INLINE bool set_place(struct a64_cpu *cpu, unsigned index, uint64_t va, const ui
     info->size_log2 = kind->size_log2;
     if (kind->size_log2 > MMU_PAGE_LOG2) {
         table->sizes |= 1ull << kind->size_log2;
-        mmu->large |= 1ull << kind->size_log2;
         set_bit(table->large_filter, tlb_filter_bit(va, kind->size_log2));
     }
     return same;
@@ -680,7 +679,9 @@ bool mmu_can_refill_in_place(void)
 #endif
 }
 
-#define PAGES_AHEAD 3u
+#define PAGES_AHEAD \
+    3u /* at first; who goes on in order gets twice as many the next time, and so on up to */
+#define PAGES_MOST 24u
 
 /*
  * Who goes through pages in order finds the next ones there. Of entries that are free, and leaves of the same table and attributes, which
@@ -693,7 +694,7 @@ static __attribute__((noinline)) uint64_t fill_ahead(struct a64_cpu *cpu, unsign
 {
     const struct kind kind = kind_of(w, known, range);
 
-    for (unsigned i = 0; i < PAGES_AHEAD; i++) {
+    for (unsigned i = 0; i < cpu->mmu->pages_ahead; i++) {
         const uint64_t next = va + MMU_PAGE_SIZE;
         if ((next ^ va) >> MMU_WALK_LOG2 != 0 ||
             test_bit(cpu->mmu->at[index]->used.words, tlb_slot_of(next))) {
@@ -752,6 +753,11 @@ bool mmu_refill_in_place(struct a64_cpu *cpu, uint64_t tag, unsigned how, uint64
     uint64_t last = va;
     if (va == cpu->mmu->next_page) {
         last = fill_ahead(cpu, index, va, w, known, range);
+        if (cpu->mmu->pages_ahead < PAGES_MOST) {
+            cpu->mmu->pages_ahead *= 2;
+        }
+    } else {
+        cpu->mmu->pages_ahead = PAGES_AHEAD;
     }
     cpu->mmu->next_page = last + MMU_PAGE_SIZE;
     return *now == tag;

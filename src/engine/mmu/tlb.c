@@ -263,25 +263,17 @@ static unsigned regime_of(unsigned table)
 
 /* --- Where code was found --- */
 
-static unsigned code_page_bit(uint64_t va)
+static unsigned code_leaf_bit(uint64_t va, unsigned size_log2)
 {
-    return (unsigned)(tlb_hash((va & MMU_VA_MASK) >> MMU_PAGE_LOG2) % TLB_CODE_FILTER_BITS);
+    return (unsigned)(tlb_leaf_hash(va, size_log2) % TLB_CODE_FILTER_BITS);
 }
 
-/* Code may have been found in the leaf that translates va. Of a page that is known by its own bit; a larger leaf may hold any. */
+/* Code may have been found in the leaf that translates va. */
 static bool leaf_may_hold_code(const struct mmu *mmu, uint64_t va)
 {
-    if (test_bit(mmu->code_pages, code_page_bit(va))) {
-        return true;
-    }
-    for (uint32_t touched = mmu->large != 0 ? mmu->touched : 0; touched != 0;
-         touched &= touched - 1) {
-        const struct tlb_table *const table = &mmu->tables[__builtin_ctz(touched)];
-        for (uint64_t sizes = table->sizes; sizes != 0; sizes &= sizes - 1) {
-            if (test_bit(table->large_filter,
-                         tlb_filter_bit(va, (unsigned)__builtin_ctzll(sizes)))) {
-                return true;
-            }
+    for (uint64_t sizes = mmu->code_sizes; sizes != 0; sizes &= sizes - 1) {
+        if (test_bit(mmu->code_leaves, code_leaf_bit(va, (unsigned)__builtin_ctzll(sizes)))) {
+            return true;
         }
     }
     return false;
@@ -304,8 +296,11 @@ static bool range_may_hold_code(const struct mmu *mmu, uint64_t va, uint64_t siz
 
 bool mmu_fetch_is_global(struct a64_cpu *cpu, uint64_t va)
 {
-    set_bit(cpu->mmu->code_pages, code_page_bit(va));
-    return (tlb_slot_info(cpu, cpu->mmu_index, va)->flags & TLB_GLOBAL) != 0;
+    const struct tlb_info *const info = tlb_slot_info(cpu, cpu->mmu_index, va);
+
+    cpu->mmu->code_sizes |= 1ull << info->size_log2;
+    set_bit(cpu->mmu->code_leaves, code_leaf_bit(va, info->size_log2));
+    return (info->flags & TLB_GLOBAL) != 0;
 }
 
 void mmu_set_least_stretch(struct a64_cpu *cpu, uint64_t bytes)
@@ -361,7 +356,8 @@ static void forget_code(struct a64_cpu *cpu, const struct mmu_flush *flush)
     switch ((enum mmu_flush_kind)flush->kind) {
     case MMU_FLUSH_ALL:
         x64_drop_contexts(cpu, -1, true, X64_BOTH_HALVES);
-        memset(cpu->mmu->code_pages, 0, sizeof(cpu->mmu->code_pages));
+        cpu->mmu->code_sizes = 0;
+        memset(cpu->mmu->code_leaves, 0, sizeof(cpu->mmu->code_leaves));
         break;
     case MMU_FLUSH_ASID:
         x64_drop_contexts(cpu, flush->asid, false, X64_BOTH_HALVES);

@@ -176,7 +176,6 @@ struct mmu {
     uint8_t number[MMU_INDEX_COUNT];       /* ... and which this is of: */
     struct tlb_table *tables;              /* MMU_TABLES of them; memory appears as it is touched */
     uint32_t touched;                      /* those that may have entries */
-    uint64_t large; /* sizes of leaves beside pages that any of them has had */
     struct tlb_space spaces[TLB_SETS];
     unsigned set; /* in use */
     uint64_t clock;
@@ -197,8 +196,8 @@ struct mmu {
                [TLB_WRITER_WAYS]; /* entries that may be written through, by host page */
     uint64_t writers_lost[TLB_WRITER_SETS / 64]; /* sets that have forgotten some */
 
-    uint64_t
-        code_pages[TLB_CODE_FILTER_BITS / 64]; /* where code has been found, by hash of the page */
+    uint64_t code_sizes; /* bit n: code has been found in leaves of 2^n bytes ... */
+    uint64_t code_leaves[TLB_CODE_FILTER_BITS / 64]; /* ... and in which, by hash */
 
     struct mmu_walk_known walks[MMU_WALKS];
     struct vm_range ranges[MMU_RANGES];  /* of the VM's map, by 1 GiB */
@@ -213,6 +212,7 @@ struct mmu {
     uint64_t posted;          /* number of its own last post ... */
     uint64_t confirmed;       /* ... and of the last that all have carried out */
     uint64_t next_page;       /* behind the one that was filled last */
+    uint32_t pages_ahead;     /* how many more are filled when that is next */
 };
 
 /* With any maintenance. */

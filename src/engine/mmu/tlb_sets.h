@@ -41,10 +41,15 @@ INLINE uint64_t tlb_hash(uint64_t v)
     return v * 0x9e3779b97f4a7c15ull >> 32;
 }
 
+INLINE uint64_t tlb_leaf_hash(uint64_t va, unsigned size_log2)
+{
+    return tlb_hash((va & MMU_VA_MASK) >> size_log2 << 6 | size_log2);
+}
+
 /* Of a leaf: its bit in tlb_table.large_filter. */
 INLINE unsigned tlb_filter_bit(uint64_t va, unsigned size_log2)
 {
-    return (unsigned)(tlb_hash((va & MMU_VA_MASK) >> size_log2 << 6 | size_log2) % TLB_FILTER_BITS);
+    return (unsigned)(tlb_leaf_hash(va, size_log2) % TLB_FILTER_BITS);
 }
 
 INLINE unsigned tlb_asid_of_index(const struct mmu *mmu, unsigned index)

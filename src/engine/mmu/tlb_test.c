@@ -816,6 +816,17 @@ static void test_pages_ahead(void)
         EXPECT(load(va + i * 0x1000, 3, &value) && value == i, "page %u is another", i);
     }
     EXPECT(!is_filled(va + 0x6000), "not so far");
+    /* who goes on finds 6, 12, 24 and again 24, and the first three again after another page */
+    uint64_t next = va + 0x6000;
+    for (unsigned n = 6; n <= 48; n *= 2) {
+        const unsigned n_ahead = n < 24 ? n : 24;
+        EXPECT(refill_in_place(next) && is_filled(next + n_ahead * 0x1000) &&
+                   !is_filled(next + (n_ahead + 1) * 0x1000),
+               "%u ahead", n_ahead);
+        next += (n_ahead + 1) * 0x1000;
+    }
+    EXPECT(refill_in_place(va + 0x80000) && refill_in_place(va + 0x81000), "elsewhere");
+    EXPECT(is_filled(va + 0x84000) && !is_filled(va + 0x85000), "three again");
     mmu_flush_va(cpu, va + 0x4000, -1);
     EXPECT(is_filled(va + 0x3000) && !is_filled(va + 0x4000), "TLBI VA");
     mmu_flush_asid(cpu, 0);

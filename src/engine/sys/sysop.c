@@ -241,32 +241,32 @@ static bool decode_ipa(struct tlbi *t, unsigned crm, unsigned op2)
     return true;
 }
 
-static struct tlbi decode_tlbi(const struct a64_cpu *cpu, uint32_t id, uint64_t value)
+/* t: valid, of any ASID, and all else zero. */
+static void decode_tlbi(const struct a64_cpu *cpu, struct tlbi *t, uint32_t id, uint64_t value)
 {
     const unsigned op1 = SYSREG_OP1(id), crm = SYSREG_CRM(id), op2 = SYSREG_OP2(id);
-    struct tlbi t = {.valid = true, .flush = {.asid = -1}};
 
-    if (op1 == 4 && decode_ipa(&t, crm, op2)) {
-        return t;
+    if (op1 == 4 && decode_ipa(t, crm, op2)) {
+        return;
     }
-    t.outer = crm == 1 || crm == 5;
-    t.shared = t.outer || crm == 3 || crm == 2;
-    t.is_range = crm == 5 || crm == 2 || crm == 6;
+    t->outer = crm == 1 || crm == 5;
+    t->shared = t->outer || crm == 3 || crm == 2;
+    t->is_range = crm == 5 || crm == 2 || crm == 6;
     if (crm == 0 || crm == 4 || crm > 7 || (op1 != 0 && op1 != 4)) {
-        t.valid = false;
+        t->valid = false;
     } else if (op1 == 0) {
-        decode_el1(cpu, &t, op2, value);
+        decode_el1(cpu, t, op2, value);
     } else {
-        decode_el2(cpu, &t, op2, value);
+        decode_el2(cpu, t, op2, value);
     }
-    return t;
 }
 
 enum ir_next sysop_tlbi(struct a64_cpu *cpu, uint32_t id, uint64_t value, uint64_t rt)
 {
     const unsigned el = cpu_el(cpu), tlb = cpu_id_field(cpu, SR_ID_AA64ISAR0_EL1, 56);
-    struct tlbi t = decode_tlbi(cpu, id, value);
+    struct tlbi t = {.valid = true, .flush = {.asid = -1}};
 
+    decode_tlbi(cpu, &t, id, value);
     if (!t.valid || el < (SYSREG_OP1(id) == 4 ? 2u : 1u) || (t.outer && tlb < 1) ||
         (t.is_range && tlb < 2) ||
         (SYSREG_CRN(id) == 9 && cpu_id_field(cpu, SR_ID_AA64ISAR1_EL1, 56) == 0)) {

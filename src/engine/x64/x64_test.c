@@ -285,6 +285,55 @@ static void test_held(void)
     EXPECT((uint32_t)got.x[10] == at * 0x9e3779b9u, "%llx", (unsigned long long)got.x[10]);
 }
 
+/* A function in a block of 2 MiB is called, until TLBI by another address of the block says that there is no block: then the call fails. */
+#define BLOCK          0x200000u
+#define BLOCK_FUNCTION 0x3000u
+
+static void load_block_of_code(uint8_t *ram)
+{
+    static const uint32_t code[] = {
+        0xd63f0020, /* blr x1 */
+        0xf1000484, /* subs x4, x4, #1 */
+        0x54ffffc1, /* b.ne to the start */
+        0xf900005f, /* str xzr, [x2] */
+        0xd5033a9f, /* dsb ishst */
+        0xd5088323, /* tlbi vae1is, x3 */
+        0xd5033b9f, /* dsb ish */
+        0xd5033fdf, /* isb */
+        0xd63f0020, /* blr x1 */
+        HVC(7),
+    };
+    static const uint32_t function[] = {
+        0x910004a5, /* add x5, x5, #1 */
+        0xd65f03c0, /* ret */
+    };
+
+    load_wrapping(ram);
+    memcpy(ram + START, code, sizeof(code));
+    memcpy(ram + BLOCK_FUNCTION, function, sizeof(function));
+    put_descriptor(ram, TABLE_AT(2), 1, 1u | 3u << 8 | 1u << 10);
+    put_descriptor(ram, TABLE_AT(3), 0, LEAF(0u)); /* the vectors */
+}
+
+static void set_block_of_code(struct a64_cpu *cpu)
+{
+    set_wrapping(cpu);
+    cpu->x[1] = BLOCK + BLOCK_FUNCTION;
+    cpu->x[2] = BLOCK + TABLE_AT(2) + 8;
+    cpu->x[3] = (BLOCK + 0xab000) >> 12;
+    cpu->x[4] = 4;
+}
+
+static void test_block_of_code(void)
+{
+    const struct program p = {.load = load_block_of_code, .set = set_block_of_code};
+    const struct outcome got = run_both(&p, "a block's code");
+
+    EXPECT(got.esr >> 26 == 0x21 && got.far_ == BLOCK + BLOCK_FUNCTION && got.x[5] == 4,
+           "ESR %llx, FAR %llx, x5 %llu", (unsigned long long)got.esr, (unsigned long long)got.far_,
+           (unsigned long long)got.x[5]);
+}
+
 /* BR to addresses that the entries of empty slots hold, or nearly: none may be taken for a block. */
 static uint64_t branch_target;
 
@@ -1409,6 +1458,7 @@ int main(void)
     x64_cache_destroy(cache);
     test_wrapping();
     test_held();
+    test_block_of_code();
     test_sentinels();
     test_colliding();
     test_patching();
