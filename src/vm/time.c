@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The 24 MHz counter, and one timer thread per VM that raises CPU_REQUEST_TIMER at deadlines, and ticks when it is asked to. */
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -182,11 +183,23 @@ static void *timer_thread(void *argument)
     return NULL;
 }
 
+/* Without any signal of the client's, who does not know of this thread. */
+static bool start_thread(struct vm_timer *timer)
+{
+    sigset_t all, before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const bool started = pthread_create(&timer->thread, NULL, timer_thread, timer) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started;
+}
+
 /* Caller holds timer->lock. deadline: what has been added; the thread starts with the first. False: there is no thread to be had. */
 static bool wake_for(struct vm_timer *timer, uint64_t deadline)
 {
     if (!timer->started) {
-        timer->started = pthread_create(&timer->thread, NULL, timer_thread, timer) == 0;
+        timer->started = start_thread(timer);
     } else if (deadline < timer->sleeping_until) {
         pthread_cond_signal(&timer->changed);
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* hv_vcpu.h: life, registers, runs and exits. */
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
@@ -691,6 +692,27 @@ TEST(execution_time_grows_with_a_loop)
     machine_stop(&m);
 }
 
+/* The library has a thread of its own for them then. */
+TEST(signals_are_the_clients_after_many_runs)
+{
+    struct machine m;
+    const uint32_t code[] = {HVC0, 0x17ffffff}; /* hvc #0; b -4 */
+    const struct timespec second = {.tv_sec = 1}, while_another_takes_it = {.tv_nsec = 20000000};
+    sigset_t set, before;
+    machine_start(&m, code, 2);
+    for (unsigned i = 0; i < 1000; i++) {
+        OK(hv_vcpu_run(m.vcpu));
+    }
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &set, &before);
+    kill(getpid(), SIGUSR1); /* whose default is to end the process */
+    nanosleep(&while_another_takes_it, NULL);
+    EXPECT_EQ(sigtimedwait(&set, NULL, &second), SIGUSR1);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    machine_stop(&m);
+}
+
 /* As many short runs as are no longer measured each. */
 TEST(execution_time_of_short_runs_is_within_what_has_passed)
 {
@@ -770,4 +792,5 @@ MAIN(T(vcpu_needs_a_vm_and_places_for_its_results), T(second_vcpu_on_a_thread_is
      T(unmasked_interrupt_takes_the_irq_vector), T(virtual_timer_exits_once_and_masks_itself),
      T(virtual_timer_fires_while_the_guest_runs), T(vtimer_mask_and_offset_read_back),
      T(execution_time_grows_with_a_loop), T(execution_time_of_short_runs_is_within_what_has_passed),
-     T(single_step_stops_after_each_instruction), T(trapped_breakpoint_stops_on_its_instruction))
+     T(signals_are_the_clients_after_many_runs), T(single_step_stops_after_each_instruction),
+     T(trapped_breakpoint_stops_on_its_instruction))
