@@ -186,8 +186,15 @@ struct a64_cpu {
         uint32_t
             flags_kind; /* X64_FLAGS(): NZCV are those of flags_a and flags_b; 0: nzcv has them. 0 outside of emitted code */
         uint64_t flags_a, flags_b;
-        uint64_t
-            device_tag; /* of the page of the last access that left as a device's: no refill is tried. A hint; 0: none */
+        /* The page of the last access that left as a device's, known until any maintenance (struct mmu_device). */
+        struct {
+            uint64_t tag[2];     /* VA | 0xfff, for loads and for stores; 0: none */
+            const void *entries; /* of the TLB by whose tables it is one */
+            uint64_t page;       /* its address in the VM's map */
+            uint32_t version;    /* of that map */
+            int8_t level;        /* of the fault */
+        } device;
+        const _Atomic uint32_t *map_version; /* vm_map_version() */
         uint32_t
             until_asked; /* so many indirect jumps that ask, until of one it is noted where it leads */
         uint32_t draw;         /* a random number for that */

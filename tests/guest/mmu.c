@@ -4,6 +4,7 @@
 
 #define VA    0x80000000ull /* what level1[2] covers */
 #define FRAME 0x40200000ull /* free RAM */
+#define UART  0x09000000ull
 
 static uint64_t level2[512] __attribute__((aligned(4096)));
 static uint64_t level3[512] __attribute__((aligned(4096)));
@@ -265,6 +266,58 @@ static void zeroing(void)
     print_hex(" page", sum_of_page(page));
 }
 
+static uint32_t load_word(uint64_t va)
+{
+    uint32_t value = 0xbad;
+
+    __asm__ volatile("ldr %w0, [%1]" : "+r"(value) : "r"(va) : "memory");
+    return value;
+}
+
+static void store_word(uint64_t va, uint32_t value)
+{
+    __asm__ volatile("str %w0, [%1]" ::"r"(value), "r"(va) : "memory");
+}
+
+static uint64_t sum_of_words(uint64_t va)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < 100; i++) {
+        sum = sum * 3 + load_word(va);
+    }
+    return sum;
+}
+
+/*
+ * A page that is now the UART, which the host has not mapped, and now memory; and what may not be done there. Nothing else is printed,
+ * which is an access of the UART by another address.
+ */
+static void device(void)
+{
+    const uint64_t va = VA + 0xc018, uart = UART | DESC_PAGE | DESC_DEVICE | DESC_AF | DESC_PXN;
+
+    print("a device\n");
+    store_word(FRAME + 0x18, 77);
+    for (unsigned turn = 0; turn < 12; turn++) {
+        set_page(12, uart | ((turn & 1) != 0 ? DESC_RO : 0));
+        const uint64_t flags = sum_of_words(va);
+        store_word(va, 0);
+        __asm__ volatile("mov x9, #0x55\n ldtr w9, [%0]" ::"r"(va) : "x9", "memory");
+        const uint64_t again = sum_of_words(va);
+        set_page(12, FRAME | DESC_PAGE | DESC_MEMORY);
+        const uint64_t memory = sum_of_words(va);
+        set_page(12, uart);
+        store_word(va, sum_of_words(va) != again);
+        set_page(12, FRAME | DESC_PAGE | DESC_MEMORY);
+        store_word(va, load_word(va) + 1);
+        print_hex(" flags", flags);
+        print_hex(" again", again);
+        print_hex(" memory", memory);
+        print_hex(" memory", load_word(FRAME + 0x18));
+    }
+}
+
 static void asids(void)
 {
     const uint64_t table = READ_SYSREG(ttbr0_el1);
@@ -320,6 +373,7 @@ int guest_main(void)
     execution();
     one_code_at_four_addresses();
     zeroing();
+    device();
     asids();
 
     WRITE_SYSREG(sctlr_el1, READ_SYSREG(sctlr_el1) & ~1ull);

@@ -154,7 +154,7 @@ bool mmu_refill(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned acces
                 bool *fault);
 void mmu_remember_walk(struct a64_cpu *cpu, unsigned index, uint64_t va,
                        const struct mmu_path *path);
-void mmu_forget_walks(struct mmu *mmu);
+void mmu_forget_walks(struct a64_cpu *cpu);
 
 /* walk.c: the 64-bit descriptor at a guest physical address. Host address, or NULL and cpu->fault. stage: of the table's walk. */
 uint64_t *mmu_descriptor(struct a64_cpu *cpu, const struct mmu_request *request, unsigned regime,

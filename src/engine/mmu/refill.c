@@ -570,6 +570,21 @@ static bool look_up(struct a64_cpu *cpu, uint64_t pa, struct vm_range *range)
     return false;
 }
 
+/* Emitted code asks for it first. */
+INLINE bool fails_at_device(struct a64_cpu *cpu, unsigned index, uint64_t va, unsigned access,
+                            const struct mmu_device *device)
+{
+    const uint64_t tag = va | TLB_TAG, page = device->page << MMU_PAGE_LOG2;
+
+    cpu->x64.device.tag[0] = (device->allowed & ACCESS_READ) != 0 ? tag : 0;
+    cpu->x64.device.tag[1] = (device->allowed & ACCESS_WRITE) != 0 ? tag : 0;
+    cpu->x64.device.entries = cpu->mmu->at[index]->entries;
+    cpu->x64.device.page = page;
+    cpu->x64.device.version = device->version;
+    cpu->x64.device.level = device->level;
+    return fails(cpu, va, access, device->level, 3, page | (va & ~MMU_PAGE_MASK));
+}
+
 /* As the tables are now; what it comes to is known from then on. Devices of the VM itself are seen by who asks the GIC. */
 static __attribute__((noinline)) bool fails_by_walk(struct a64_cpu *cpu, unsigned index,
                                                     uint64_t va, unsigned access, bool asks_gic)
@@ -594,15 +609,16 @@ static __attribute__((noinline)) bool fails_by_walk(struct a64_cpu *cpu, unsigne
         (cpu->vm->gic != NULL && (!asks_gic || cpu->vm->gic->claims(cpu, pa)))) {
         return false;
     }
+    struct mmu_device *const device = device_slot(cpu->mmu, va);
     cpu->mmu->has_devices = true;
-    *device_slot(cpu->mmu, va) = (struct mmu_device){
+    *device = (struct mmu_device){
         .key = device_key(cpu->mmu, index, va),
         .page = hole->page,
         .version = hole->version,
         .level = (int8_t)hole->level,
         .allowed = known->allowed,
     };
-    return fails(cpu, va, access, hole->level, 3, pa);
+    return fails_at_device(cpu, index, va, access, device);
 }
 
 INLINE bool fails_now(struct a64_cpu *cpu, bool is_unprivileged, uint64_t va, bool is_write,
@@ -616,8 +632,7 @@ INLINE bool fails_now(struct a64_cpu *cpu, bool is_unprivileged, uint64_t va, bo
         device->version != map_version(cpu->mmu)) {
         return fails_by_walk(cpu, index, va, access, asks_gic);
     }
-    return fails(cpu, va, access, device->level, 3,
-                 device->page << MMU_PAGE_LOG2 | (va & ~MMU_PAGE_MASK));
+    return fails_at_device(cpu, index, va, access, device);
 }
 
 bool mmu_fails(struct a64_cpu *cpu, bool is_unprivileged, uint64_t va, bool is_write)
@@ -811,10 +826,12 @@ void mmu_remember_walk(struct a64_cpu *cpu, unsigned index, uint64_t va,
     }
 }
 
-void mmu_forget_walks(struct mmu *mmu)
+void mmu_forget_walks(struct a64_cpu *cpu)
 {
+    struct mmu *const mmu = cpu->mmu;
+
     memset(mmu->walks, 0, sizeof(mmu->walks));
     memset(mmu->ranges, 0, sizeof(mmu->ranges));
     mmu->hole.page = UINT64_MAX;
-    mmu_forget_devices(mmu);
+    mmu_forget_devices(cpu);
 }

@@ -75,6 +75,7 @@ bool mmu_create(struct a64_cpu *cpu)
     }
     mmu->features = features_of(cpu->vm->config.profile);
     mmu->map_version = vm_map_version(cpu->vm);
+    cpu->x64.map_version = mmu->map_version;
     cpu->mmu = mmu;
     mmu_set_least_stretch(cpu, MMU_STRETCH_LEAST);
     mmu_bus_join(vm_memory_bus(cpu->vm), cpu);
@@ -380,7 +381,7 @@ static void flush_tables(struct a64_cpu *cpu, const struct mmu_flush *flush)
 {
     struct mmu *const mmu = cpu->mmu;
 
-    mmu_forget_devices(mmu);
+    mmu_forget_devices(cpu);
     for (uint32_t touched = mmu->touched; touched != 0; touched &= touched - 1) {
         const unsigned i = (unsigned)__builtin_ctz(touched);
         struct tlb_table *const table = &mmu->tables[i];
@@ -412,7 +413,7 @@ void mmu_flush(struct a64_cpu *cpu, const struct mmu_flush *flush)
     forget_code(cpu, flush);
     flush_tables(cpu, flush);
     if (flush->kind == MMU_FLUSH_ALL && flush->regimes == MMU_REGIME_ANY) {
-        mmu_forget_walks(cpu->mmu); /* no TLBI names all regimes: the VM's map has changed */
+        mmu_forget_walks(cpu); /* no TLBI names all regimes: the VM's map has changed */
     }
 }
 
@@ -545,7 +546,7 @@ static void empty_regime(struct a64_cpu *cpu, unsigned regimes)
 {
     mmu_flush(cpu,
               &(struct mmu_flush){.kind = MMU_FLUSH_ALL, .regimes = (uint8_t)regimes, .asid = -1});
-    mmu_forget_walks(cpu->mmu);
+    mmu_forget_walks(cpu);
 }
 
 static bool is_nonglobal(const struct tlb_stretch *s)
@@ -583,8 +584,9 @@ static bool has_nonglobal(const struct mmu *mmu, unsigned set)
  * The architecture would let a space keep entries of another table under the same ASID. That they are not seen hides the guests'
  * forgotten TLBIs.
  */
-static __attribute__((noinline)) unsigned set_for(struct mmu *mmu, unsigned oldest)
+static __attribute__((noinline)) unsigned set_for(struct a64_cpu *cpu, unsigned oldest)
 {
+    struct mmu *const mmu = cpu->mmu;
     unsigned set = mmu->set;
 
     for (unsigned i = 0; i < TLB_SETS && has_nonglobal(mmu, set); i++) {
@@ -596,12 +598,13 @@ static __attribute__((noinline)) unsigned set_for(struct mmu *mmu, unsigned olde
             drop_asid(&mmu->tables[set * TLB_OF_SET + i], -1);
         }
     }
-    mmu_forget_devices(mmu); /* the set may have had some as its only entries */
+    mmu_forget_devices(cpu); /* the set may have had some as its only entries */
     return set;
 }
 
-static void choose_space(struct mmu *mmu, unsigned asid, uint64_t table)
+static void choose_space(struct a64_cpu *cpu, unsigned asid, uint64_t table)
 {
+    struct mmu *const mmu = cpu->mmu;
     unsigned oldest = 0;
 
     for (unsigned set = 0; set < TLB_SETS; set++) {
@@ -614,7 +617,7 @@ static void choose_space(struct mmu *mmu, unsigned asid, uint64_t table)
             oldest = set;
         }
     }
-    const unsigned set = set_for(mmu, oldest);
+    const unsigned set = set_for(cpu, oldest);
     mmu->spaces[set].asid = asid;
     mmu->spaces[set].table = table;
     use_set(mmu, set);
@@ -631,7 +634,7 @@ static void e10_changed(struct a64_cpu *cpu, const struct tlb_registers *now, un
         empty_regime(cpu, MMU_REGIME_E10);
     }
     if (mmu->asid != asid || changed[0] != 0) {
-        choose_space(mmu, asid, now->ttbr[0] & TTBR_BADDR);
+        choose_space(cpu, asid, now->ttbr[0] & TTBR_BADDR);
     }
     mmu->e10 = *now;
     mmu->asid = asid;

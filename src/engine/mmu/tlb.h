@@ -216,11 +216,15 @@ struct mmu {
 };
 
 /* With any maintenance. */
-static inline void mmu_forget_devices(struct mmu *mmu)
+static inline void mmu_forget_devices(struct a64_cpu *cpu)
 {
+    struct mmu *const mmu = cpu->mmu;
+
     if (__builtin_expect(mmu->has_devices, 0)) {
         memset(mmu->devices, 0, sizeof(mmu->devices));
         mmu->has_devices = false;
+        cpu->x64.device.tag[0] = 0;
+        cpu->x64.device.tag[1] = 0;
     }
 }
 

@@ -770,14 +770,18 @@ static void test_devices(void)
         EXPECT(!can_load(va) && !can_load(va) && mmu_fails(cpu, false, va, false), "way %u", i);
         EXPECT(!refill_in_place(va) && mmu_fails(cpu, false, va + 4, true), "way %u", i);
         EXPECT(cpu->fault.ipa == hole + 4 && cpu->fault.is_write, "way %u", i);
+        EXPECT(cpu->x64.device.tag[0] == (va | TLB_TAG) && cpu->x64.device.tag[1] == (va | TLB_TAG),
+               "way %u: for emitted code", i);
         map_at(va, 3, RAM_BASE, D_AF | D_NG);
         ways[i]();
+        EXPECT(cpu->x64.device.tag[0] == 0 && cpu->x64.device.tag[1] == 0, "way %u: gone", i);
         EXPECT(!mmu_fails(cpu, false, va, false) && can_load(va), "way %u", i);
         mmu_flush_va(cpu, va, -1);
     }
     /* Not writable: the walk says what a store is. */
     map_at(va, 3, hole, D_AF | D_AP(2));
     EXPECT(!can_load(va) && !can_load(va) && mmu_fails(cpu, false, va, false), "read only");
+    EXPECT(cpu->x64.device.tag[0] == (va | TLB_TAG) && cpu->x64.device.tag[1] == 0, "read only");
     EXPECT(!mmu_fails(cpu, false, va, true), "a store");
     close_machine();
 }

@@ -224,15 +224,13 @@ enum ir_next exc_abort(struct a64_cpu *cpu, uint32_t template)
 }
 
 /* With what is known of the fault the compiler leaves little of its syndrome to be made. */
-enum ir_next exc_unmapped(struct a64_cpu *cpu, uint32_t template)
+enum ir_next exc_unmapped(struct a64_cpu *cpu, uint64_t va, uint64_t ipa, int level, bool is_write,
+                          uint32_t template)
 {
-    const struct fault fault = {.type = FAULT_TRANSLATION,
-                                .level = cpu->fault.level,
-                                .stage = 3,
-                                .is_write = cpu->fault.is_write};
+    const struct fault fault = {
+        .type = FAULT_TRANSLATION, .level = (int8_t)level, .stage = 3, .is_write = is_write};
 
-    return exc_leave(cpu, EC_DABT_LOWER, true, abort_iss(&fault, template), cpu->fault.va,
-                     cpu->fault.ipa);
+    return exc_leave(cpu, EC_DABT_LOWER, true, abort_iss(&fault, template), va, ipa);
 }
 
 /* --- Interrupts -------------------------------------------------------------------------------------------------------------- */

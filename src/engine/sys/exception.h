@@ -51,8 +51,9 @@ enum ir_next exc_leave(struct a64_cpu *cpu, enum ec ec, bool il, uint32_t iss, u
 
 /* Turns cpu->fault into an exception or an exit. iss: the node's ISS template (bits 24:14) for data aborts. */
 enum ir_next exc_abort(struct a64_cpu *cpu, uint32_t iss);
-/* The same for a load or store whose fault is that nothing is in the map of a VM without GIC. */
-enum ir_next exc_unmapped(struct a64_cpu *cpu, uint32_t iss);
+/* The same for a load or store at va, of what is not in the VM's map and no device of its own. */
+enum ir_next exc_unmapped(struct a64_cpu *cpu, uint64_t va, uint64_t ipa, int level, bool is_write,
+                          uint32_t iss);
 
 enum ir_next exc_undefined(struct a64_cpu *cpu);
 

@@ -167,6 +167,10 @@ static void make_thunks(struct x64_cache *cache)
     cache->thunks.leave_noted = cache->rx + at.leave_noted;
     cache->thunks.leave_indirect = cache->rx + at.leave_indirect;
     cache->thunks.slow_access = cache->rx + at.slow_access;
+    for (unsigned size = 0; size < X64_PLAIN_SIZES; size++) {
+        cache->thunks.plain_access[0][size] = cache->rx + at.plain_access[0][size];
+        cache->thunks.plain_access[1][size] = cache->rx + at.plain_access[1][size];
+    }
     for (unsigned how = 0; how < 4; how++) {
         cache->thunks.refill[how] = cache->rx + at.refill[how];
     }

@@ -601,14 +601,14 @@ void x64_stub_outside(struct x64_emit *e, const struct x64_stub *stub)
 /* --- Slow paths ------------------------------------------------------------------------------------------------------------------ */
 
 /* No CALL: it may never return, and the host's predictions of returns would be off by one for each. */
-static void call_thunk(struct x64_emit *e, const struct x64_access *access)
+static void call_thunk(struct x64_emit *e, const struct x64_access *access, const void *thunk)
 {
     struct x64_asm *const a = &e->a;
     const uint8_t *const bytes = (const uint8_t *)access;
 
     x64_lea(a, 1, RAX, x64_at(X64_RIP, 0));
     const uint32_t description = x64_here(a) - 4;
-    x64_reloc(e, x64_jmp(a), e->thunks->slow_access);
+    x64_reloc(e, x64_jmp(a), thunk);
     x64_patch_here(a, description);
     for (unsigned i = 0; i < sizeof(*access); i++) {
         x64_byte(a, bytes[i]);
@@ -634,7 +634,11 @@ static void call_slow(struct x64_emit *e, ir_ref node, int base, int32_t disp)
         .align = (uint8_t)n->d,
         .block = e->block,
     };
-    call_thunk(e, &access);
+    const bool is_plain = (n->op == IR_LOAD || n->op == IR_STORE) &&
+                          (n->flags & IR_MEM_UNPRIV) == 0 && n->type < X64_PLAIN_SIZES;
+    call_thunk(e, &access,
+               is_plain ? e->thunks->plain_access[n->op == IR_STORE][n->type]
+                        : e->thunks->slow_access);
     const uint32_t at = x64_here(a) - (uint32_t)sizeof(access);
     x64_fixup(e, FIXUP_PC, at + (uint32_t)offsetof(struct x64_access, pc));
     x64_fixup(e, FIXUP_BLOCK, at + (uint32_t)offsetof(struct x64_access, block));
@@ -687,7 +691,7 @@ void x64_stub_flags(struct x64_emit *e, const struct x64_stub *stub)
         done[sf] = x64_jmp(a);
         x64_patch_here(a, other);
     }
-    call_thunk(e, &access);
+    call_thunk(e, &access, e->thunks->slow_access);
     take_result(e, INT, stub->reg);
     x64_jmp_to(a, stub->resume);
     x64_patch_here(a, done[0]);
@@ -703,7 +707,7 @@ void x64_call_function(struct x64_emit *e, const struct ir_node *n)
 {
     const struct x64_access access = {.op = IR_VOP, .iss = n->imm, .pc = n->d};
 
-    call_thunk(e, &access);
+    call_thunk(e, &access, e->thunks->slow_access);
 }
 
 /* The operation again, in C: its operands are in the registers that it had them in. */

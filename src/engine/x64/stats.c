@@ -97,11 +97,13 @@ void x64_stats_print(const struct x64_stats *s, const struct code_trace *trace)
     sorted(trace, "helper ", &s->left[X64_LEFT_HELPER], HELPER_COUNT, helper_name);
     code_trace_print(trace, "jit: accesses done in C\n");
     for (unsigned op = 0; op < IR_OP_COUNT; op++) {
-        line(trace, "", ir_op_names[op], s->access[op]);
+        const uint64_t devices = op == IR_LOAD ? s->devices[0] : op == IR_STORE ? s->devices[1] : 0;
+        line(trace, "", ir_op_names[op], s->access[op] + devices);
     }
     for (unsigned i = 0; i < X64_SLOW_COUNT; i++) {
         line(trace, "because ", slow[i], s->slow[i]);
     }
+    line(trace, "because ", "the device of before", s->devices[0] + s->devices[1]);
     code_trace_print(trace, "jit: functions called\n");
     sorted(trace, "helper ", s->helper, HELPER_COUNT, helper_name);
     sorted(trace, "vop ", s->vop, VOP_COUNT, vop_name);

@@ -43,6 +43,7 @@ struct x64_stats {
     uint64_t links;                /* jumps linked */
     uint64_t left[X64_LEFT_COUNT]; /* each call of emitted code once */
     uint64_t access[IR_OP_COUNT];  /* by IR_LOAD ... IR_CAS: done in C */
+    uint64_t devices[2];           /* loads and stores of the device that was accessed last */
     uint64_t rare[VOP_COUNT];      /* the inline form met a case that it leaves to C */
     uint64_t slow[X64_SLOW_COUNT];
 

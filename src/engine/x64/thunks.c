@@ -196,12 +196,18 @@ static int failed_access(struct a64_cpu *cpu, const struct x64_access *access)
     cpu->pc = access->pc;
     cpu->x64.stats->access[access->op]++;
     cpu->x64.stats->slow[X64_SLOW_MISS]++;
-    if (cpu->fault.stage != 3) {
-        return (int)exc_abort(cpu, access->iss);
-    }
-    cpu->x64.device_tag = cpu->fault.va | TLB_TAG;
-    return (int)(cpu->vm->gic == NULL ? exc_unmapped(cpu, access->iss)
-                                      : exc_abort(cpu, access->iss));
+    return (int)exc_abort(cpu, access->iss);
+}
+
+/* Of cpu->x64.device, which has been compared. Flags are settled by who leaves. */
+static int access_device(struct a64_cpu *cpu, const struct x64_access *access, uint64_t va)
+{
+    const bool is_write = access->op == IR_STORE;
+
+    cpu->pc = access->pc;
+    cpu->x64.stats->devices[is_write]++;
+    return (int)exc_unmapped(cpu, va, cpu->x64.device.page | (va & ~MMU_PAGE_MASK),
+                             cpu->x64.device.level, is_write, access->iss);
 }
 
 static int slow_access(struct a64_cpu *cpu, struct frame_view *frame,
@@ -216,7 +222,8 @@ static int slow_access(struct a64_cpu *cpu, struct frame_view *frame,
         mmu_fails(cpu, (access->flags & IR_MEM_UNPRIV) != 0, va, access->op == IR_STORE)) {
         return failed_access(cpu, access);
     }
-    cpu->x64.device_tag = 0;
+    cpu->x64.device.tag[0] = 0;
+    cpu->x64.device.tag[1] = 0;
     return access_in_c(cpu, frame, access);
 }
 
@@ -316,7 +323,7 @@ static void emit_refill(struct x64_asm *a, struct x64_thunk_offsets *out)
     x64_ret(a);
     for (unsigned how = 0; how < 4; how++) {
         out->refill[how] = x64_here(a);
-        x64_alu_rm(a, 1, ALU_CMP, RCX, CPU_FIELD(x64.device_tag));
+        x64_alu_rm(a, 1, ALU_CMP, RCX, CPU_FIELD(x64.device.tag[(how & MMU_REFILL_STORE) != 0]));
         x64_jcc_to(a, CC_E, device); /* which says that nothing was filled */
         x64_store(a, 1, RDX, x64_at(RSP, saved + 8 * (int32_t)N(lost_in_c)));
         x64_mov_ri(a, RDX, how);
@@ -361,6 +368,47 @@ static uint32_t emit_access_fails(struct x64_asm *a)
     x64_call_general(a, (uintptr_t)x64_access_fails);
     x64_rr8(a, 0x84, RAX, RAX); /* TEST AL, AL */
     return x64_jcc(a, CC_NE);
+}
+
+/*
+ * As slow_access, where the access may be of the device that was accessed last: then that is all that it is. The tag is made as emitted
+ * code makes those that it compares with entries, so that it says as well that the access is aligned.
+ */
+static void emit_access_plain(struct x64_asm *a, struct x64_thunk_offsets *out)
+{
+    uint32_t others[2 * X64_PLAIN_SIZES], found[2 * X64_PLAIN_SIZES];
+    unsigned n = 0;
+
+    for (unsigned is_store = 0; is_store < 2; is_store++) {
+        for (unsigned size = 0; size < X64_PLAIN_SIZES; size++) {
+            const int32_t behind = (1 << size) - 1;
+            out->plain_access[is_store][size] = x64_here(a);
+            x64_load(a, 1, RCX, FRAME(FRAME_VA));
+            if (behind != 0) {
+                x64_alu_ri(a, 1, ALU_ADD, RCX, behind);
+            }
+            x64_alu_ri(a, 1, ALU_OR, RCX, (int32_t)TLB_TAG & ~behind);
+            x64_alu_rm(a, 1, ALU_CMP, RCX, CPU_FIELD(x64.device.tag[is_store]));
+            found[n] = x64_jcc(a, CC_E);
+            others[n++] = x64_jmp(a);
+        }
+    }
+    while (n-- > 0) {
+        x64_patch_here(a, found[n]);
+        x64_patch(a, others[n], out->slow_access);
+    }
+    x64_alu_rm(a, 1, ALU_CMP, R14, CPU_FIELD(x64.device.entries));
+    x64_jcc_to(a, CC_NE, out->slow_access);
+    x64_load(a, 1, RCX, CPU_FIELD(x64.map_version));
+    x64_load(a, 0, RCX, x64_at(RCX, 0));
+    x64_alu_rm(a, 0, ALU_CMP, RCX, CPU_FIELD(x64.device.version));
+    x64_jcc_to(a, CC_NE, out->slow_access);
+    x64_lea(a, 1, RDI, x64_at(RBP, -X64_CPU_BIAS));
+    x64_mov_rr(a, 1, RSI, RAX);
+    x64_load(a, 1, RDX, FRAME(FRAME_VA));
+    x64_call(a, (uintptr_t)access_device);
+    x64_mov_ri(a, RDX, X64_LEFT_ACCESS);
+    x64_jmp_to(a, out->leave_eax);
 }
 
 void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
@@ -440,4 +488,5 @@ void x64_emit_thunks(struct x64_asm *a, struct x64_thunk_offsets *out)
     x64_patch_here(a, leave);
     x64_mov_ri(a, RDX, X64_LEFT_ACCESS);
     x64_jmp_to(a, out->go_on_eax);
+    emit_access_plain(a, out);
 }

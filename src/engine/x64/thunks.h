@@ -53,6 +53,8 @@ struct x64_access {
 } __attribute__((packed)); /* it lies in the code, at no alignment */
 _Static_assert(sizeof(struct x64_access) == 24, "no padding goes into the code");
 
+#define X64_PLAIN_SIZES 5u
+
 /* True: the access has no translation, and cpu->fault says why. All vector registers are kept. */
 bool x64_access_fails(struct a64_cpu *cpu, uint64_t va, const struct x64_access *access);
 
@@ -71,6 +73,8 @@ struct x64_thunks {
     /* Jump here with a struct x64_access at RAX, FRAME_VA, and the operands in FRAME_ARGS. Comes back behind that structure with the
      * result in FRAME_ARGS[3] and all registers but RAX, RCX, XMM0 and XMM1 kept, or leaves. */
     const void *slow_access;
+    /* The same for loads and stores of general and vector registers, by size, that are not unprivileged. */
+    const void *plain_access[2][X64_PLAIN_SIZES];
     /* Call here, by MMU_REFILL_*, with the entry's offset in RAX and the tag wanted in RCX. All registers are kept. NE: the entry has
      * that tag now. */
     const void *refill[4];
@@ -82,7 +86,8 @@ struct x64_thunks {
 struct x64_asm;
 struct x64_thunk_offsets {
     uint32_t enter, leave_poll, leave_unlinked, leave_go_edx, leave_eax, seek_edx, leave_far,
-        leave_indirect, leave_noted, go_on, go_on_eax, slow_access, refill[4], pauth[2][4];
+        leave_indirect, leave_noted, go_on, go_on_eax, slow_access,
+        plain_access[2][X64_PLAIN_SIZES], refill[4], pauth[2][4];
 };
 /* NE: there is a request. */
 void x64_poll(struct x64_asm *a);
