@@ -14,6 +14,13 @@
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
+/* A variable of each thread that costs no call. Small ones: such memory is scarce where a library is loaded late. */
+#ifdef __APPLE__
+#define AV_THREAD _Thread_local
+#else
+#define AV_THREAD _Thread_local __attribute__((tls_model("initial-exec")))
+#endif
+
 /* --- Failures ---------------------------------------------------------------------------------------------------------------- */
 
 /*

@@ -35,13 +35,6 @@ struct av_vcpu_handle {
     struct vcpu_call *first_call, *last_call;
 };
 
-/* A variable of each thread that costs no call. Only for pointers: such memory is scarce where a library is loaded late. */
-#ifdef __APPLE__
-#define AV_THREAD _Thread_local
-#else
-#define AV_THREAD _Thread_local __attribute__((tls_model("initial-exec")))
-#endif
-
 /* The calling thread's vCPU, or NULL. */
 extern AV_THREAD av_vcpu *av_own_vcpu;
 
