@@ -85,8 +85,24 @@ static uint64_t make_leaf(const struct world *w, struct rng *r)
     return d;
 }
 
+static bool is_data(uint64_t page)
+{
+    return page >= BLOCKS_RAM + DATA_PAGE * BLOCKS_PAGE &&
+           page < BLOCKS_RAM + (DATA_PAGE + DATA_PAGES) * BLOCKS_PAGE;
+}
+
+/* The page lies behind that of the leaf before, whatever its attributes. */
+static uint64_t behind(uint64_t leaf, uint64_t before)
+{
+    const uint64_t page = 0xffffff000ull, next = (before & page) + BLOCKS_PAGE;
+
+    return is_data(leaf & page) && is_data(next) ? (leaf & ~page) | next : leaf;
+}
+
 static void make_tables(struct world *w, struct rng *r)
 {
+    const bool in_rows = percent(r, 40);
+
     w->mair = 0xff | 0x04 << 8 | 0x44 << 16; /* write-back, Device-nGnRE, non-cacheable */
     /* 39 bits each, 4 KiB granule, write-back inner shareable tables, 36-bit output, 16-bit ASID. */
     w->tcr = 25 | 1ull << 8 | 1ull << 10 | 3ull << 12 | 25ull << 16 | 1ull << 24 | 1ull << 26 |
@@ -99,6 +115,9 @@ static void make_tables(struct world *w, struct rng *r)
     w->ttbr[1] = w->ttbr[0];
     for (unsigned i = 0; i < WINDOW_PAGES; i++) {
         w->leaf[i] = make_leaf(w, r);
+        if (in_rows && i != 0 && percent(r, 80)) {
+            w->leaf[i] = behind(w->leaf[i], w->leaf[i - 1]);
+        }
     }
     for (unsigned i = 0; i < CODE_PAGES; i++) {
         w->code_order[i] = (uint8_t)i;

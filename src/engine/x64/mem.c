@@ -11,8 +11,8 @@
  * Accesses of a block that have the same base, at offsets near each other, are a group (plan.c): the first of them makes the
  * comparison for the first and the last byte of all, and the others are one host instruction each. They need nothing but that the
  * page's translation is what it was a few instructions before, which is so within a block: who changes it waits for the next poll.
- * Where the comparison fails (another page in the middle, no entry yet, read-only, a device), nothing has been done yet, and the
- * block is left for one that checks each access by itself, from the present instruction on (MODE_EACH_CHECK).
+ * Where the comparison fails (no entry yet, read-only, a device, another page in the middle that lies elsewhere), nothing has been done yet,
+ * and the block is left for one that checks each access by itself, from the present instruction on (MODE_EACH_CHECK).
  *
  * The addend would come two loads late where an address has itself just been loaded, as in lists. So loads guess it: the addend that
  * the instruction found last is at a known place, and the entry's is compared with it. Where memory is mapped one to one, as in a
@@ -92,18 +92,69 @@ void x64_check_place(struct x64_emit *e, const struct x64_place *p, struct x64_s
     other->resume = x64_here(a);
 }
 
+/* In RCX, the last byte of the page that has base + disp. */
+static void find_page(struct x64_asm *a, int base, int32_t disp)
+{
+    x64_lea(a, 1, RCX, x64_at(base, disp));
+    x64_alu_ri(a, 1, ALU_OR, RCX, (int32_t)TLB_TAG);
+}
+
+/*
+ * A group across two pages that have the same addend, as where memory is mapped as it lies, is checked by both entries, and goes on behind
+ * the comparison, with what it would have found for the second page. RAX is the offset of the first byte's entry, and RAX and RCX are
+ * as they were, where that one does not answer. Gives the jumps of those that have to be made one by one.
+ */
+static void try_both_pages(struct x64_emit *e, const struct x64_stub *stub, uint32_t alone[2])
+{
+    const struct x64_group *const group = x64_group_of(e, stub->node);
+    const int32_t field = group->is_store ? (int32_t)offsetof(struct tlb_entry, write)
+                                          : (int32_t)offsetof(struct tlb_entry, read);
+    const struct x64_mem addend = x64_at_index(R14, RAX, 0,
+                                               (int32_t)offsetof(struct tlb_entry, addend));
+    struct x64_asm *const a = &e->a;
+
+    find_page(a, stub->base, group->min);
+    x64_alu_rm(a, 1, ALU_CMP, RCX, x64_at_index(R14, RAX, 0, field));
+    const uint32_t other = x64_jcc(a, CC_NE);
+    x64_load(a, 1, RCX, addend);
+    x64_store(a, 1, RCX, FRAME(FRAME_SCRATCH));
+    x64_lea(a, 1, RAX, x64_at(stub->base, group->max - 1));
+    x64_shift_ri(a, 1, SH_SHR, RAX, MMU_PAGE_LOG2 - ENTRY_SHIFT);
+    x64_alu_ri(a, 0, ALU_AND, RAX, (int32_t)SLOT_MASK);
+    x64_load(a, 1, RCX, addend);
+    x64_alu_rm(a, 1, ALU_CMP, RCX, FRAME(FRAME_SCRATCH));
+    alone[0] = x64_jcc(a, CC_NE);
+    find_page(a, stub->base, group->max - 1);
+    x64_alu_rm(a, 1, ALU_CMP, RCX, x64_at_index(R14, RAX, 0, field));
+    x64_jcc_to(a, CC_E, stub->jump + 4);
+    alone[1] = x64_jmp(a);
+    x64_patch_here(a, other);
+    find_page(a, stub->base, group->max - 1);
+}
+
 /* Most misses are answered without anything else than the entry: back to behind the comparison. */
 void x64_stub_refill(struct x64_emit *e, const struct x64_stub *stub)
 {
     struct x64_asm *const a = &e->a;
+    uint32_t alone[2];
 
-    if (stub->refill == 0 || stub->jump2 != 0 || !mmu_can_refill_in_place()) {
+    if (stub->refill == 0 || stub->jump2 != 0) {
         return; /* jump2 is another reason to come here */
     }
-    x64_byte(a, 0xe8);
-    x64_u32(a, 0);
-    x64_reloc(e, x64_here(a) - 4, e->thunks->refill[stub->refill - 1]);
-    x64_jcc_to(a, CC_NE, stub->jump + 4);
+    const struct x64_group *const group = x64_group_of(e, stub->node);
+    const bool may_cross = stub->kind == STUB_GROUP && group != NULL && group->pair == PAIR_NONE;
+    if (may_cross) {
+        try_both_pages(e, stub, alone);
+    }
+    if (mmu_can_refill_in_place()) {
+        x64_byte(a, 0xe8);
+        x64_u32(a, 0);
+        x64_reloc(e, x64_here(a) - 4, e->thunks->refill[stub->refill - 1]);
+        x64_jcc_to(a, CC_NE, stub->jump + 4);
+    }
+    for (unsigned i = 0; i < 2 && may_cross; i++) {
+        x64_patch_here(a, alone[i]);
+    }
 }
 
 /* --- Accesses in order (loop.c) --- */
