@@ -3,9 +3,8 @@
  * The code cache. Blocks are found by (host address, virtual address, mode); a chain per 4 KiB host page finds what a store or an
  * IC IVAU hits. One lock guards both tables; a vCPU takes it only when its jump cache misses.
  *
- * A dropped block is marked invalid and retired: other vCPUs may be inside it or remember it in their jump caches. Retired blocks
- * are freed while all vCPUs of the VM are stopped outside of blocks, which code_find() asks for when too many bytes are held; the
- * generation then tells every vCPU to forget what it remembers.
+ * A block whose code has changed is retired: marked invalid, and taken out of all that leads to it. Other vCPUs may be inside it
+ * or remember it in their jump caches. How its memory is used again, and that of others for want of room, is in evict.c.
  *
  * Code that is reached for the first time is interpreted from its words and leaves nothing behind but a number: much of a guest's code
  * runs once or twice. At the WARM_UP-th time it gets a block, and emitted code.
@@ -18,80 +17,26 @@
  * becomes active, compared from then on, when a block of it is found. Sometimes a page's blocks are all unlinked and forgotten, so that
  * those have to be found anew that still run.
  */
-#include "engine/code.h"
-
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/a64/translator.h"
+#include "engine/code_cache.h"
 #include "engine/interp/interp.h"
 #include "engine/mmu/mmu.h"
 #include "engine/pages.h"
 #include "engine/sys/exception.h"
-#include "engine/ways.h"
 #include "engine/x64/jumps.h"
-#include "engine/x64/x64.h"
 #include "vm/vm.h"
 
-#define BUCKETS           (1u << 17)
-#define PAGE_BUCKETS      (1u << 12)
-#define CACHE_LIMIT_BYTES (64u << 20)
-#define WARM_UP           4
-#define COUNTS            (1u << 16)
+#define WARM_UP 4
 
-#define PAGE_WORDS 1024u
 #define LINE_WORDS 16u /* a bit of a page's 64 */
 
 /* An inactive page costs its blocks' way through code_find() once more: after so many comparisons, at first and at most. */
 #define FIRST_REST   64u
 #define LONGEST_REST 1024u
 #define REST_BLOCKS  128u /* of a page with more it would take long */
-
-/* Pages stay in the table without blocks, until all blocks are freed. */
-struct code_page {
-    uintptr_t page;          /* host address >> 12 */
-    struct ir_block *blocks; /* that are no copies */
-    _Atomic uint64_t
-        verified; /* run epoch in which the active lines were last compared with memory */
-    _Atomic uint64_t active;   /* lines; published when compared */
-    uint32_t rest, until_rest; /* comparisons that lines are active for; how many are left */
-    uint64_t watched; /* by id: vCPUs that have no fast stores to the page since it has blocks */
-    struct code_page *next;
-    uint64_t covered[PAGE_WORDS / 64];       /* words that a block was made of */
-    _Alignas(64) uint32_t words[PAGE_WORDS]; /* what those were; the others may be anything */
-};
-
-/* Memory of copies, taken piece by piece and given back all at once. */
-struct chunk {
-    struct chunk *next;
-    size_t used;
-    _Alignas(64) uint8_t bytes[1 << 20];
-};
-
-struct code_cache {
-    pthread_mutex_t lock;
-    struct ir_block *buckets[BUCKETS];
-    struct ir_block *donors[BUCKETS];
-    struct code_page *pages[PAGE_BUCKETS];
-    _Atomic uint64_t
-        may_have_code[CODE_FILTER_BITS / 64]; /* by hash of the host page; written under the lock */
-    struct ir_block *retired;
-    struct chunk *chunks, *chunk; /* all; the one that is not full, NULL: the first is free */
-    struct x64_cache *x64;        /* emitted code; NULL: all blocks are interpreted */
-    bool eager;                   /* there is no first time: everything is translated at once */
-    _Atomic bool full;            /* no memory is left for emitted code */
-    _Atomic bool copies_full;
-    struct a64_cpu *cpus; /* the VM's, by code_next */
-    struct code_trace trace;
-    struct x64_stats stats; /* of vCPUs that have gone, and what is counted under the lock */
-    _Atomic size_t bytes;   /* of all blocks, the retired included; read without the lock */
-    _Atomic uint64_t generation;
-    _Atomic uint8_t
-        counts[COUNTS]; /* of passages through the interpreter, by address; a hint, without lock */
-    struct ways ways;   /* of blocks that end in indirect jumps; under the lock */
-    _Atomic uint32_t passages; /* the counts are forgotten when this is many */
-};
 
 struct code_cache *code_create(bool interpreter, bool eager, size_t code_bytes, unsigned host_level,
                                const struct code_trace *trace)
@@ -109,6 +54,8 @@ struct code_cache *code_create(bool interpreter, bool eager, size_t code_bytes, 
     cache->trace = *trace;
     cache->eager = eager;
     cache->x64 = interpreter ? NULL : x64_cache_create(code_bytes, host_level, trace);
+    chunks_init(&cache->chunks[X64_ROOM_BLOCKS], X64_BLOCK_CHUNKS);
+    chunks_init(&cache->chunks[X64_ROOM_COPIES], X64_COPY_CHUNKS);
     return cache;
 }
 
@@ -135,28 +82,13 @@ void code_leave(struct code_cache *cache, struct a64_cpu *cpu)
 
 static size_t size_of(const struct ir_block *block)
 {
-    return sizeof(*block) + block->n_nodes * sizeof(block->nodes[0]);
-}
-
-static uint32_t mix(uint64_t v)
-{
-    return (uint32_t)(v * 0x9e3779b97f4a7c15ull >> 40);
-}
-
-static struct ir_block **bucket_of(struct code_cache *cache, const uint8_t *hva, uint64_t pc,
-                                   uint32_t mode)
-{
-    return &cache->buckets[mix((uintptr_t)hva ^ pc << 7 ^ (uint64_t)mode << 43) % BUCKETS];
-}
-
-static struct ir_block **donors_of(struct code_cache *cache, const uint8_t *hva, uint32_t mode)
-{
-    return &cache->donors[mix((uintptr_t)hva ^ (uint64_t)mode << 43) % BUCKETS];
+    return sizeof(*block) + block->n_nodes * sizeof(block->nodes[0]) + x64_known_bytes(block);
 }
 
 static struct code_page **page_slot(const struct code_cache *cache, uintptr_t page)
 {
-    struct code_page **slot = (struct code_page **)&cache->pages[mix(page) % PAGE_BUCKETS];
+    struct code_page **slot =
+        (struct code_page **)&cache->pages[code_hash(page) % CODE_PAGE_BUCKETS];
 
     while (*slot != NULL && (*slot)->page != page) {
         slot = &(*slot)->next;
@@ -164,22 +96,23 @@ static struct code_page **page_slot(const struct code_cache *cache, uintptr_t pa
     return slot;
 }
 
-/* Of its bucket. Caller holds the lock. */
-static void take_out(struct code_cache *cache, const struct ir_block *block)
+static void put_in_chain(struct ir_block **chain, struct ir_block *block)
 {
-    struct ir_block **link = bucket_of(cache, block->hva, block->pc, block->mode);
-
-    while (*link != block) {
-        link = &(*link)->next;
+    block->page_next = *chain;
+    block->page_link = chain;
+    if (block->page_next != NULL) {
+        block->page_next->page_link = &block->page_next;
     }
-    *link = block->next;
-    cache->stats.retired++;
+    *chain = block;
 }
 
 /* Caller holds the lock. */
 static void retire(struct code_cache *cache, struct ir_block *block)
 {
-    take_out(cache, block);
+    if (!block->leaving) {
+        code_take_out(cache, block);
+    }
+    cache->stats.retired++;
     atomic_store(&block->valid, false);
     if (block->code != NULL) {
         x64_unlink(cache->x64, block);
@@ -190,131 +123,17 @@ static void retire(struct code_cache *cache, struct ir_block *block)
             }
         }
     }
-    block->next = cache->retired;
-    cache->retired = block;
 }
 
-/* A block that is no copy, when it has been taken out of its page's chain. Caller holds the lock. */
+/* A block that is no copy. Caller holds the lock. */
 static void retire_with_copies(struct code_cache *cache, struct ir_block *block)
 {
-    struct ir_block **link = donors_of(cache, block->hva, block->mode);
-
-    while (*link != NULL && *link != block) {
-        link = &(*link)->donor_next;
-    }
-    if (*link != NULL) {
-        *link = block->donor_next;
-    }
+    code_take_out_of_chain(block);
+    code_take_out_of_donors(cache, block);
     retire(cache, block);
     for (struct ir_block *copy = block->copies; copy != NULL; copy = copy->page_next) {
         retire(cache, copy);
     }
-}
-
-/* Memory for a copy, until all of them are freed. Caller holds the lock. NULL: there is none. */
-static void *take(struct code_cache *cache, size_t size)
-{
-    const size_t rounded = (size + 63) & ~(size_t)63;
-    struct chunk *chunk = cache->chunk;
-
-    if (chunk == NULL || sizeof(chunk->bytes) - chunk->used < rounded) {
-        struct chunk **const next = chunk == NULL ? &cache->chunks : &chunk->next;
-        if (*next == NULL) {
-            *next = aligned_alloc(64, sizeof(**next));
-            if (*next == NULL) {
-                return NULL;
-            }
-            (*next)->next = NULL;
-        }
-        chunk = cache->chunk = *next;
-        chunk->used = 0;
-    }
-    void *const p = &chunk->bytes[chunk->used];
-    chunk->used += rounded;
-    return p;
-}
-
-static void free_block(struct code_cache *cache, struct ir_block *block)
-{
-    cache->bytes -= size_of(block);
-    if (block->donor != NULL) {
-        return; /* lies in a chunk */
-    }
-    x64_free_code(block);
-    translator_free_block(block);
-}
-
-static void free_chain(struct code_cache *cache, struct ir_block *block)
-{
-    while (block != NULL) {
-        struct ir_block *const next = block->page_next;
-        free_chain(cache, block->copies);
-        free_block(cache, block);
-        block = next;
-    }
-}
-
-static void free_retired(struct code_cache *cache)
-{
-    while (cache->retired != NULL) {
-        struct ir_block *const block = cache->retired;
-        cache->retired = block->next;
-        free_block(cache, block);
-    }
-}
-
-/* Caller holds the lock, and all vCPUs are outside of blocks. */
-static void free_all(struct code_cache *cache)
-{
-    free_retired(cache);
-    for (size_t i = 0; i < PAGE_BUCKETS; i++) {
-        while (cache->pages[i] != NULL) {
-            struct code_page *const page = cache->pages[i];
-            cache->pages[i] = page->next;
-            free_chain(cache, page->blocks);
-            free(page);
-            cache->bytes -= sizeof(*page);
-        }
-    }
-}
-
-/* ... and the cache is as new. */
-static void empty(struct code_cache *cache)
-{
-    free_all(cache);
-    memset(cache->buckets, 0, sizeof(cache->buckets));
-    memset(cache->donors, 0, sizeof(cache->donors));
-    memset(&cache->ways, 0, sizeof(cache->ways));
-    for (unsigned i = 0; i < CODE_FILTER_BITS / 64; i++) {
-        atomic_store_explicit(&cache->may_have_code[i], 0, memory_order_relaxed);
-    }
-    if (cache->x64 != NULL) {
-        x64_cache_empty(cache->x64);
-    }
-    cache->chunk = NULL;
-    cache->full = false;
-    cache->copies_full = false;
-}
-
-/* Most are of processes that have ended. The same holds. */
-static void free_copies(struct code_cache *cache)
-{
-    free_retired(cache);
-    for (size_t i = 0; i < PAGE_BUCKETS; i++) {
-        for (struct code_page *page = cache->pages[i]; page != NULL; page = page->next) {
-            for (struct ir_block *block = page->blocks; block != NULL; block = block->page_next) {
-                for (struct ir_block *copy = block->copies; copy != NULL; copy = copy->page_next) {
-                    take_out(cache, copy);
-                    x64_unlink(cache->x64, copy);
-                }
-                free_chain(cache, block->copies);
-                block->copies = NULL;
-            }
-        }
-    }
-    x64_cache_empty_copies(cache->x64);
-    cache->chunk = NULL;
-    cache->copies_full = false;
 }
 
 /* Caller holds the lock. */
@@ -327,7 +146,6 @@ static void retire_range(struct code_cache *cache, uintptr_t first, uintptr_t la
             struct ir_block *const block = *link;
             const uintptr_t start = (uintptr_t)block_start(block), end = start + block_bytes(block);
             if (start <= last && end > first) {
-                *link = block->page_next;
                 ways_forget(&cache->ways, block->hva, block->mode);
                 retire_with_copies(cache, block);
             } else {
@@ -339,17 +157,18 @@ static void retire_range(struct code_cache *cache, uintptr_t first, uintptr_t la
 
 static void retire_all(struct code_cache *cache)
 {
-    for (size_t i = 0; i < PAGE_BUCKETS; i++) {
+    for (size_t i = 0; i < CODE_PAGE_BUCKETS; i++) {
         for (struct code_page *page = cache->pages[i]; page != NULL; page = page->next) {
             while (page->blocks != NULL) {
                 struct ir_block *const block = page->blocks;
-                page->blocks = block->page_next;
                 ways_forget(&cache->ways, block->hva, block->mode);
                 retire_with_copies(cache, block);
             }
         }
     }
 }
+
+/* --- Life, and code that changes ---------------------------------------------------------------------------------------------- */
 
 void code_destroy(struct code_cache *cache)
 {
@@ -359,12 +178,7 @@ void code_destroy(struct code_cache *cache)
     if (cache->trace.statistics) {
         x64_stats_print(&cache->stats, &cache->trace);
     }
-    free_all(cache);
-    while (cache->chunks != NULL) {
-        struct chunk *const chunk = cache->chunks;
-        cache->chunks = chunk->next;
-        free(chunk);
-    }
+    code_free_all(cache);
     x64_cache_destroy(cache->x64);
     pthread_mutex_destroy(&cache->lock);
     pages_give_back(cache, sizeof(*cache));
@@ -409,16 +223,10 @@ void code_invalidate_all(struct code_cache *cache)
 
 static void make_anew(struct code_cache *cache, struct ir_block *block)
 {
-    struct ir_block **link = &block->page->blocks;
-
-    while (*link != block) {
-        link = &(*link)->page_next;
-    }
-    *link = block->page_next;
     retire_with_copies(cache, block);
     cache->stats.made_anew++;
-    atomic_store_explicit(&cache->counts[mix((uintptr_t)block->hva) % COUNTS], WARM_UP - 1,
-                          memory_order_relaxed);
+    atomic_store_explicit(&cache->counts[code_hash((uintptr_t)block->hva) % CODE_COUNTS],
+                          WARM_UP - 1, memory_order_relaxed);
 }
 
 /* Not at regular intervals, which a loop might have as well. */
@@ -713,7 +521,7 @@ static struct code_page *get_page(struct code_cache *cache, const uint8_t *hva, 
             page->verified = epoch;
             page->rest = page->until_rest = FIRST_REST;
             *slot = page;
-            cache->bytes += sizeof(*page);
+            cache->n_pages++;
             const unsigned bits[] = {code_filter_bit(page->page),
                                      code_filter_bit(~((uintptr_t)hva / CODE_CHUNK))};
             for (unsigned i = 0; i < 2; i++) {
@@ -752,19 +560,21 @@ static bool insert(struct code_cache *cache, const struct a64_cpu *cpu, struct i
         activate(cache, page, block->lines); /* with what was made of them before */
         cover(cache, page, block);
     }
-    struct ir_block **const chain = donor != NULL ? &donor->copies : &page->blocks;
     block->page = page;
-    block->page_next = *chain;
-    *chain = block;
+    put_in_chain(donor != NULL ? &donor->copies : &page->blocks, block);
+    if (donor != NULL) { /* its memory has been counted */
+        chunks_add(&cache->chunks[X64_ROOM_COPIES], block, 0);
+    } else {
+        chunks_add(&cache->chunks[X64_ROOM_BLOCKS], block, size_of(block));
+    }
     if (x64_can_copy(block)) {
-        struct ir_block **const donors = donors_of(cache, block->hva, block->mode);
+        struct ir_block **const donors = code_donors_of(cache, block->hva, block->mode);
         block->donor_next = *donors;
         *donors = block;
     }
-    struct ir_block **const bucket = bucket_of(cache, block->hva, block->pc, block->mode);
+    struct ir_block **const bucket = code_bucket_of(cache, block->hva, block->pc, block->mode);
     block->next = *bucket;
     *bucket = block;
-    cache->bytes += size_of(block);
     /* Between reading the words and now another vCPU may have compared the page for a later run than this one's, or invalidated. A
      * donor that is still valid has seen either. */
     if (donor == NULL && !translator_is_in_memory(block)) {
@@ -772,32 +582,6 @@ static bool insert(struct code_cache *cache, const struct a64_cpu *cpu, struct i
         retire_range(cache, start, start + block_bytes(block) - 1);
     }
     return true;
-}
-
-/*
- * Frees all copies, or everything, with all vCPUs stopped. They find by the generation that what they remember is gone, before they
- * enter code again. The vCPU is between blocks.
- */
-static void make_room(struct a64_cpu *cpu)
-{
-    struct code_cache *const cache = cpu->code;
-
-    vm_stop(cpu->vm, cpu->vcpu);
-    pthread_mutex_lock(&cache->lock);
-    if (cache->copies_full) {
-        cache->stats.copies_emptied++;
-        free_copies(cache);
-    }
-    if (cache->full || cache->bytes > CACHE_LIMIT_BYTES) {
-        cache->stats.emptied++;
-        empty(cache);
-    }
-    atomic_fetch_add(&cache->generation, 1);
-    for (struct a64_cpu *other = cache->cpus; other != NULL; other = other->code_next) {
-        other->x64.alone.block = NULL; /* found without a look at the generation */
-    }
-    pthread_mutex_unlock(&cache->lock);
-    vm_continue(cpu->vm);
 }
 
 /* *donor: a block whose code can be copied, when there is none for this address. */
@@ -808,12 +592,12 @@ static struct ir_block *find_slow(struct a64_cpu *cpu, const uint8_t *hva, uint3
 
     *donor = NULL;
     pthread_mutex_lock(&cache->lock);
-    struct ir_block *block = *bucket_of(cache, hva, cpu->pc, mode);
+    struct ir_block *block = *code_bucket_of(cache, hva, cpu->pc, mode);
     while (block != NULL && !is_block(block, cpu, hva, mode, guarded)) {
         block = block->next;
     }
     if (block == NULL) {
-        *donor = *donors_of(cache, hva, mode);
+        *donor = *code_donors_of(cache, hva, mode);
         while (*donor != NULL &&
                ((*donor)->hva != hva || (*donor)->mode != mode || (*donor)->guarded != guarded)) {
             *donor = (*donor)->donor_next;
@@ -834,7 +618,7 @@ static bool is_cold(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode)
     if (cache->x64 == NULL || cache->eager || (mode & (MODE_IL | MODE_ONE_INSN)) != 0) {
         return false;
     }
-    _Atomic uint8_t *const count = &cache->counts[mix((uintptr_t)hva) % COUNTS];
+    _Atomic uint8_t *const count = &cache->counts[code_hash((uintptr_t)hva) % CODE_COUNTS];
     const uint8_t times = atomic_load_explicit(count, memory_order_relaxed);
     if (times + 1u >= WARM_UP) {
         atomic_store_explicit(count, 0, memory_order_relaxed);
@@ -844,7 +628,7 @@ static bool is_cold(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode)
     /* What ran long ago and not again must not make what shares its count warm. */
     const uint32_t passages = atomic_load_explicit(&cache->passages, memory_order_relaxed) + 1;
     atomic_store_explicit(&cache->passages, passages, memory_order_relaxed);
-    for (unsigned i = 0; passages % COUNTS == 0 && i < COUNTS; i++) {
+    for (unsigned i = 0; passages % CODE_COUNTS == 0 && i < CODE_COUNTS; i++) {
         atomic_store_explicit(&cache->counts[i], 0, memory_order_relaxed);
     }
     return true;
@@ -860,7 +644,7 @@ static bool has_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, ui
 
     *recurs = false;
     pthread_mutex_lock(&cache->lock);
-    for (const struct ir_block *b = *bucket_of(cache, at, pc, mode); b != NULL; b = b->next) {
+    for (const struct ir_block *b = *code_bucket_of(cache, at, pc, mode); b != NULL; b = b->next) {
         if (b->pc == pc && b->hva == at && b->mode == mode) {
             found = true;
             *recurs |= b->recurs;
@@ -878,7 +662,7 @@ static unsigned warmth(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, u
 
     return has_block(cpu, hva, mode, pc, &recurs)
                ? WARM_UP
-               : atomic_load_explicit(&cpu->code->counts[mix((uintptr_t)at) % COUNTS],
+               : atomic_load_explicit(&cpu->code->counts[code_hash((uintptr_t)at) % CODE_COUNTS],
                                       memory_order_relaxed);
 }
 
@@ -906,12 +690,14 @@ bool code_is_warm(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint64
     return cpu->code->x64 != NULL && (cpu->code->eager || warmth(cpu, hva, mode, pc) != 0);
 }
 
+/* NULL: out of memory; or *full, there will be room later. */
 static struct ir_block *make_block(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode,
-                                   bool guarded)
+                                   bool guarded, bool *full)
 {
     struct code_cache *const cache = cpu->code;
     struct block_ways ways = {.open = cache->x64 != NULL};
 
+    *full = false;
     pthread_mutex_lock(&cache->lock);
     ways_find(&cache->ways, hva, mode, &ways);
     pthread_mutex_unlock(&cache->lock);
@@ -924,17 +710,17 @@ static struct ir_block *make_block(struct a64_cpu *cpu, const uint8_t *hva, uint
         code_trace_block(&cache->trace, block);
     }
     if (cache->x64 != NULL && (block->mode & (MODE_IL | MODE_ONE_INSN)) == 0) {
-        bool full;
-        x64_compile(cache->x64, cpu, block, &full);
-        if (full) {
-            cache->full = true;
+        x64_compile(cache->x64, cpu, block, full);
+        if (*full && code_next_chunk(cache, X64_ROOM_BLOCKS)) {
+            x64_compile(cache->x64, cpu, block, full);
         }
+        cache->full |= *full;
     }
-    cache->stats.interpreted += block->code == NULL;
-    bool made = true, watch = false;
+    cache->stats.interpreted += block->code == NULL && !*full;
+    bool made = !*full, watch = false;
     if (block->code != NULL) {
         translator_drop_nodes(block);
-    } else {
+    } else if (made) {
         made = translator_keep_nodes(block);
     }
     if (!made || !insert(cache, cpu, block, &watch)) {
@@ -944,6 +730,8 @@ static struct ir_block *make_block(struct a64_cpu *cpu, const uint8_t *hva, uint
         }
         translator_free_block(block);
         block = NULL;
+    } else {
+        code_look_ahead(cache, X64_ROOM_BLOCKS);
     }
     pthread_mutex_unlock(&cache->lock);
     if (watch) {
@@ -952,18 +740,15 @@ static struct ir_block *make_block(struct a64_cpu *cpu, const uint8_t *hva, uint
     return block;
 }
 
-/* NULL: it is to be made anew. */
-static struct ir_block *copy_block(struct a64_cpu *cpu, struct ir_block *donor)
+/* NULL: it is not valid any more, or there is no room in the chunk. Caller holds the lock. */
+static struct ir_block *copy(struct a64_cpu *cpu, struct ir_block *donor)
 {
     struct code_cache *const cache = cpu->code;
-    struct ir_block *block = NULL;
-    bool watch = false;
+    struct ir_block *const block = donor->valid && !donor->leaving
+                                       ? chunks_take(&cache->chunks[X64_ROOM_COPIES],
+                                                     sizeof(*block) + x64_copy_bytes(donor))
+                                       : NULL;
 
-    pthread_mutex_lock(&cache->lock);
-    activate(cache, donor->page, donor->lines); /* another vCPU may have let the page rest */
-    if (donor->valid) {
-        block = take(cache, sizeof(*block) + x64_copy_bytes(donor));
-    }
     if (block != NULL) {
         *block = (struct ir_block){
             .pc = cpu->pc,
@@ -979,12 +764,28 @@ static struct ir_block *copy_block(struct a64_cpu *cpu, struct ir_block *donor)
             .donor = donor,
             .words = donor->words,
         };
-        if (!x64_copy(cache->x64, cpu, donor, block, block + 1)) {
-            cache->copies_full = true;
-            block = NULL;
-        } else if (!insert(cache, cpu, block, &watch)) {
-            block = NULL;
-        }
+    }
+    return block != NULL && x64_copy(cache->x64, cpu, donor, block, block + 1) ? block : NULL;
+}
+
+/* NULL: it is to be made anew. */
+static struct ir_block *copy_block(struct a64_cpu *cpu, struct ir_block *donor)
+{
+    struct code_cache *const cache = cpu->code;
+    bool watch = false;
+
+    pthread_mutex_lock(&cache->lock);
+    if (donor->valid) {
+        activate(cache, donor->page, donor->lines); /* another vCPU may have let the page rest */
+    }
+    struct ir_block *block = copy(cpu, donor);
+    if (block == NULL && code_next_chunk(cache, X64_ROOM_COPIES)) {
+        block = copy(cpu, donor);
+    }
+    if (block != NULL && insert(cache, cpu, block, &watch)) {
+        code_look_ahead(cache, X64_ROOM_COPIES);
+    } else {
+        block = NULL;
     }
     pthread_mutex_unlock(&cache->lock);
     if (watch) {
@@ -1007,20 +808,13 @@ struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next)
     }
 
     struct code_cache *const cache = cpu->code;
-    const uint64_t generation = atomic_load_explicit(&cache->generation, memory_order_acquire);
-    if (__builtin_expect(cpu->code_generation != generation, 0)) {
-        memset(cpu->jump_cache, 0, JUMP_CACHE_ENTRIES * sizeof(cpu->jump_cache[0]));
-        x64_drop_contexts(cpu, -1, true, X64_BOTH_HALVES);
-        cpu->code_generation = generation;
-    }
+    code_catch_up(cpu);
     struct ir_block **const slot = jump_slot(cpu, mode);
     if (*slot != NULL && is_block(*slot, cpu, hva, mode, guarded) && is_fresh(cpu, *slot)) {
         return *slot;
     }
-    if (__builtin_expect(cache->bytes > CACHE_LIMIT_BYTES || cache->full || cache->copies_full,
-                         0)) {
-        make_room(cpu);
-        *next = IR_GO; /* the stop may have changed the map: look again */
+    if (__builtin_expect(cache->full, 0) && !code_make_room(cpu)) {
+        *next = IR_GO; /* look again */
         return NULL;
     }
     struct ir_block *donor, *block = find_slow(cpu, hva, mode, guarded, &donor);
@@ -1031,8 +825,11 @@ struct ir_block *code_find(struct a64_cpu *cpu, enum ir_next *next)
         cpu->x64.stats->passages++;
         return translator_passing_block(cpu, hva, mode, guarded);
     }
-    *slot = block != NULL ? block : make_block(cpu, hva, mode, guarded);
-    if (*slot == NULL) {
+    bool full = false;
+    *slot = block != NULL ? block : make_block(cpu, hva, mode, guarded, &full);
+    if (full) {
+        *next = IR_GO;
+    } else if (*slot == NULL) {
         cpu->exit = (struct cpu_exit){.reason = CPU_EXIT_UNKNOWN};
         *next = IR_LEAVE;
     }
@@ -1117,7 +914,8 @@ enum ir_next code_run_known(struct a64_cpu *cpu)
 
     /* Who comes from a jump that can be linked wants to have that done. */
     if (cpu->x64.from != NULL || cpu->x64.variant != 0 ||
-        cpu->code_generation != atomic_load_explicit(&cache->generation, memory_order_acquire)) {
+        atomic_load_explicit(&cpu->code_generation, memory_order_relaxed) !=
+            atomic_load_explicit(&cache->generation, memory_order_acquire)) {
         return IR_NEXT;
     }
     x64_begin_run(cpu);

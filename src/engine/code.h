@@ -17,6 +17,9 @@ void code_destroy(struct code_cache *cache);
 void code_join(struct code_cache *cache, struct a64_cpu *cpu);
 void code_leave(struct code_cache *cache, struct a64_cpu *cpu);
 
+/* Between blocks, at the latest when CPU_REQUEST_MAILBOX is handled: forgets what has left the cache. */
+void code_catch_up(struct a64_cpu *cpu);
+
 /* Runs a block that code_find() has just given, and those that it goes on with. btype: PSTATE.BTYPE with which it was reached, and
  * which it accepts. Never IR_NEXT or IR_END. */
 enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block, unsigned btype);
@@ -53,7 +56,7 @@ bool code_is_warm(struct a64_cpu *cpu, const uint8_t *hva, uint32_t mode, uint64
 /* True when translated code lies in the 4 KiB host page of hva: stores to it must call code_invalidate. Any thread. */
 bool code_page_has_code(const struct code_cache *cache, const uint8_t *hva);
 
-/* Without the cache's lock: false when no block has been made of that page since the cache was emptied. filter: cpu->may_have_code. */
+/* Without the cache's lock: false when no block is known of that page. filter: cpu->may_have_code. */
 #define CODE_FILTER_BITS (1u << 16)
 static inline unsigned code_filter_bit(uintptr_t page)
 {

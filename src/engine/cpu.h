@@ -216,10 +216,10 @@ struct a64_cpu {
         uint64_t outside[X64_PLACES /
                          64]; /* by address: instructions seen to access what is in no stretch */
     } x64;
-    struct a64_cpu *code_next;    /* guarded by the code cache's lock */
-    struct ir_block **jump_cache; /* CPU_JUMP_CACHE_ENTRIES */
-    uint64_t code_generation;     /* of the code cache that jump_cache belongs to */
-    uint64_t run_epoch;           /* vm->run_epoch when the present run began */
+    struct a64_cpu *code_next;        /* guarded by the code cache's lock */
+    struct ir_block **jump_cache;     /* CPU_JUMP_CACHE_ENTRIES */
+    _Atomic uint64_t code_generation; /* of the code cache: what left before it is forgotten here */
+    uint64_t run_epoch;               /* vm->run_epoch when the present run began */
     struct vcpu *vcpu;
     struct vm *vm;
 };

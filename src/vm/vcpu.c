@@ -127,6 +127,7 @@ static __attribute__((noinline)) enum ir_next handle_requests(struct vcpu *vcpu,
     }
     /* Also without the bit: a stop that this vCPU has just sat out may have left work behind. */
     mmu_handle_mailbox(cpu);
+    code_catch_up(cpu);
     mmu_look_for_stretch(cpu);
     if ((requests & CPU_REQUEST_EXIT) != 0) {
         /* The rest stays to be looked at in the next run. */

@@ -227,6 +227,7 @@ static const char usage[] =
     "  --maintained     code is never written without cache maintenance\n"
     "  --disturb        the second executor is asked to exit all the time, and goes on; not with --case\n"
     "  --destroy        each call from emitted code to C loses all registers that it may lose\n"
+    "  --code-bytes N   of memory for translated code, so that blocks leave it all the time\n"
     "  --max-failures N stop after as many (3)\n"
     "  --expect-failure succeed when something differs, and can be shrunk to a few instructions\n"
     "  --case SEED:N    replay one case; SEED:FIRST-N with those before it; /I,J keeps these instructions only\n"
@@ -264,14 +265,23 @@ static enum executor executor_by_name(const char *name)
 static void parse(int argc, char **argv)
 {
     static const struct option list[] = {
-        {"count", 1, NULL, 'n'},        {"seed", 1, NULL, 's'},
-        {"first", 1, NULL, 'f'},        {"seconds", 1, NULL, 't'},
-        {"jobs", 1, NULL, 'j'},         {"rows", 1, NULL, 'r'},
-        {"against", 1, NULL, 'a'},      {"maintained", 0, NULL, 'm'},
-        {"max-failures", 1, NULL, 'x'}, {"expect-failure", 0, NULL, 'e'},
-        {"case", 1, NULL, 'c'},         {"disturb", 0, NULL, 'd'},
-        {"destroy", 0, NULL, 'y'},      {"verbose", 0, NULL, 'v'},
-        {"help", 0, NULL, 'h'},         {0},
+        {"count", 1, NULL, 'n'},
+        {"seed", 1, NULL, 's'},
+        {"first", 1, NULL, 'f'},
+        {"seconds", 1, NULL, 't'},
+        {"jobs", 1, NULL, 'j'},
+        {"rows", 1, NULL, 'r'},
+        {"against", 1, NULL, 'a'},
+        {"maintained", 0, NULL, 'm'},
+        {"max-failures", 1, NULL, 'x'},
+        {"expect-failure", 0, NULL, 'e'},
+        {"case", 1, NULL, 'c'},
+        {"disturb", 0, NULL, 'd'},
+        {"destroy", 0, NULL, 'y'},
+        {"verbose", 0, NULL, 'v'},
+        {"code-bytes", 1, NULL, 'b'},
+        {"help", 0, NULL, 'h'},
+        {0},
     };
     int c;
 
@@ -312,6 +322,9 @@ static void parse(int argc, char **argv)
             break;
         case 'd':
             options.disturb = true;
+            break;
+        case 'b':
+            machine_set_code_bytes(number(optarg));
             break;
         case 'y':
             x64_calls_destroy = true;

@@ -101,6 +101,13 @@ static const uint8_t *data_template(void)
     return (const uint8_t *)data;
 }
 
+static size_t code_bytes_of_all;
+
+void machine_set_code_bytes(size_t code_bytes)
+{
+    code_bytes_of_all = code_bytes;
+}
+
 bool machine_open(struct machine *m, enum executor executor)
 {
     struct vm_config config = {.ipa_bits = 36,
@@ -110,6 +117,7 @@ bool machine_open(struct machine *m, enum executor executor)
                                .interpreter = executor != EXECUTOR_DEFAULT &&
                                               executor != EXECUTOR_WARMING,
                                .eager = executor == EXECUTOR_DEFAULT,
+                               .code_bytes = code_bytes_of_all,
                                .host_level = test_host_level()};
 
     memset(m, 0, sizeof(*m));

@@ -30,6 +30,8 @@ struct machine {
     bool disturbed;       /* exits are requested all the time, and the run goes on after them */
 };
 
+/* Of machines that are opened from now on; 0: as usual. */
+void machine_set_code_bytes(size_t code_bytes);
 /* False: no memory. */
 bool machine_open(struct machine *m, enum executor executor);
 void machine_close(struct machine *m);

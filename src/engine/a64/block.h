@@ -21,6 +21,7 @@ struct block_ways {
     int16_t to[BLOCK_MOST_WAYS];
 };
 
+struct code_chunk;
 struct code_page;
 struct x64_code;
 
@@ -36,16 +37,20 @@ struct ir_block {
     uint8_t
         bti_ok; /* bit n: BTYPE n may land on the first instruction in a guarded page; bit 7: BTYPE 3 when SCTLR_ELx.BT is 0 */
     bool loops; /* its code branches to itself, and is left by a poll only */
-    bool recurs;            /* it calls itself */
-    bool asks;              /* its code has it noted where its last jump leads */
-    bool passing;           /* interpreted once and known to nobody: no store to it is noticed */
-    struct ir_block *next;  /* chain of its hash bucket, or of the retired */
+    bool recurs;  /* it calls itself */
+    bool asks;    /* its code has it noted where its last jump leads */
+    bool passing; /* interpreted once and known to nobody: no store to it is noticed */
+    bool leaving; /* its chunk is: only who had it before finds it, and nothing is linked to it */
+    struct ir_block *next;  /* chain of its hash bucket */
     struct code_page *page; /* of its host address */
     uint64_t lines;         /* of that, 64 bytes each, where its words lie */
     const void *code;       /* emitted code; NULL: interpret the nodes */
     struct x64_code *x64;   /* what the emitter keeps about it */
     /* Up to here is what finding a block looks at. */
-    struct ir_block *page_next;  /* chain of the page's blocks, or of copies */
+    /* Chain of the page's blocks, or of copies; what leads to this one. Of blocks that are valid. */
+    struct ir_block *page_next, **page_link;
+    struct ir_block *chunk_next; /* chain of those whose memory goes with the chunk */
+    struct code_chunk *chunk;
     struct ir_block *copies;     /* of this block's code, for other virtual addresses */
     struct ir_block *donor;      /* it is a copy of this one */
     struct ir_block *donor_next; /* chain of blocks that have code to be copied */

@@ -178,10 +178,14 @@ static void make_thunks(struct x64_cache *cache)
         cache->thunks.pauth[i / 4][i % 4] = cache->rx + at.pauth[i / 4][i % 4];
     }
     cache->fixed = (x64_here(&a) + 63u) & ~63u;
-    cache->used = cache->fixed;
-    cache->limit = cache->size - cache->size / X64_COPIES_PART;
-    cache->copies_start = (cache->limit + 63u) & ~(size_t)63u;
-    cache->copies_used = cache->copies_start;
+}
+
+static void divide(struct x64_cache *cache, enum x64_room room, size_t start, size_t end,
+                   unsigned n_chunks)
+{
+    cache->rooms[room].start = start;
+    cache->rooms[room].chunk_bytes = (end - start) / n_chunks & ~(size_t)63u;
+    x64_use_chunk(cache, room, 0);
 }
 
 struct x64_cache *x64_cache_create(size_t bytes, unsigned level, const struct code_trace *trace)
@@ -204,29 +208,47 @@ struct x64_cache *x64_cache_create(size_t bytes, unsigned level, const struct co
         return NULL;
     }
     make_thunks(cache);
+    const size_t copies = (cache->size - cache->size / X64_COPIES_PART + 63u) & ~(size_t)63u;
+    divide(cache, X64_ROOM_BLOCKS, cache->fixed, copies, X64_BLOCK_CHUNKS);
+    divide(cache, X64_ROOM_COPIES, copies, cache->size, X64_COPY_CHUNKS);
     return cache;
 }
 
 void x64_cache_destroy(struct x64_cache *cache)
 {
     if (cache != NULL) {
-        x64_trace_gone(cache);
+        x64_trace_gone(cache, cache->fixed, cache->size);
         munmap(cache->rx, cache->size);
         munmap(cache->rw, cache->size);
         free(cache);
     }
 }
 
-void x64_cache_empty(struct x64_cache *cache)
+static size_t chunk_start(const struct x64_cache *cache, enum x64_room room, unsigned chunk)
 {
-    x64_trace_gone(cache);
-    cache->used = cache->fixed;
-    x64_cache_empty_copies(cache);
+    return cache->rooms[room].start + chunk * cache->rooms[room].chunk_bytes;
 }
 
-void x64_cache_empty_copies(struct x64_cache *cache)
+void x64_use_chunk(struct x64_cache *cache, enum x64_room room, unsigned chunk)
 {
-    cache->copies_used = cache->copies_start;
+    cache->rooms[room].used = chunk_start(cache, room, chunk);
+    cache->rooms[room].end = chunk_start(cache, room, chunk + 1);
+}
+
+#define INT3 0xcc
+
+/* A way into it that has been forgotten ends there, and not in something else's code. */
+void x64_chunk_gone(struct x64_cache *cache, enum x64_room room, unsigned chunk)
+{
+    const size_t start = chunk_start(cache, room, chunk);
+
+    x64_trace_gone(cache, start, start + cache->rooms[room].chunk_bytes);
+    memset(cache->rw + start, INT3, cache->rooms[room].chunk_bytes);
+}
+
+bool x64_is_half_full(const struct x64_cache *cache, enum x64_room room)
+{
+    return cache->rooms[room].end - cache->rooms[room].used < cache->rooms[room].chunk_bytes / 2;
 }
 
 /* --- One block's code ------------------------------------------------------------------------------------------------------------ */
@@ -271,10 +293,22 @@ static void emit_block(struct x64_emit *e, bool sides)
     x64_emit_literals(e);
 }
 
+/* Of code, in a chunk. */
+static size_t rounded(size_t size)
+{
+    return (size + 31u) & ~(size_t)31u;
+}
+
+static bool fits(const struct x64_cache *cache, enum x64_room room, size_t size)
+{
+    return cache->rooms[room].end - cache->rooms[room].used >= rounded(size);
+}
+
 static void place_code(struct x64_cache *cache, struct x64_emit *e, struct x64_code *code)
 {
     const size_t size = x64_here(&e->a);
-    uint8_t *const rx = cache->rx + cache->used, *const rw = cache->rw + cache->used;
+    const size_t at = cache->rooms[X64_ROOM_BLOCKS].used;
+    uint8_t *const rx = cache->rx + at, *const rw = cache->rw + at;
 
     memcpy(rw, e->a.start, size);
     for (unsigned i = 0; i < e->n_relocs; i++) {
@@ -290,7 +324,7 @@ static void place_code(struct x64_cache *cache, struct x64_emit *e, struct x64_c
     code->entry = rx;
     code->size = (uint32_t)size;
     code->body = e->body;
-    cache->used += (size + 31u) & ~(size_t)31u;
+    cache->rooms[X64_ROOM_BLOCKS].used += rounded(size);
     e->block->x64 = code;
     e->block->loops = e->back_edge != 0;
     /* Another vCPU that sees the pointer sees the code. */
@@ -321,10 +355,11 @@ void x64_compile(struct x64_cache *cache, struct a64_cpu *cpu, struct ir_block *
         emit_block(e, false);
     }
     *full = false;
-    if (e->failed || e->a.full) {
+    if (e->failed || e->a.full ||
+        rounded(x64_here(&e->a)) > cache->rooms[X64_ROOM_BLOCKS].chunk_bytes) {
         return;
     }
-    if (cache->limit - cache->used < sizeof(e->buffer)) {
+    if (!fits(cache, X64_ROOM_BLOCKS, x64_here(&e->a))) {
         *full = true;
         return;
     }
@@ -391,6 +426,15 @@ static void fix(uint8_t *p, enum x64_fixup_kind kind, const struct ir_block *to,
     }
 }
 
+size_t x64_known_bytes(const struct ir_block *block)
+{
+    const struct x64_code *const code = block->x64;
+
+    return code == NULL ? 0
+                        : sizeof(*code) + code->n_links * sizeof(code->links[0]) +
+                              code->n_fixups * sizeof(code->fixups[0]);
+}
+
 size_t x64_copy_bytes(const struct ir_block *from)
 {
     return sizeof(struct x64_code) + from->x64->n_links * sizeof(struct x64_link);
@@ -401,11 +445,12 @@ bool x64_copy(struct x64_cache *cache, struct a64_cpu *cpu, const struct ir_bloc
 {
     const struct x64_code *const old = from->x64;
     const uint8_t *const old_rx = old->entry;
-    uint8_t *const rx = cache->rx + cache->copies_used, *const rw = cache->rw + cache->copies_used;
+    const size_t room = cache->rooms[X64_ROOM_COPIES].used;
+    uint8_t *const rx = cache->rx + room, *const rw = cache->rw + room;
     const uint64_t moved = to->pc - from->pc;
     struct x64_code *const code = memory;
 
-    if (cache->size - cache->copies_used < old->size + 64u) {
+    if (!fits(cache, X64_ROOM_COPIES, old->size)) {
         return false;
     }
     *code = (struct x64_code){
@@ -421,7 +466,7 @@ bool x64_copy(struct x64_cache *cache, struct a64_cpu *cpu, const struct ir_bloc
             .rel32 = rx + at, .pc = old->links[i].pc + moved, .variant = old->links[i].variant};
         memset(rw + at, 0, 4); /* the old one may be linked */
     }
-    cache->copies_used += (old->size + 31u) & ~(size_t)31u;
+    cache->rooms[X64_ROOM_COPIES].used += rounded(old->size);
     cpu->x64.stats->copies++;
     to->x64 = code;
     __atomic_store_n(&to->code, (const void *)(rx + old->body), __ATOMIC_RELEASE);
@@ -442,7 +487,8 @@ bool x64_link(struct x64_cache *cache, struct ir_block *from, unsigned exit, str
 {
     struct x64_code *const code = from->x64;
 
-    if (code == NULL || to->x64 == NULL || exit >= code->n_links || !from->valid || !to->valid) {
+    if (code == NULL || to->x64 == NULL || exit >= code->n_links || !from->valid || !to->valid ||
+        from->leaving || to->leaving) {
         return false;
     }
     struct x64_link *const link = &code->links[exit];

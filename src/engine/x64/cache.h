@@ -40,20 +40,24 @@ struct x64_cache {
     size_t size;
     unsigned level; /* of the host (x64.h) that code is made for */
     bool has_sha;
-    size_t used, fixed, limit;        /* of what is emitted; fixed: the thunks at its start */
-    size_t copies_used, copies_start; /* behind that: copies */
+    size_t fixed; /* the thunks, which are at its start */
+    struct {
+        size_t start, chunk_bytes; /* of all its chunks, and of each */
+        size_t used, end;          /* of the present one: up to where it is used, where it ends */
+    } rooms[X64_ROOMS];            /* behind that */
     struct x64_thunks thunks;
     struct code_trace trace;
 };
 
 #define X64_CODE_BYTES ((size_t)96 << 20)
-/* One part of this many is for copies, which come and go with processes. */
+/* One part of this many is for copies. */
 #define X64_COPIES_PART 3
 
 /* --- dump.c: what is told to who asked. */
 struct x64_emit;
 void x64_trace_made(const struct x64_cache *cache, const struct x64_emit *e);
-void x64_trace_gone(const struct x64_cache *cache); /* all code of blocks */
+void x64_trace_gone(const struct x64_cache *cache, size_t start,
+                    size_t end); /* all code of blocks there */
 
 struct x64_contexts *x64_contexts_create(void);
 void x64_contexts_destroy(struct x64_contexts *contexts);

@@ -132,9 +132,9 @@ void x64_trace_made(const struct x64_cache *cache, const struct x64_emit *e)
     }
 }
 
-void x64_trace_gone(const struct x64_cache *cache)
+void x64_trace_gone(const struct x64_cache *cache, size_t start, size_t end)
 {
-    if (cache->trace.code_gone != NULL && cache->used != cache->fixed) {
-        cache->trace.code_gone(cache->rx + cache->fixed, cache->used - cache->fixed);
+    if (cache->trace.code_gone != NULL) {
+        cache->trace.code_gone(cache->rx + start, end - start);
     }
 }

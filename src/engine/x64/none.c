@@ -21,20 +21,32 @@ void x64_cache_destroy(struct x64_cache *cache)
     (void)cache;
 }
 
-void x64_cache_empty(struct x64_cache *cache)
+void x64_use_chunk(struct x64_cache *cache, enum x64_room room, unsigned chunk)
 {
-    (void)cache;
+    (void)cache, (void)room, (void)chunk;
 }
 
-void x64_cache_empty_copies(struct x64_cache *cache)
+void x64_chunk_gone(struct x64_cache *cache, enum x64_room room, unsigned chunk)
 {
-    (void)cache;
+    (void)cache, (void)room, (void)chunk;
+}
+
+bool x64_is_half_full(const struct x64_cache *cache, enum x64_room room)
+{
+    (void)cache, (void)room;
+    return false;
 }
 
 bool x64_can_copy(const struct ir_block *from)
 {
     (void)from;
     return false;
+}
+
+size_t x64_known_bytes(const struct ir_block *block)
+{
+    (void)block;
+    return 0;
 }
 
 size_t x64_copy_bytes(const struct ir_block *from)

@@ -77,9 +77,11 @@ void x64_stats_print(const struct x64_stats *s, const struct code_trace *trace)
                      " bytes of code; %" PRIu64 " blocks interpreted\n",
                      s->blocks, s->insns, s->bytes, s->interpreted);
     code_trace_print(trace,
-                     "jit: %" PRIu64 " blocks retired, code cache emptied %" PRIu64
-                     " times, of copies %" PRIu64 " times, %" PRIu64 " links made\n",
-                     s->retired, s->emptied, s->copies_emptied, s->links);
+                     "jit: %" PRIu64 " blocks retired, %" PRIu64 " evicted with %" PRIu64
+                     " chunks, %" PRIu64 " of them of copies; %" PRIu64
+                     " chunks had none left, %" PRIu64 " waits for one; %" PRIu64 " links made\n",
+                     s->retired, s->evicted, s->chunks_evicted, s->copy_chunks_evicted,
+                     s->chunks_empty, s->waits, s->links);
     code_trace_print(trace,
                      "jit: %" PRIu64 " times code interpreted because it was new, %" PRIu64
                      " copies for other addresses\n",

@@ -38,8 +38,12 @@ struct x64_stats {
         passages; /* times that code was interpreted because it was reached for the first time */
     uint64_t
         made_anew; /* of those retired: to go on behind an indirect jump, or to ask no more where it leads */
-    uint64_t retired, emptied;     /* blocks dropped; times that all were, for want of memory */
-    uint64_t copies_emptied;       /* times that all copies were */
+    uint64_t retired;              /* blocks dropped: their code has changed */
+    uint64_t evicted;              /* blocks dropped for want of memory ... */
+    uint64_t chunks_evicted;       /* ... with so many chunks */
+    uint64_t copy_chunks_evicted;  /* of copies among those */
+    uint64_t chunks_empty;         /* chunks freed whose blocks had all been dropped before */
+    uint64_t waits;                /* times that vCPUs were stopped because no chunk was free */
     uint64_t links;                /* jumps linked */
     uint64_t left[X64_LEFT_COUNT]; /* each call of emitted code once */
     uint64_t access[IR_OP_COUNT];  /* by IR_LOAD ... IR_CAS: done in C */

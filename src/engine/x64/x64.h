@@ -20,18 +20,28 @@ unsigned x64_host_level(void);
 /* bytes of code memory, 0: as many as usual. level: of the code, 0: the host's. NULL: nothing can be emitted. */
 struct x64_cache *x64_cache_create(size_t bytes, unsigned level, const struct code_trace *trace);
 void x64_cache_destroy(struct x64_cache *cache);
-void x64_cache_empty(struct x64_cache *cache); /* all vCPUs are stopped, and all blocks are gone */
 
-void x64_cache_empty_copies(struct x64_cache *cache); /* the same of all copies */
+/* What is made anew, and copies, which come and go with processes, have each a room of their own, divided into chunks. */
+enum x64_room { X64_ROOM_BLOCKS, X64_ROOM_COPIES, X64_ROOMS };
+#define X64_BLOCK_CHUNKS 16u
+#define X64_COPY_CHUNKS  8u
+/* The chunk that code goes to from now on. It has none, and is the first of each room at first. */
+void x64_use_chunk(struct x64_cache *cache, enum x64_room room, unsigned chunk);
+/* No vCPU can be in code of the chunk, and nothing leads there. */
+void x64_chunk_gone(struct x64_cache *cache, enum x64_room room, unsigned chunk);
+/* More than half of the present chunk is used. */
+bool x64_is_half_full(const struct x64_cache *cache, enum x64_room room);
 
-/* Emits the block's code; block->code stays NULL when that is not possible. `full`: for want of memory. */
+/* Emits the block's code; block->code stays NULL when that is not possible. `full`: in what is left of the chunk. */
 void x64_compile(struct x64_cache *cache, struct a64_cpu *cpu, struct ir_block *block, bool *full);
 
 /*
  * Code for guest code that has code at another virtual address: `from`, a valid block of the same words, mode and place in memory.
- * memory: x64_copy_bytes() for what is kept about it, the caller's. False: there is no room.
+ * memory: x64_copy_bytes() for what is kept about it, the caller's. False: there is no room in the chunk.
  */
 bool x64_can_copy(const struct ir_block *from);
+/* Of what is kept about the block's code. */
+size_t x64_known_bytes(const struct ir_block *block);
 size_t x64_copy_bytes(const struct ir_block *from);
 bool x64_copy(struct x64_cache *cache, struct a64_cpu *cpu, const struct ir_block *from,
               struct ir_block *to, void *memory);

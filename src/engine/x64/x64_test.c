@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * The translator where random programs (tests/blocks) seldom come: jump tables, links, full code memory, blocks that the emitter
- * refuses, and the plan's rules. Guest programs run on both executors and have to end in the same state.
+ * The translator where random programs (tests/blocks) seldom come: jump tables, links, blocks that the emitter refuses, and the
+ * plan's rules.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -18,154 +18,7 @@
 #include "engine/sys/state.h"
 #include "engine/x64/cache.h"
 #include "engine/x64/emit.h"
-#include "gic/gic.h"
-#include "vm/test_host_level.h"
-#include "vm/vm.h"
-
-static int failures;
-
-#define EXPECT(condition, ...)                                              \
-    do {                                                                    \
-        if (!(condition)) {                                                 \
-            failures++;                                                     \
-            fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, #condition); \
-            fprintf(stderr, __VA_ARGS__);                                   \
-            fputc('\n', stderr);                                            \
-        }                                                                   \
-    } while (0)
-
-/* --- Guest programs: memory at 0, MMU off, EL1 ----------------------------------------------------------------------------------- */
-
-#define RAM_SIZE (1u << 20)
-#define VECTORS  0x800u
-#define START    0x1000u
-#define HVC(n)   (0xd4000002u | (uint32_t)(n) << 5)
-
-struct outcome {
-    struct cpu_exit exit;
-    uint64_t x[32], pc, esr, elr, far_;
-    v128 v[32];
-    uint32_t nzcv, fpsr, pstate;
-};
-
-static char text[1 << 16];
-static size_t text_length;
-
-static void collect(const char *line)
-{
-    const size_t n = strlen(line);
-
-    if (text_length + n < sizeof(text)) {
-        memcpy(text + text_length, line, n + 1);
-        text_length += n;
-    }
-}
-
-/* The number before a phrase of the statistics. */
-static unsigned long number_before(const char *phrase)
-{
-    const char *p = strstr(text, phrase);
-
-    while (p != NULL && p > text && p[-1] >= '0' && p[-1] <= '9') {
-        p--;
-    }
-    return p == NULL ? 0 : strtoul(p, NULL, 10);
-}
-
-static uint32_t *word(uint8_t *ram, uint32_t at)
-{
-    return (uint32_t *)(void *)(ram + at);
-}
-
-struct program {
-    void (*load)(uint8_t *ram);
-    void (*set)(struct a64_cpu *cpu);
-    size_t code_bytes;
-    unsigned n_windows; /* the memory once more, from WINDOWS on */
-};
-#define WINDOWS 0x100000000ull
-
-static void run(const struct program *p, bool interpreter, struct outcome *out)
-{
-    uint8_t *const ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                              -1, 0);
-    const struct vm_config config = {
-        .ipa_bits = 40,
-        .granule_log2 = 12,
-        .interpreter = interpreter,
-        .eager = true,
-        .code_bytes = p->code_bytes,
-        .host_level = test_host_level(),
-        .trace = {.statistics = true, .text = collect},
-        .profile = vm_profile_by_name("max"),
-        .macos = 260000,
-    };
-    struct vm *vm = NULL;
-    struct vcpu *vcpu = NULL;
-
-    if (ram == MAP_FAILED || vm_create(&config, &vm) != VM_OK ||
-        vm_map(vm, ram, 0, RAM_SIZE, VM_READ | VM_WRITE | VM_EXEC) != VM_OK ||
-        vm_vcpu_create(vm, &vcpu) != VM_OK) {
-        fprintf(stderr, "out of memory\n");
-        exit(1);
-    }
-    for (unsigned i = 0; i < p->n_windows; i++) {
-        if (vm_map(vm, ram, WINDOWS + (uint64_t)i * RAM_SIZE, RAM_SIZE,
-                   VM_READ | VM_WRITE | VM_EXEC) != VM_OK) {
-            fprintf(stderr, "out of memory\n");
-            exit(1);
-        }
-    }
-    for (uint32_t at = 0; at < 0x800; at += 4) {
-        *word(ram, VECTORS + at) = HVC(0x100 + at / 0x80);
-    }
-    p->load(ram);
-    struct a64_cpu *const cpu = &vcpu->cpu;
-    cpu->pc = START;
-    cpu->sys[SR_VBAR_EL1] = VECTORS;
-    cpu->sys[SR_CPACR_EL1] = 3u << 20;
-    p->set(cpu);
-    vm_vcpu_run(vcpu);
-    *out = (struct outcome){.exit = cpu->exit,
-                            .pc = cpu->pc,
-                            .esr = cpu->sys[SR_ESR_EL1],
-                            .elr = cpu->sys[SR_ELR_EL1],
-                            .far_ = cpu->sys[SR_FAR_EL1],
-                            .nzcv = cpu->nzcv,
-                            .fpsr = cpu->fpsr,
-                            .pstate = cpu->pstate};
-    memcpy(out->x, cpu->x, sizeof(out->x));
-    memcpy(out->v, cpu->v, sizeof(out->v));
-    vm_vcpu_destroy(vcpu);
-    text_length = 0;
-    text[0] = 0;
-    vm_destroy(vm);
-    munmap(ram, RAM_SIZE);
-}
-
-/* On both; the translator's outcome, and the text of its statistics. */
-static struct outcome run_both(const struct program *p, const char *name)
-{
-    struct outcome expected, got;
-
-    memset(&expected, 0, sizeof(expected));
-    memset(&got, 0, sizeof(got));
-    run(p, true, &expected);
-    run(p, false, &got);
-    EXPECT(got.pc == expected.pc, "%s: pc %llx, interpreter %llx", name, (unsigned long long)got.pc,
-           (unsigned long long)expected.pc);
-    EXPECT(memcmp(got.x, expected.x, sizeof(got.x)) == 0, "%s: X registers", name);
-    EXPECT(memcmp(got.v, expected.v, sizeof(got.v)) == 0, "%s: V registers", name);
-    EXPECT(got.exit.reason == expected.exit.reason && got.exit.syndrome == expected.exit.syndrome &&
-               got.exit.virtual_address == expected.exit.virtual_address &&
-               got.exit.physical_address == expected.exit.physical_address,
-           "%s: exit", name);
-    EXPECT(got.esr == expected.esr && got.elr == expected.elr && got.far_ == expected.far_,
-           "%s: exception", name);
-    EXPECT(got.nzcv == expected.nzcv && got.fpsr == expected.fpsr && got.pstate == expected.pstate,
-           "%s: flags", name);
-    return got;
-}
+#include "engine/x64/fixture.h"
 
 /* A loop whose loads go over the end of the address space: address 0 is another page. */
 #define TABLE_AT(n) (0x10000u + 0x1000u * (n)) /* levels 0 to 3 of TTBR0, then of TTBR1 */
@@ -547,23 +400,6 @@ static void test_calling(void)
     EXPECT(got.x[4] == 150, "%llu", (unsigned long long)got.x[4]);
 }
 
-/* More code than the memory for it holds. It goes down, because blocks go on behind a jump forward. */
-#define N_SMALL 20000u
-
-static void load_many(uint8_t *ram)
-{
-    for (uint32_t i = 0; i < N_SMALL; i++) {
-        *word(ram, 0x10000 + 8 * i) = 0x91000484;     /* add x4, x4, #1 */
-        *word(ram, 0x10000 + 8 * i + 4) = 0x17fffffd; /* b to the one before */
-    }
-    *word(ram, 0x10000 - 8) = HVC(1);
-}
-
-static void set_many(struct a64_cpu *cpu)
-{
-    cpu->pc = 0x10000 + 8 * (N_SMALL - 1);
-}
-
 /* A function that calls itself, and half of the times returns behind the instruction after the call: blocks go into it. */
 static void load_recursing(uint8_t *ram)
 {
@@ -651,113 +487,6 @@ static void test_forward(void)
     const struct outcome got = run_both(&p, "forward");
 
     EXPECT(got.x[4] == TR_MAX_INSNS, "%llu", (unsigned long long)got.x[4]);
-}
-
-static void test_full(void)
-{
-    const struct program p = {.load = load_many, .set = set_many, .code_bytes = 256 << 10};
-    const struct outcome got = run_both(&p, "full");
-
-    EXPECT(got.x[4] == N_SMALL, "%llu", (unsigned long long)got.x[4]);
-    EXPECT(number_before(" bytes of code") > 2 * p.code_bytes, "%s", text);
-    EXPECT(strstr(text, "emptied 0 times") == NULL && number_before(" times, ") > 2, "%s", text);
-}
-
-/* A VM with so little room for code that what `works` runs has all of it freed, and another vCPU. */
-struct full_vm {
-    uint8_t *ram;
-    struct vm *vm;
-    struct vcpu *other, *works;
-};
-
-static struct full_vm make_full_vm(bool interpreter, const struct gic_config *gic)
-{
-    const struct vm_config config = {
-        .ipa_bits = 40,
-        .granule_log2 = 12,
-        .interpreter = interpreter,
-        .eager = true,
-        .code_bytes = 256 << 10,
-        .profile = vm_profile_by_name("max"),
-        .macos = 260000,
-    };
-    struct full_vm f = {
-        .ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)};
-
-    if (f.ram == MAP_FAILED || vm_create(&config, &f.vm) != VM_OK ||
-        (gic != NULL && vm_gic_create(f.vm, gic) != VM_OK) ||
-        vm_map(f.vm, f.ram, 0, RAM_SIZE, VM_READ | VM_WRITE | VM_EXEC) != VM_OK ||
-        vm_vcpu_create(f.vm, &f.other) != VM_OK || vm_vcpu_create(f.vm, &f.works) != VM_OK) {
-        fprintf(stderr, "out of memory\n");
-        exit(1);
-    }
-    load_many(f.ram);
-    return f;
-}
-
-static void free_full_vm(struct full_vm *f)
-{
-    vm_vcpu_destroy(f->works);
-    vm_vcpu_destroy(f->other);
-    vm_destroy(f->vm);
-    munmap(f->ram, RAM_SIZE);
-}
-
-/* A vCPU that waits in WFI is outside when another has all code freed, and must not come back into what has been freed. */
-static void *run_in_thread(void *vcpu)
-{
-    vm_vcpu_run(vcpu);
-    return NULL;
-}
-
-static void test_full_meanwhile(bool interpreter)
-{
-    const struct gic_config gic = {.gicd_base = 0x8000000, .gicr_base = 0x8100000};
-    struct full_vm f = make_full_vm(interpreter, &gic);
-    struct vcpu *const waits = f.other, *const works = f.works;
-    pthread_t thread;
-
-    *word(f.ram, START) = 0xd503207f;     /* wfi */
-    *word(f.ram, START + 4) = 0x91000421; /* add x1, x1, #1 */
-    *word(f.ram, START + 8) = HVC(2);
-    waits->cpu.pc = START;
-    set_many(&works->cpu);
-    if (pthread_create(&thread, NULL, run_in_thread, waits) != 0) {
-        fprintf(stderr, "no thread\n");
-        exit(1);
-    }
-    while (!atomic_load(&waits->parked)) {
-        sched_yield();
-    }
-    vm_vcpu_run(works);
-    EXPECT(works->cpu.x[4] == N_SMALL && (works->cpu.exit.syndrome & 0xffff) == 1, "%llu",
-           (unsigned long long)works->cpu.x[4]);
-    vm_vcpu_request(waits, CPU_REQUEST_IRQ);
-    pthread_join(thread, NULL);
-    EXPECT(waits->cpu.x[1] == 1 && (waits->cpu.exit.syndrome & 0xffff) == 2, "%llu",
-           (unsigned long long)waits->cpu.x[1]);
-    free_full_vm(&f);
-}
-
-/* The same for one that is between two runs, the second of which begins where the first did. */
-static void test_full_between(void)
-{
-    struct full_vm f = make_full_vm(false, NULL);
-    struct vcpu *const again = f.other;
-
-    *word(f.ram, START) = 0x91000421; /* add x1, x1, #1 */
-    *word(f.ram, START + 4) = HVC(2);
-    for (unsigned i = 0; i < 8; i++) {
-        again->cpu.pc = START;
-        vm_vcpu_run(again);
-        EXPECT(again->cpu.x[1] == i + 1 && (again->cpu.exit.syndrome & 0xffff) == 2, "%u: %llu", i,
-               (unsigned long long)again->cpu.x[1]);
-        if (i % 4 == 3) {
-            set_many(&f.works->cpu);
-            vm_vcpu_run(f.works);
-        }
-    }
-    free_full_vm(&f);
 }
 
 /* Circles of code that nothing but a request ends, by the ways from block to block. Registers: X0 is START, X9 is 0. */
@@ -855,48 +584,6 @@ static void test_circles(void)
     for (unsigned i = 0; i < sizeof(circles) / sizeof(circles[0]); i++) {
         test_circle(&circles[i]);
     }
-}
-
-/* One piece of code at more addresses than its copies have memory for. */
-#define N_WINDOWS 3000u
-
-static void load_moving(uint8_t *ram)
-{
-    static const uint32_t code[] = {
-        0x91000484, /* add x4, x4, #1 */
-        0x10000005, /* adr x5, . */
-        0x8b0600a6, /* add x6, x5, x6 */
-        0x8b020021, /* add x1, x1, x2 */
-        0xeb03003f, /* cmp x1, x3 */
-        0x54000041, /* b.ne the last one */
-        0xd4000001, /* svc #0 */
-        0xd61f0020, /* br x1 */
-    };
-
-    memcpy(ram + START, code, sizeof(code));
-}
-
-static void set_moving(struct a64_cpu *cpu)
-{
-    cpu_set_pstate(cpu, PSTATE_EL(0));
-    cpu->pc = WINDOWS + START;
-    cpu->x[1] = cpu->pc;
-    cpu->x[2] = RAM_SIZE;
-    cpu->x[3] = cpu->pc + (uint64_t)N_WINDOWS * RAM_SIZE;
-}
-
-static void test_full_of_copies(void)
-{
-    const struct program p = {
-        .load = load_moving, .set = set_moving, .code_bytes = 1 << 20, .n_windows = N_WINDOWS};
-    const struct outcome got = run_both(&p, "full of copies");
-
-    EXPECT(got.x[4] == N_WINDOWS, "%llu", (unsigned long long)got.x[4]);
-    EXPECT(strstr(text, "emptied 0 times, of copies") != NULL &&
-               strstr(text, "of copies 0 times") == NULL,
-           "%s", text);
-    /* What finds no room is made anew. */
-    EXPECT(number_before(" copies for other addresses") >= N_WINDOWS - N_WINDOWS / 100, "%s", text);
 }
 
 /* All vector registers are wanted at once, and the results are NaNs, which are made again in C. */
@@ -1152,17 +839,27 @@ static void test_refused(struct x64_cache *cache)
 
     many_exits(100);
     EXPECT(compile(cache, &full) && !full, "100 exits");
-    const size_t used = cache->used;
+    const size_t used = cache->rooms[X64_ROOM_BLOCKS].used;
     many_exits(X64_MAX_STUBS + 10);
-    EXPECT(!compile(cache, &full) && !full && cache->used == used,
+    EXPECT(!compile(cache, &full) && !full && cache->rooms[X64_ROOM_BLOCKS].used == used,
            "more exits than the table holds");
     many_exits(100);
     EXPECT(compile(cache, &full) && !full, "a refusal leaves nothing behind");
 
     struct x64_cache *const small = x64_cache_create(64 << 10, test_host_level(), &none);
     EXPECT(small != NULL, "a small cache");
-    EXPECT(!compile(small, &full) && full, "no room");
+    EXPECT(!compile(small, &full) && !full, "it is larger than any chunk");
     x64_cache_destroy(small);
+    struct x64_cache *const larger = x64_cache_create(512 << 10, test_host_level(), &none);
+    EXPECT(larger != NULL, "a larger cache");
+    unsigned n = 0;
+    while (compile(larger, &full)) {
+        n++;
+    }
+    EXPECT(full && n != 0 && n < 100, "no room after %u", n);
+    x64_use_chunk(larger, X64_ROOM_BLOCKS, 1);
+    EXPECT(compile(larger, &full) && !full, "room in the next chunk");
+    x64_cache_destroy(larger);
 }
 
 /* The rules of plan.c: how long a value is needed. */
@@ -1321,7 +1018,8 @@ static void test_copies(void)
         for (unsigned i = first; i < 1024 && i < first + TR_MAX_INSNS; i++) {
             page[i] = random_word();
         }
-        x64_cache_empty(cache);
+        x64_use_chunk(cache, X64_ROOM_BLOCKS, 0);
+        x64_use_chunk(cache, X64_ROOM_COPIES, 0);
         for (unsigned i = 0; i < 3; i++) {
             vcpu->cpu.pc = at[i != 0];
             blocks[i] = translator_make_block(&vcpu->cpu, hva, modes[n % 4], false, TR_MAX_INSNS,
@@ -1469,11 +1167,6 @@ int main(void)
     test_recursing();
     test_copying();
     test_forward();
-    test_full();
-    test_full_meanwhile(false);
-    test_full_meanwhile(true);
-    test_full_between();
-    test_full_of_copies();
     test_vectors();
     test_spilling();
     test_precisions();

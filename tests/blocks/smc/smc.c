@@ -2,8 +2,9 @@
 /*
  * smc: four vCPUs run guest.c for some seconds, while the host interrupts them now and then; then the host adds up.
  *
- * usage: smc IMAGE [--seconds N] [--seed N] [--interpreter] [--eager] [--break]
+ * usage: smc IMAGE [--seconds N] [--seed N] [--interpreter] [--eager] [--code-bytes N] [--break]
  *
+ * --code-bytes gives translated code so little memory that blocks leave it all the time: the run is good only if they did.
  * --break makes the guest forget the other vCPUs' TLBs, to see that this is noticed; then the exit code is 0 if it was.
  */
 #include "smc.h"
@@ -75,13 +76,35 @@ static void load_image(const char *path)
     fclose(file);
 }
 
-static void make_machine(const char *image, bool interpreter, bool eager)
+static char statistics[1 << 14];
+
+static void collect(const char *line)
+{
+    const size_t length = strlen(statistics);
+
+    snprintf(statistics + length, sizeof(statistics) - length, "%s", line);
+}
+
+/* The number before a phrase of the statistics. */
+static unsigned long number_before(const char *phrase)
+{
+    const char *p = strstr(statistics, phrase);
+
+    while (p != NULL && p > statistics && p[-1] >= '0' && p[-1] <= '9') {
+        p--;
+    }
+    return p == NULL ? 0 : strtoul(p, NULL, 10);
+}
+
+static void make_machine(const char *image, bool interpreter, bool eager, size_t code_bytes)
 {
     const struct vm_config config = {.ipa_bits = 36,
                                      .granule_log2 = 12,
                                      .profile = vm_profile_by_name("max"),
                                      .interpreter = interpreter,
                                      .eager = eager,
+                                     .code_bytes = code_bytes,
+                                     .trace = {.statistics = code_bytes != 0, .text = collect},
                                      .host_level = test_host_level(),
                                      .macos = 260000};
 
@@ -303,10 +326,14 @@ static bool run_all(unsigned seconds)
     return good;
 }
 
+static const char usage[] =
+    "usage: smc IMAGE [--seconds N] [--seed N] [--interpreter] [--eager] [--code-bytes N] [--break]";
+
 int main(int argc, char **argv)
 {
     unsigned seconds = 5;
     uint64_t seed = 1;
+    size_t code_bytes = 0;
     bool interpreter = false, eager = false, broken = false;
 
     for (int i = 2; i < argc; i++) {
@@ -318,16 +345,18 @@ int main(int argc, char **argv)
             interpreter = true;
         } else if (strcmp(argv[i], "--eager") == 0) {
             eager = true;
+        } else if (strcmp(argv[i], "--code-bytes") == 0 && i + 1 < argc) {
+            code_bytes = strtoull(argv[++i], NULL, 0);
         } else if (strcmp(argv[i], "--break") == 0) {
             broken = true;
         } else {
-            fail("usage: smc IMAGE [--seconds N] [--seed N] [--interpreter] [--eager] [--break]");
+            fail(usage);
         }
     }
     if (argc < 2) {
-        fail("usage: smc IMAGE [--seconds N] [--seed N] [--interpreter] [--eager] [--break]");
+        fail(usage);
     }
-    make_machine(argv[1], interpreter, eager);
+    make_machine(argv[1], interpreter, eager, code_bytes);
     shared->seed = seed * 64;
     shared->broken = broken;
     bool good = run_all(seconds);
@@ -338,6 +367,12 @@ int main(int argc, char **argv)
         vm_vcpu_destroy(vcpus[i]);
     }
     vm_destroy(vm);
+    if (code_bytes != 0) {
+        const unsigned long n = number_before(" chunks, ") + number_before(" chunks had none left");
+        printf("%lu blocks evicted, %lu chunks used again, %lu waits\n",
+               number_before(" evicted with"), n, number_before(" waits"));
+        good &= number_before(" evicted with") > 100 && n > 100;
+    }
     printf("%s\n", good ? "no lost update, nothing stale" : "FAILED");
     return good != broken ? 0 : 1;
 }
