@@ -61,6 +61,7 @@ enum {
     CPU_REQUEST_WAIT = 1u << 5,    /* the vCPU's own: WFI, until wait_deadline */
     CPU_REQUEST_LOOK = 1u << 6,    /* the vCPU's own: for a stretch (mmu_look_for_stretch) */
     CPU_REQUEST_ANY = 1u << 7,     /* with any of them */
+    CPU_REQUEST_MODE = 1u << 8,    /* the vCPU's own: the mode key is another (fp/fp_flags.h) */
 };
 
 /* Interrupt lines of a GIC. Physical ones are routed by HCR_EL2, virtual ones go to EL1. */

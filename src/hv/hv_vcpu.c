@@ -135,12 +135,14 @@ static __attribute__((noinline)) hv_return_t run_staged(struct hv_vcpu *v, const
         }
         cpu_set_cpsr(cpu, (uint32_t)cpsr);
     }
-    if ((v->staged & 1u << HV_STAGED_FPCR) != 0) {
-        cpu->fpcr = (uint32_t)v->staged_values[HV_STAGED_FPCR] & FPCR_BITS;
-        cpu_update_mode(cpu);
-    }
     if ((v->staged & 1u << HV_STAGED_FPSR) != 0) {
         cpu->fpsr = (uint32_t)v->staged_values[HV_STAGED_FPSR] & FPSR_BITS;
+    }
+    if ((v->staged & 1u << HV_STAGED_FPCR) != 0) {
+        cpu->fpcr = (uint32_t)v->staged_values[HV_STAGED_FPCR] & FPCR_BITS;
+    }
+    if ((v->staged & (1u << HV_STAGED_FPCR | 1u << HV_STAGED_FPSR)) != 0) {
+        cpu_update_mode(cpu);
     }
     v->staged = 0;
     vm_vcpu_run(v->vcpu);

@@ -129,6 +129,9 @@ static __attribute__((noinline)) enum ir_next handle_requests(struct vcpu *vcpu,
     mmu_handle_mailbox(cpu);
     code_catch_up(cpu);
     mmu_look_for_stretch(cpu);
+    if ((requests & CPU_REQUEST_MODE) != 0) {
+        cpu_update_mode(cpu);
+    }
     if ((requests & CPU_REQUEST_EXIT) != 0) {
         /* The rest stays to be looked at in the next run. */
         const uint32_t rest = requests & (CPU_REQUEST_TIMER | CPU_REQUEST_IRQ);

@@ -4,6 +4,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "engine/a64/mode.h"
+#include "engine/fp/fp.h"
+
 #define MAX_EXITS 64 /* of one block: a loop may leave the guest in each round */
 
 static const char *const sysreg_names[SR_COUNT] = {
@@ -26,11 +29,21 @@ struct word {
 
 #define N_WORDS 24
 
+/* Stepping is a mode of its own. When it is seen that FPSR.IXC has been set, which flushing waits for, depends on when somebody looks. */
+static uint32_t mode_of(const struct a64_cpu *cpu, bool stepped)
+{
+    const uint32_t key = cpu->mode_key & ~(stepped ? MODE_BREAKPOINTS : 0);
+
+    return (key & MODE_FLUSH) != 0 && (cpu->fpsr & FPSR_IXC) != 0 ? key ^ (MODE_FLUSH | MODE_FPCR)
+                                                                  : key;
+}
+
 /* The state beside the numbered registers and the system registers. */
 static unsigned words_of(const struct machine *ma, const struct machine *mb,
                          struct word words[N_WORDS])
 {
     const struct a64_cpu *const a = &ma->vcpu->cpu, *const b = &mb->vcpu->cpu;
+    const bool stepped = ma->executor == EXECUTOR_STEPPED || mb->executor == EXECUTOR_STEPPED;
     unsigned n = 0;
 
 #define WORD(name, field) \
@@ -41,10 +54,7 @@ static unsigned words_of(const struct machine *ma, const struct machine *mb,
     WORD("btype", btype);
     WORD("fpcr", fpcr);
     WORD("fpsr", fpsr);
-    WORD("mode key",
-         mode_key &
-             ~((ma->executor == EXECUTOR_STEPPED || mb->executor == EXECUTOR_STEPPED) ? 1u << 14
-                                                                                      : 0));
+    words[n++] = (struct word){"mode key", mode_of(a, stepped), mode_of(b, stepped)};
     WORD("MMU index", mmu_index);
     WORD("MMU index, unprivileged", mmu_index_unpriv);
     WORD("sp_el0 (banked)", sp_el[(a->pstate & PSTATE_SP) != 0 ? 0 : 1]);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "block.h"
+#include "engine/fp/fp_flags.h"
 #include "registers.h"
 
 static uint64_t stack_pointer(const struct world *w, struct rng *r)
@@ -28,6 +29,10 @@ void state_make(struct block *b, struct rng *r)
 
     case_expand(&c, &b->state, unused);
     b->state.fpcr = fpcr(b->state.fpcr, r);
+    if (percent(r, 10)) { /* what emitted code flushes with */
+        b->state.fpcr = (b->state.fpcr & FP_FLAGS_FAST) | FPCR_FZ;
+        b->state.fpsr |= percent(r, 90) ? FPSR_IXC : 0;
+    }
     for (unsigned i = FIRST_POINTER; i <= LAST_POINTER; i++) {
         b->state.x[i] = world_pointer(&b->world, r);
     }

@@ -29,6 +29,9 @@
 #define MODE_SMP \
     (1u          \
      << 18) /* the VM has, or had, other vCPUs: pairs of registers are single accesses (a64/ldst_pair.c) */
+#define MODE_FLUSH \
+    (1u            \
+     << 20) /* in place of MODE_FPCR: the one bit more is FZ, and FPSR.IXC is set (fp/fp_flags.h) */
 #define MODE_ZVA      (1u << 19) /* DC ZVA is not trapped: SCTLR_ELx.DZE at EL0, HCR_EL2.TDZ */
 #define MODE_ONE_INSN (MODE_STEP | MODE_BREAKPOINTS)
 

@@ -12,6 +12,17 @@
 /* The bits of FPCR with which emitted code may compute: RMode stands in MXCSR, and results that are NaNs are made in C. */
 #define FP_FLAGS_FAST (FPCR_RMODE | FPCR_DN)
 
+/*
+ * With FZ and no other bit more, the host computes without flushing, and tells of every denormal operand. So it does of the result, when
+ * that is looked at. When it tells of anything but Inexact the function in C makes the operation again, and what the host has told is
+ * dropped (MODE_FLUSH). Of Inexact alone nobody knows then whether it was for nothing; so FPSR.IXC has to be set before, which it soon is.
+ * Who sets it asks for another mode (CPU_REQUEST_MODE).
+ */
+static inline bool fp_flags_flush(const struct a64_cpu *cpu)
+{
+    return (cpu->fpcr & ~FP_FLAGS_FAST) == FPCR_FZ;
+}
+
 #if defined(__x86_64__)
 
 #include <emmintrin.h>
@@ -23,7 +34,7 @@ static inline uint32_t fp_flags_mxcsr(const struct a64_cpu *cpu)
     if (__builtin_expect(cpu->fpcr == 0, 1)) {
         return 0x1f80;
     }
-    const bool fast = (cpu->fpcr & ~FP_FLAGS_FAST) == 0;
+    const bool fast = (cpu->fpcr & ~FP_FLAGS_FAST) == 0 || fp_flags_flush(cpu);
 
     return 0x1f80u | (fast ? rounding[cpu->fpcr >> FPCR_RMODE_SHIFT & 3u] : 0);
 }

@@ -4,6 +4,7 @@
 
 #include "engine/cpu.h"
 #include "engine/fp/fp.h"
+#include "engine/fp/fp_flags.h"
 #include "engine/ir/functions.h"
 
 /* --- Lanes ------------------------------------------------------------------------------------------------------------------- */
@@ -53,6 +54,9 @@ static inline struct fp_env begin(const struct a64_cpu *cpu)
 
 static inline void end(struct a64_cpu *cpu, const struct fp_env *env)
 {
+    if (__builtin_expect((env->fpsr & ~cpu->fpsr & FPSR_IXC) != 0, 0) && fp_flags_flush(cpu)) {
+        cpu_request(cpu, CPU_REQUEST_MODE);
+    }
     cpu->fpsr = env->fpsr;
 }
 

@@ -95,7 +95,7 @@ static uint32_t mode_of(const struct a64_cpu *cpu)
         mode |= MODE_ALIGNED;
     }
     if ((cpu->fpcr & ~FP_FLAGS_FAST) != 0) {
-        mode |= MODE_FPCR;
+        mode |= fp_flags_flush(cpu) && (cpu->fpsr & FPSR_IXC) != 0 ? MODE_FLUSH : MODE_FPCR;
     }
     if (cpu->smp) {
         mode |= MODE_SMP;

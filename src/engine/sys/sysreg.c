@@ -418,7 +418,11 @@ WRITE(fpsr)
     (void)reg;
     fp_flags_take(cpu);
     cpu->fpsr = (uint32_t)value & 0x0800009f;
-    return IR_NEXT;
+    if (!fp_flags_flush(cpu)) {
+        return IR_NEXT;
+    }
+    cpu_update_mode(cpu);
+    return IR_END;
 }
 
 /* EL0 reads it; only EL1 and above write it. */

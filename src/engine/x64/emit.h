@@ -98,6 +98,7 @@ struct x64_stub {
     ir_ref node;
     uint32_t jump;   /* rel32 that leads here */
     uint32_t jump2;  /* another; 0: none */
+    uint32_t jump3;  /* and one that tells of flags (x64_fp_check_flags) */
     uint32_t resume; /* where the code goes on */
     uint16_t
         other; /* of STUB_PAGE and STUB_OUTSIDE: the access's own stub; of STUB_SITE: the site */
@@ -620,6 +621,10 @@ void x64_fcmp(struct x64_emit *e, const struct ir_node *n, int ra, int rb);
 void x64_pack_fcmp(struct x64_emit *e); /* EAX = NZCV of the host's flags */
 enum x64_cc x64_fcmp_cc(struct x64_emit *e, const struct ir_node *n, unsigned cond);
 bool x64_fp_is_fast(const struct x64_emit *e, const struct ir_node *n);
+
+/* With MODE_FLUSH: goes to the stub when the host has told of more than Inexact; in the stub, forgets that. Else nothing. Uses RAX. */
+void x64_fp_check_flags(struct x64_emit *e, struct x64_stub *stub);
+void x64_fp_drop_flags(struct x64_emit *e);
 void x64_fp_constants(struct a64_cpu *cpu);
 
 /* May be looked at later; *tiny: also for the least normal number. */

@@ -670,6 +670,9 @@ void x64_emit_stubs(struct x64_emit *e)
         if (stub->jump2 != 0) {
             x64_patch_here(&e->a, stub->jump2);
         }
+        if (stub->jump3 != 0) {
+            x64_patch_here(&e->a, stub->jump3);
+        }
         x64_stub_refill(e, stub);
         x64_stub_redo(e, stub);
         x64_stub_kinds[stub->kind].emit(e, stub);

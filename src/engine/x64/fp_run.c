@@ -429,6 +429,7 @@ static struct x64_stub *look_with_masks(struct x64_emit *e)
             *(stub->jump == 0 ? &stub->jump : &stub->jump2) = x64_jcc(a, CC_NE);
         }
     }
+    x64_fp_check_flags(e, stub);
     return stub;
 }
 
@@ -452,6 +453,7 @@ static struct x64_stub *look_with_vectors(struct x64_emit *e)
     struct x64_stub *const stub = x64_new_stub(e, STUB_FP_RUN, (ir_ref)e->now);
     stub->rough = rough;
     stub->jump = x64_jcc(a, CC_NE);
+    x64_fp_check_flags(e, stub);
     return stub;
 }
 
@@ -537,11 +539,14 @@ static void redo(struct x64_emit *e, const struct x64_redo *r)
     }
 }
 
-/* What x64_fp_masks() finds, of each result; back when it is nothing. */
+/* What x64_fp_masks() finds, of each result; back when it is nothing. The host's flags have been looked at only where that found nothing. */
 static void look_again(struct x64_emit *e, const struct x64_stub *stub)
 {
     struct x64_asm *const a = &e->a;
+    struct x64_stub flags = {.kind = STUB_FP_RUN};
     bool any = false;
+
+    x64_fp_check_flags(e, &flags);
 
     for (unsigned i = 0; i < stub->n_redos; i++) {
         const struct x64_redo *const r = &e->redos[stub->first_redo + i];
@@ -558,6 +563,9 @@ static void look_again(struct x64_emit *e, const struct x64_stub *stub)
     x64_v(a, X64_OP(PP_NONE, MAP_0F, 0x50), RAX, NOREG, X0); /* VMOVMSKPS */
     x64_test_rr(a, 0, RAX, RAX);
     x64_jcc_to(a, CC_E, stub->resume);
+    if (flags.jump3 != 0) {
+        x64_patch_here(a, flags.jump3);
+    }
 }
 
 void x64_stub_redo(struct x64_emit *e, const struct x64_stub *stub)
@@ -567,5 +575,8 @@ void x64_stub_redo(struct x64_emit *e, const struct x64_stub *stub)
     }
     for (unsigned i = 0; i < stub->n_redos; i++) {
         redo(e, &e->redos[stub->first_redo + i]);
+    }
+    if (stub->n_redos != 0) {
+        x64_fp_drop_flags(e);
     }
 }

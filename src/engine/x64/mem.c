@@ -771,6 +771,7 @@ void x64_stub_vop(struct x64_emit *e, const struct x64_stub *stub)
     }
     x64_call_function(e, &e->nodes[stub->node]);
     take_result(e, (enum x64_class)e->val[stub->node].cls, stub->reg);
+    x64_fp_drop_flags(e);
     x64_jmp_to(&e->a, stub->resume);
 }
 

@@ -2,12 +2,15 @@
 /*
  * Floating point of single and double precision with the host's instructions.
  *
- * Only while FPCR has no bits but RMode, which MXCSR has as well, and DN (MODE_FPCR is clear): no flushing. MXCSR also collects the
+ * Only while FPCR has no bits but RMode, which MXCSR has as well, and DN, or these and FZ (MODE_FPCR is clear). MXCSR also collects the
  * cumulative flags; fp_flags_take() moves them to FPSR. Where the architectures differ, the result is looked at, and the function in C
  * does the operation again from its operands (a stub), which adds the flags that are missing:
  *   - a NaN: which one, its sign, and signs of default NaNs;
  *   - the least normal number, from products and narrowings: A64 finds out before rounding that a result is tiny, the host after it.
  * Operations whose flags would be wrong before anyone can look (MAX of a quiet NaN, conversions out of range) look first.
+ *
+ * With FZ (MODE_FLUSH) the host's flags are looked at as well: an operand that is flushed shows there, where the operation is one that
+ * tells of it or a comparison has been made for it; so does a result that is flushed, by the look at it, or by Underflow if it is 0.
  */
 #include "engine/fp/fp.h"
 #include "engine/fp/fp_vops.h"
@@ -34,19 +37,25 @@ static bool is_half_vector(const struct ir_node *n)
     return !is_scalar(n) && IR_VIMM_Q(n->imm) == 0;
 }
 
-static bool is_fpcr_plain(const struct x64_emit *e)
+static bool is_flushing(const struct x64_emit *e)
+{
+    return (e->block->mode & MODE_FLUSH) != 0;
+}
+
+static bool is_fpcr_fast(const struct x64_emit *e)
 {
     return (e->block->mode & MODE_FPCR) == 0;
 }
 
 bool x64_fp_is_fast(const struct x64_emit *e, const struct ir_node *n)
 {
-    return is_fpcr_plain(e) && IR_VIMM_LANE(n->imm) >= 2;
+    return is_fpcr_fast(e) && IR_VIMM_LANE(n->imm) >= 2;
 }
 
+/* Where it is made with a branch or another user nobody can look at flags. */
 bool x64_is_fcmp(const struct x64_emit *e, const struct ir_node *n)
 {
-    return n->op == IR_VOP && n->d == VOP_fcmp && x64_fp_is_fast(e, n);
+    return n->op == IR_VOP && n->d == VOP_fcmp && x64_fp_is_fast(e, n) && !is_flushing(e);
 }
 
 /* The opcode of the form: PS, PD, SS or SD. */
@@ -153,6 +162,43 @@ static void also_from(struct x64_emit *e, struct x64_stub *stub, enum x64_cc cc)
         stub->jump = x64_jcc(&e->a, cc);
     } else {
         stub->jump2 = x64_jcc(&e->a, cc);
+    }
+}
+
+#define MXCSR_ALL_BUT_PE 0x1f
+enum { LDMXCSR = 2, STMXCSR = 3 };
+
+static void mxcsr(struct x64_emit *e, int which)
+{
+    x64_rm(&e->a, 0, X64_OP(PP_NONE, MAP_0F, 0xae), which, FRAME(FRAME_ARGS));
+}
+
+void x64_fp_check_flags(struct x64_emit *e, struct x64_stub *stub)
+{
+    if (stub != NULL && is_flushing(e)) {
+        mxcsr(e, STMXCSR);
+        x64_load(&e->a, 0, RAX, FRAME(FRAME_ARGS));
+        x64_test_ri(&e->a, 0, RAX, MXCSR_ALL_BUT_PE);
+        stub->jump3 = x64_jcc(&e->a, CC_NE);
+    }
+}
+
+void x64_fp_drop_flags(struct x64_emit *e)
+{
+    if (is_flushing(e)) {
+        mxcsr(e, STMXCSR);
+        x64_alu_mi(&e->a, 0, ALU_AND, FRAME(FRAME_ARGS), ~MXCSR_ALL_BUT_PE);
+        mxcsr(e, LDMXCSR);
+    }
+}
+
+/* Before an operation that tells nothing of its operand. Uses X0 at most. */
+static void tell_of_operand(struct x64_emit *e, const struct ir_node *n, int ra)
+{
+    if (is_flushing(e) && is_scalar(n)) {
+        x64_v(&e->a, packed(n, B_UCOMI), ra, NOREG, ra);
+    } else if (is_flushing(e)) {
+        x64_vi(&e->a, packed(n, B_CMP), X0, ra, ra, CMP_EQ_OQ);
     }
 }
 
@@ -265,6 +311,7 @@ static void check_result(struct x64_emit *e, const struct ir_node *n, int rd, bo
         x64_v(a, packed(n, B_UCOMI), rd, NOREG, rd);
         also_from(e, stub, CC_P);
     }
+    x64_fp_check_flags(e, stub);
 }
 
 /* --- Operands -------------------------------------------------------------------------------------------------------------------- */
@@ -597,6 +644,7 @@ static bool max_min(struct x64_emit *e, ir_ref node, const struct ir_node *n, bo
     if (is_scalar(n)) {
         x64_keep_low(e, rd, rd, IR_VIMM_LANE(n->imm));
     }
+    x64_fp_check_flags(e, stub);
     resume_here(e, stub);
     return true;
 }
@@ -641,6 +689,12 @@ bool x64_vop_fneg(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 
 /* --- Comparisons ----------------------------------------------------------------------------------------------------------------- */
 
+/* With FZ: beside a NaN the host does not tell of the other operand. */
+static struct x64_stub *flags_stub(struct x64_emit *e, ir_ref node, int ra, int rb, int rd)
+{
+    return is_flushing(e) ? x64_vop_stub(e, node, ra, rb, NOREG, rd) : NULL;
+}
+
 /* Masks: the predicates EQ_OQ, GE_OS and GT_OS signal as FCMEQ, FCMGE and FCMGT do. */
 static bool compare(struct x64_emit *e, ir_ref node, const struct ir_node *n, unsigned predicate,
                     bool absolute)
@@ -652,6 +706,7 @@ static bool compare(struct x64_emit *e, ir_ref node, const struct ir_node *n, un
     }
     int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b);
     const int rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = flags_stub(e, node, ra, rb, rd);
     if (absolute) {
         const v128 magnitude = of_form(n, INT32_MAX, INT64_MAX);
         x64_v_literal(e, VPAND, X0, ra, magnitude);
@@ -661,12 +716,20 @@ static bool compare(struct x64_emit *e, ir_ref node, const struct ir_node *n, un
     } else {
         prepare(e, n, &ra, &rb); /* lanes that are not there raise no flags */
     }
+    if (stub != NULL && is_scalar(n)) {
+        x64_v(a, packed(n, B_UCOMI), ra, NOREG, rb);
+        also_from(e, stub, CC_P);
+    } else if (stub != NULL) {
+        check_ordered(e, n, ra, rb, rd, stub);
+    }
     x64_vi(a, form(n, B_CMP), rd, ra, rb, predicate);
     if (is_scalar(n)) {
         x64_keep_low(e, rd, rd, IR_VIMM_LANE(n->imm));
     } else if (is_half_vector(n)) {
         x64_v(a, X64_VMOVQ_LOAD, rd, NOREG, rd);
     }
+    x64_fp_check_flags(e, stub);
+    resume_here(e, stub);
     return true;
 }
 
@@ -732,14 +795,25 @@ enum x64_cc x64_fcmp_cc(struct x64_emit *e, const struct ir_node *n, unsigned co
     return (enum x64_cc)(codes[cond >> 1].cc ^ (cond & 1));
 }
 
-/* As a node of its own: nobody asks for its result, but it may signal. */
+/* As a node of its own: nobody asks for its result, but it may signal. Or with FZ. */
 bool x64_vop_fcmp(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
-    (void)node;
-    if (!x64_is_fcmp(e, n)) {
+    if (!x64_fp_is_fast(e, n)) {
         return false;
     }
-    x64_fcmp(e, n, x64_use(e, VEC, n->a), x64_use(e, VEC, n->b));
+    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b);
+    if (!is_flushing(e)) {
+        x64_fcmp(e, n, ra, rb);
+        return true;
+    }
+    const int rd = x64_def(e, INT, node);
+    struct x64_stub *const stub = flags_stub(e, node, ra, rb, rd);
+    x64_fcmp(e, n, ra, rb);
+    also_from(e, stub, CC_P);
+    x64_pack_fcmp(e);
+    x64_mov_rr(&e->a, 1, rd, RAX);
+    x64_fp_check_flags(e, stub);
+    resume_here(e, stub);
     return true;
 }
 
@@ -747,7 +821,7 @@ bool x64_vop_fccmp(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     struct x64_asm *const a = &e->a;
 
-    if (!x64_fp_is_fast(e, n)) {
+    if (!x64_fp_is_fast(e, n) || is_flushing(e)) {
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, INT, node);
@@ -813,8 +887,9 @@ bool x64_vop_fcvt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     const unsigned source = FP_VSOURCE_OF(n->imm), result = IR_VIMM_LANE(n->imm);
 
-    if (!is_fpcr_plain(e) || !is_scalar(n) || FP_VROUND_OF(n->imm) != FP_FROM_FPCR ||
-        (result == 1 && source == 3) || (e->level < 3 && (result == 1 || source == 1))) {
+    if (!is_fpcr_fast(e) || !is_scalar(n) || FP_VROUND_OF(n->imm) != FP_FROM_FPCR ||
+        (result == 1 && source == 3) ||
+        ((e->level < 3 || is_flushing(e)) && (result == 1 || source == 1))) {
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
@@ -837,7 +912,7 @@ bool x64_vop_fcvt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 /* The lower half of a, or its upper one, in lanes of twice the size. */
 bool x64_vop_fcvtl(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
-    if (!is_fpcr_plain(e) || (e->level < 3 && !is_double(n))) {
+    if (!is_fpcr_fast(e) || ((e->level < 3 || is_flushing(e)) && !is_double(n))) {
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
@@ -895,6 +970,7 @@ static bool to_integer(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     struct x64_stub *const stub = x64_vop_stub(e, node, ra, NOREG, NOREG, rd);
     int from = ra;
 
+    tell_of_operand(e, n, ra);
     if (is_unsigned) { /* from 0 to below the least number that is out of range */
         x64_vm(a, X64_VMOVQ_LOAD, X0, NOREG,
                constant(is_double(n) ? (w != 0 ? X64_K_2P63_D : X64_K_2P32_D)
@@ -919,6 +995,7 @@ static bool to_integer(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     if (cls == VEC) {
         x64_vw(a, w, X64_VMOVD_LOAD, rd, NOREG, to);
     }
+    x64_fp_check_flags(e, stub);
     resume_here(e, stub);
     return true;
 }
@@ -960,6 +1037,7 @@ static bool to_integers(struct x64_emit *e, ir_ref node, const struct ir_node *n
         x64_v(a, X64_VMOVQ_LOAD, X1, NOREG, ra);
         from = X1;
     }
+    tell_of_operand(e, n, from);
     if (rounding != FP_TOZERO) {
         x64_vi(a, X64_OP(PP_66, MAP_0F3A, is_double(n) ? 0x09 : 0x08), X1, NOREG, from,
                round_modes[rounding]);
@@ -983,6 +1061,7 @@ static bool to_integers(struct x64_emit *e, ir_ref node, const struct ir_node *n
         x64_v_literal(e, X64_OP(PP_66, MAP_0F, 0x76), X0, rd, out); /* PCMPEQD */
         check_masks(e, n, X0, stub);
     }
+    x64_fp_check_flags(e, stub);
     resume_here(e, stub);
     return true;
 }
@@ -1108,13 +1187,15 @@ bool x64_vop_frint(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     const int rd = x64_def(e, VEC, node);
     struct x64_stub *const stub = x64_vop_stub(e, node, ra, NOREG, NOREG, rd);
     if (is_scalar(n)) {
+        tell_of_operand(e, n, ra);
         zero(e, X0);
         x64_vi(a, X64_OP(PP_66, MAP_0F3A, is_double(n) ? 0x0b : 0x0a), rd, X0, ra, mode);
     } else {
         if (is_half_vector(n)) {
-            x64_v(a, X64_VMOVQ_LOAD, X0, NOREG, ra);
-            ra = X0;
+            x64_v(a, X64_VMOVQ_LOAD, X1, NOREG, ra);
+            ra = X1;
         }
+        tell_of_operand(e, n, ra);
         x64_vi(a, X64_OP(PP_66, MAP_0F3A, is_double(n) ? 0x09 : 0x08), rd, NOREG, ra, mode);
     }
     check_result(e, n, rd, false, stub);

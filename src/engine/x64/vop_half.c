@@ -25,7 +25,7 @@ static bool is_fast(const struct x64_emit *e, const struct ir_node *n)
 {
     const uint32_t mode = FP_VMODE(n->imm);
 
-    return e->level >= 3 && (e->block->mode & MODE_FPCR) == 0 && lane_of(n) == 1 &&
+    return e->level >= 3 && (e->block->mode & (MODE_FPCR | MODE_FLUSH)) == 0 && lane_of(n) == 1 &&
            (mode == FP_VMODE_PLAIN || mode == FP_VMODE_ELEM);
 }
 
@@ -236,7 +236,8 @@ static bool vop_frint(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     static const uint8_t modes[8] = {0, 2, 1, 3, 0xff, 0xff, 0xff, 4};
     const unsigned mode = modes[FP_VROUND_OF(n->imm)];
 
-    if (e->level < 3 || (e->block->mode & MODE_FPCR) != 0 || lane_of(n) != 1 || mode == 0xff) {
+    if (e->level < 3 || (e->block->mode & (MODE_FPCR | MODE_FLUSH)) != 0 || lane_of(n) != 1 ||
+        mode == 0xff) {
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
@@ -263,7 +264,7 @@ static v128 of_form(const struct ir_node *n, uint16_t word)
 
 static bool vop_fabs(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
-    if ((e->block->mode & MODE_FPCR) != 0 || lane_of(n) != 1) {
+    if ((e->block->mode & (MODE_FPCR | MODE_FLUSH)) != 0 || lane_of(n) != 1) {
         return false;
     }
     const int ra = x64_use(e, VEC, n->a);
@@ -273,7 +274,7 @@ static bool vop_fabs(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 
 static bool vop_fneg(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
-    if ((e->block->mode & MODE_FPCR) != 0 || lane_of(n) != 1) {
+    if ((e->block->mode & (MODE_FPCR | MODE_FLUSH)) != 0 || lane_of(n) != 1) {
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);

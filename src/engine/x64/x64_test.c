@@ -187,6 +187,183 @@ static void test_block_of_code(void)
            (unsigned long long)got.x[5]);
 }
 
+/*
+ * Operations with FPCR.FZ: each with many pairs of operands around what is flushed, FPSR.IXC set before or not by turns, and everything
+ * that comes of it in X11.
+ */
+static const struct {
+    uint32_t word;
+    const char *text;
+} flushing[] = {
+    // clang-format off
+    {0x1e612802, "fadd d2, d0, d1"},
+    {0x1e613802, "fsub d2, d0, d1"},
+    {0x1e610802, "fmul d2, d0, d1"},
+    {0x1e611802, "fdiv d2, d0, d1"},
+    {0x1e61c002, "fsqrt d2, d0"},
+    {0x1f410002, "fmadd d2, d0, d1, d0"},
+    {0x1e618802, "fnmul d2, d0, d1"},
+    {0x7ee1d402, "fabd d2, d0, d1"},
+    {0x1e614802, "fmax d2, d0, d1"},
+    {0x1e617802, "fminnm d2, d0, d1"},
+    {0x5e61e402, "fcmeq d2, d0, d1"},
+    {0x7ee1ec02, "facgt d2, d0, d1"},
+    {0x1e624002, "fcvt s2, d0"},
+    {0x9e780003, "fcvtzs x3, d0"},
+    {0x1e780003, "fcvtzs w3, d0"},
+    {0x9e790003, "fcvtzu x3, d0"},
+    {0x9e680003, "fcvtps x3, d0"},
+    {0x1e674002, "frintx d2, d0"},
+    {0x1e64c002, "frintp d2, d0"},
+    {0x1e612000, "fcmp d0, d1"},
+    {0x1e612010, "fcmpe d0, d1"},
+    {0x1e212802, "fadd s2, s0, s1"},
+    {0x1e213802, "fsub s2, s0, s1"},
+    {0x1e210802, "fmul s2, s0, s1"},
+    {0x1e211802, "fdiv s2, s0, s1"},
+    {0x1e21c002, "fsqrt s2, s0"},
+    {0x1f010002, "fmadd s2, s0, s1, s0"},
+    {0x1e216802, "fmaxnm s2, s0, s1"},
+    {0x7e21e402, "fcmge s2, s0, s1"},
+    {0x1e22c002, "fcvt d2, s0"},
+    {0x1e380003, "fcvtzs w3, s0"},
+    {0x1e390003, "fcvtzu w3, s0"},
+    {0x1e254002, "frintm s2, s0"},
+    {0x1e212000, "fcmp s0, s1"},
+    {0x4e61d402, "fadd v2.2d, v0.2d, v1.2d"},
+    {0x6e61dc02, "fmul v2.2d, v0.2d, v1.2d"},
+    {0x4e61cc02, "fmla v2.2d, v0.2d, v1.2d"},
+    {0x4ee1b802, "fcvtzs v2.2d, v0.2d"},
+    {0x4ee18802, "frintp v2.2d, v0.2d"},
+    {0x6ee1e402, "fcmgt v2.2d, v0.2d, v1.2d"},
+    {0x0e616802, "fcvtn v2.2s, v0.2d"},
+    {0x4e21d402, "fadd v2.4s, v0.4s, v1.4s"},
+    {0x4ea1d402, "fsub v2.4s, v0.4s, v1.4s"},
+    {0x6e21dc02, "fmul v2.4s, v0.4s, v1.4s"},
+    {0x6e21fc02, "fdiv v2.4s, v0.4s, v1.4s"},
+    {0x4ea1cc02, "fmls v2.4s, v0.4s, v1.4s"},
+    {0x4e21f402, "fmax v2.4s, v0.4s, v1.4s"},
+    {0x4e21e402, "fcmeq v2.4s, v0.4s, v1.4s"},
+    {0x6e21ec02, "facge v2.4s, v0.4s, v1.4s"},
+    {0x4ea1b802, "fcvtzs v2.4s, v0.4s"},
+    {0x4ea1a802, "fcvtps v2.4s, v0.4s"},
+    {0x6e219802, "frintx v2.4s, v0.4s"},
+    {0x0e617802, "fcvtl v2.2d, v0.2s"},
+    {0x2e21dc02, "fmul v2.2s, v0.2s, v1.2s"},
+    {0x6e21d402, "faddp v2.4s, v0.4s, v1.4s"},
+    // clang-format on
+};
+
+static uint64_t flushing_ixc;
+static uint32_t flushing_word, flushing_fpcr;
+
+#define PAIRS_AT 0x20000u
+
+static uint32_t single_of(unsigned i)
+{
+    static const uint32_t singles[16] = {
+        0,          0x80000000, 1,          0x807fffff, 0x00800000, 0x80800001,
+        0x00c00000, 0x00400000, 0x1f800000, 0x20000001, 0x3f800000, 0xbfc00000,
+        0x7f7fffff, 0x7f800000, 0x7fc00001, 0x7f800001,
+    };
+
+    return singles[i % 16];
+}
+
+static uint64_t double_of(unsigned i)
+{
+    static const uint64_t doubles[16] = {
+        0,
+        1ull << 63,
+        1,
+        0x800fffffffffffff,
+        0x0010000000000000,
+        0x8010000000000001,
+        0x0018000000000000,
+        0x0008000000000000,
+        0x1ff0000000000000,
+        0x2000000000000001,
+        0x3ff0000000000000,
+        0xbff8000000000000,
+        0x7fefffffffffffff,
+        0x7ff0000000000000,
+        0x7ff8000000000001,
+        0x7ff0000000000001,
+    };
+
+    return doubles[i % 16];
+}
+
+static v128 operand_of(unsigned i, bool is_double)
+{
+    if (is_double) {
+        return (v128){.d = {double_of(i), double_of(i + 7)}};
+    }
+    return (v128){.s = {single_of(i), single_of(i + 5), single_of(i + 10), single_of(i + 12)}};
+}
+
+static void load_flushing(uint8_t *ram)
+{
+    static const uint32_t code[] = {
+        0xacc10400, /* ldp q0, q1, [x0], #32 */
+        0x93c504a5, /* ror x5, x5, #1 */
+        0x927c00a9, /* and x9, x5, #16 */
+        0xd51b4429, /* msr fpsr, x9 */
+        0x6f00e402, /* movi v2.2d, #0 */
+        0xd503201f, /* the operation */
+        0xd53b442a, /* mrs x10, fpsr */
+        0xd53b420c, /* mrs x12, nzcv */
+        0xcacb1d4b, /* eor x11, x10, x11, ror #7 */
+        0xca0c016b, /* eor x11, x11, x12 */
+        0x9e66004d, /* fmov x13, d2 */
+        0x9eae004e, /* fmov x14, v2.d[1] */
+        0xcacd0d6b, /* eor x11, x11, x13, ror #3 */
+        0xcace2d6b, /* eor x11, x11, x14, ror #11 */
+        0xcac34d6b, /* eor x11, x11, x3, ror #19 */
+        0xf1000484, /* subs x4, x4, #1 */
+        0x54fffe01, /* b.ne #-64 */
+        HVC(7),
+    };
+    /* Of double precision, or from it. */
+    const bool is_double = (flushing_word >> 22 & 1) != 0;
+
+    memcpy(ram + START, code, sizeof(code));
+    *word(ram, START + 4 * 5) = flushing_word;
+    for (unsigned i = 0; i < 256; i++) {
+        const v128 a = operand_of(i / 16, is_double), b = operand_of(i, is_double);
+        memcpy(ram + PAIRS_AT + i * 32, &a, 16);
+        memcpy(ram + PAIRS_AT + i * 32 + 16, &b, 16);
+    }
+}
+
+static void set_flushing(struct a64_cpu *cpu)
+{
+    cpu->fpcr = flushing_fpcr;
+    cpu->x[0] = PAIRS_AT;
+    cpu->x[4] = 256;
+    cpu->x[5] = flushing_ixc;
+}
+
+static void test_flushing(void)
+{
+    static const uint64_t ixc[] = {UINT64_MAX, 0xfff7ff3fffe7efff, 0};
+    static const uint32_t fpcr[] = {1u << 24, 1u << 24 | 1u << 25, 1u << 24 | 1u << 22,
+                                    1u << 24 | 3u << 22};
+    const struct program p = {.load = load_flushing, .set = set_flushing};
+    char name[64];
+
+    for (unsigned i = 0; i < sizeof(flushing) / sizeof(flushing[0]) * 12; i++) {
+        flushing_word = flushing[i / 12].word;
+        flushing_ixc = ixc[i % 3];
+        flushing_fpcr = fpcr[i / 3 % 4];
+        snprintf(name, sizeof(name), "%s, FPCR %x, IXC %u", flushing[i / 12].text, flushing_fpcr,
+                 i % 3);
+        const struct outcome got = run_both(&p, name);
+        EXPECT(got.pc == START + 4 * 18 && got.x[4] == 0, "%s: pc %llx", name,
+               (unsigned long long)got.pc);
+    }
+}
+
 /* BR to addresses that the entries of empty slots hold, or nearly: none may be taken for a block. */
 static uint64_t branch_target;
 
@@ -1157,6 +1334,7 @@ int main(void)
     test_wrapping();
     test_held();
     test_block_of_code();
+    test_flushing();
     test_sentinels();
     test_colliding();
     test_patching();
