@@ -59,4 +59,14 @@ static inline uint64_t bench_bits(double value)
     return bits.u;
 }
 
+/* As -ffast-math has it done at a program's start: denormal numbers are zeros. */
+static inline void bench_flush_to_zero(void)
+{
+#if defined(__aarch64__)
+    __asm__ volatile("msr fpcr, %0" ::"r"(1ull << 24));
+#else
+    __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8040);
+#endif
+}
+
 #endif

@@ -62,7 +62,7 @@ class Guest:
 
     def runs(self, row):
         return not (self.name == 'qemu_a72' and 'lse' in row.options) and \
-            not (self.name == 'unicorn' and row.kind != 'user')
+            not (self.name == 'unicorn' and not row.is_program())
 
     def measure(self, row, target_ms, folder):
         # The interpreter's single calls are long enough.
@@ -96,7 +96,7 @@ class Native:
         self.build = build
 
     def runs(self, row):
-        return row.kind == 'user'
+        return row.is_program()
 
     def measure(self, row, target_ms, _folder):
         return Measurement(output_of([os.path.join(self.build, 'bench', row.name + '.native'), str(target_ms)]))

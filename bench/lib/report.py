@@ -18,6 +18,10 @@ class Row:
         self.results = {}  # machine: [Measurement]
         self.failures = []
 
+    def is_program(self):
+        """It runs natively as well, and needs no exceptions."""
+        return self.kind in ('user', 'more')
+
     def add(self, machine, measurement):
         for other, results in self.results.items():
             if results[0].checksum != measurement.checksum:

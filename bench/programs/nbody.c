@@ -60,9 +60,20 @@ static uint64_t run(void *memory)
     return sum;
 }
 
+#ifdef FLUSH
+static void prepare(void *memory)
+{
+    (void)memory;
+    bench_flush_to_zero();
+}
+#endif
+
 const struct bench bench = {
-    .name = "nbody",
+    .name = NAME,
     .arena_bytes = sizeof(start),
     .units = STEPS,
+#ifdef FLUSH
+    .prepare = prepare,
+#endif
     .run = run,
 };
