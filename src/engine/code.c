@@ -31,6 +31,8 @@
 
 #define WARM_UP 4
 
+#define CHUNK_BYTES (4u << 20) /* of what is known about blocks, where there is no code */
+
 #define LINE_WORDS 16u /* a bit of a page's 64 */
 
 /* An inactive page costs its blocks' way through code_find() once more: after so many comparisons, at first and at most. */
@@ -56,6 +58,13 @@ struct code_cache *code_create(bool interpreter, bool eager, size_t code_bytes, 
     cache->x64 = interpreter ? NULL : x64_cache_create(code_bytes, host_level, trace);
     chunks_init(&cache->chunks[X64_ROOM_BLOCKS], X64_BLOCK_CHUNKS);
     chunks_init(&cache->chunks[X64_ROOM_COPIES], X64_COPY_CHUNKS);
+    for (unsigned room = 0; room < X64_ROOMS; room++) {
+        cache->chunk_bytes[room] = cache->x64 != NULL
+                                       ? x64_chunk_bytes(cache->x64, (enum x64_room)room)
+                                       : CHUNK_BYTES;
+    }
+    cache->most_pages = X64_BLOCK_CHUNKS * cache->chunk_bytes[X64_ROOM_BLOCKS] /
+                        sizeof(struct code_page);
     return cache;
 }
 

@@ -37,7 +37,8 @@ struct code_cache {
     _Atomic uint64_t
         may_have_code[CODE_FILTER_BITS / 64]; /* by hash of the host page; written under the lock */
     struct code_chunks chunks[X64_ROOMS];
-    size_t n_pages;
+    size_t chunk_bytes[X64_ROOMS]; /* of what is known about blocks: as many as of code */
+    size_t n_pages, most_pages;
     struct x64_cache *x64; /* emitted code; NULL: all blocks are interpreted */
     bool eager;            /* there is no first time: everything is translated at once */
     _Atomic bool full;     /* a chunk is wanted for blocks, and none was free */

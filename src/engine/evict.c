@@ -25,10 +25,6 @@
 #include "engine/x64/jumps.h"
 #include "vm/vm.h"
 
-/* What is known about the blocks of one chunk, and pages of all. */
-#define CHUNK_BYTES (4u << 20)
-#define MOST_PAGES  ((64u << 20) / sizeof(struct code_page))
-
 void code_take_out(struct code_cache *cache, const struct ir_block *block)
 {
     struct ir_block **link = code_bucket_of(cache, block->hva, block->pc, block->mode);
@@ -248,9 +244,9 @@ bool code_next_chunk(struct code_cache *cache, enum x64_room room)
 void code_look_ahead(struct code_cache *cache, enum x64_room room)
 {
     struct code_chunks *const chunks = &cache->chunks[room];
-    const bool many_pages = cache->n_pages > MOST_PAGES;
+    const bool many_pages = cache->n_pages > cache->most_pages;
 
-    if (chunks_filling(chunks)->bytes > CHUNK_BYTES && !code_next_chunk(cache, room) &&
+    if (chunks_filling(chunks)->bytes > cache->chunk_bytes[room] && !code_next_chunk(cache, room) &&
         room == X64_ROOM_BLOCKS) {
         cache->full = true;
     }
@@ -260,7 +256,7 @@ void code_look_ahead(struct code_cache *cache, enum x64_room room)
             code_next_chunk(cache, room);
         }
     }
-    const bool half_full = chunks_filling(chunks)->bytes > CHUNK_BYTES / 2 ||
+    const bool half_full = chunks_filling(chunks)->bytes > cache->chunk_bytes[room] / 2 ||
                            (cache->x64 != NULL && x64_is_half_full(cache->x64, room));
     if ((many_pages || (half_full && !chunks_any(chunks, CHUNK_FREE))) &&
         !chunks_any(chunks, CHUNK_LEAVING)) {

@@ -246,6 +246,11 @@ void x64_chunk_gone(struct x64_cache *cache, enum x64_room room, unsigned chunk)
     memset(cache->rw + start, INT3, cache->rooms[room].chunk_bytes);
 }
 
+size_t x64_chunk_bytes(const struct x64_cache *cache, enum x64_room room)
+{
+    return cache->rooms[room].chunk_bytes;
+}
+
 bool x64_is_half_full(const struct x64_cache *cache, enum x64_room room)
 {
     return cache->rooms[room].end - cache->rooms[room].used < cache->rooms[room].chunk_bytes / 2;

@@ -422,6 +422,44 @@ static void test_changing(void)
     }
 }
 
+/* Blocks of more pages than words are kept of, again and again; the pages themselves would be more memory than their few blocks. */
+#define PAGED        0x10000u
+#define N_PAGED      200u
+#define PAGED_ROUNDS 20u
+
+static void load_paged(uint8_t *ram)
+{
+    static const uint32_t ends[] = {
+        0xf1000463, /* subs x3, x3, #1 */
+        0x54000040, /* b.eq end */
+        0xd61f0160, /* br x11 */
+        HVC(1),     /* end: */
+    };
+
+    for (uint32_t i = 0; i < N_PAGED; i++) {
+        *word(ram, PAGED + 0x1000 * i) = 0x91000484;             /* add x4, x4, #1 */
+        *word(ram, PAGED + 0x1000 * i + 4) = 0x14000000 | 0x3ff; /* b to the next page */
+    }
+    put_code(ram, PAGED + 0x1000 * N_PAGED, ends, sizeof(ends));
+}
+
+static void set_paged(struct a64_cpu *cpu)
+{
+    cpu->pc = cpu->x[11] = PAGED;
+    cpu->x[3] = PAGED_ROUNDS;
+}
+
+static void test_paged(void)
+{
+    const struct program p = {.load = load_paged, .set = set_paged, .code_bytes = 256 << 10};
+    const struct outcome got = run_both(&p, "paged");
+
+    EXPECT(got.x[4] == (uint64_t)N_PAGED * PAGED_ROUNDS, "%llu", (unsigned long long)got.x[4]);
+    EXPECT(number_before(" chunks, ") > X64_BLOCK_CHUNKS &&
+               number_before(" evicted with") > N_PAGED * (PAGED_ROUNDS - 2),
+           "%s", text);
+}
+
 /* What is known about blocks is bounded where no code is emitted. */
 #define N_MANY_WINDOWS 18u
 
@@ -471,6 +509,7 @@ int main(void)
     test_ring();
     test_ring_of_two();
     test_changing();
+    test_paged();
     test_interpreter();
     return failures != 0;
 }

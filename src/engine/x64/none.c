@@ -31,6 +31,12 @@ void x64_chunk_gone(struct x64_cache *cache, enum x64_room room, unsigned chunk)
     (void)cache, (void)room, (void)chunk;
 }
 
+size_t x64_chunk_bytes(const struct x64_cache *cache, enum x64_room room)
+{
+    (void)cache, (void)room;
+    return 0;
+}
+
 bool x64_is_half_full(const struct x64_cache *cache, enum x64_room room)
 {
     (void)cache, (void)room;

@@ -29,6 +29,7 @@ enum x64_room { X64_ROOM_BLOCKS, X64_ROOM_COPIES, X64_ROOMS };
 void x64_use_chunk(struct x64_cache *cache, enum x64_room room, unsigned chunk);
 /* No vCPU can be in code of the chunk, and nothing leads there. */
 void x64_chunk_gone(struct x64_cache *cache, enum x64_room room, unsigned chunk);
+size_t x64_chunk_bytes(const struct x64_cache *cache, enum x64_room room);
 /* More than half of the present chunk is used. */
 bool x64_is_half_full(const struct x64_cache *cache, enum x64_room room);
 
