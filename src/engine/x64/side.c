@@ -83,40 +83,40 @@ unsigned x64_next_put(const struct x64_emit *e, unsigned after, enum ir_op op, u
 
 /* --- Planning --------------------------------------------------------------------------------------------------------------------- */
 
-/* The register's value at the branch, where it is still to be stored: the last that the main line has put there, or the head's. */
-static ir_ref present_at(const struct x64_emit *e, ir_ref branch, enum x64_class cls, unsigned r)
+/* The values of guest registers and NZCV at a branch, where they are still to be stored. */
+struct present {
+    ir_ref of[2][32], flags;
+};
+
+/* What the main line has put there last, or what the head has; behind a helper everything is stored. */
+static void find_present(const struct x64_emit *e, ir_ref branch, struct present *present)
 {
+    uint32_t seen[2] = {0, 0};
+    bool seen_flags = false;
+
+    *present = (struct present){.flags = IR_REF_NONE};
     for (unsigned i = branch; i > 1; i--) {
         const struct ir_node *const n = &e->nodes[i - 1u];
-        if (x64_is_helper(e, n)) {
-            return IR_REF_NONE;
-        }
-        if (n->op == (cls == INT ? IR_PUT_X : IR_PUT_V) && n->imm == r) {
-            return x64_resolve(e, n->a);
+        const enum x64_class cls = n->op == IR_PUT_X ? INT : VEC;
+        if ((n->op == IR_PUT_X || n->op == IR_PUT_V) && (seen[cls] >> n->imm & 1) == 0) {
+            present->of[cls][n->imm] = x64_resolve(e, n->a);
+            seen[cls] |= 1u << n->imm;
+        } else if (n->op == IR_PUT_NZCV && !seen_flags) {
+            present->flags = x64_resolve(e, n->a);
+            seen_flags = true;
+        } else if (n->op == IR_HELPER && x64_is_helper(e, n)) {
+            return;
         }
     }
     for (unsigned i = 0; i < e->n_carried; i++) {
         const struct x64_carried *const c = &e->carried[i];
-        if (c->cls == cls && c->guest == r && c->written) {
-            return c->node;
+        if (c->written && (seen[c->cls] >> c->guest & 1) == 0) {
+            present->of[c->cls][c->guest] = c->node;
         }
     }
-    return IR_REF_NONE;
-}
-
-/* NZCV, likewise. */
-static ir_ref flags_at(const struct x64_emit *e, ir_ref branch)
-{
-    for (unsigned i = branch; i > 1; i--) {
-        const struct ir_node *const n = &e->nodes[i - 1u];
-        if (x64_is_helper(e, n)) {
-            return IR_REF_NONE;
-        }
-        if (n->op == IR_PUT_NZCV) {
-            return x64_resolve(e, n->a);
-        }
+    if (e->round.is_on && !seen_flags) {
+        present->flags = e->round.marker;
     }
-    return e->round.is_on ? e->round.marker : IR_REF_NONE;
 }
 
 static void touch_at_start(struct x64_emit *e, const struct x64_side *side, ir_ref ref,
@@ -147,20 +147,19 @@ static void import(struct x64_emit *e, struct x64_side *side, ir_ref ref)
 void x64_plan_sides(struct x64_emit *e)
 {
     struct x64_untils until;
+    struct present present;
 
     e->n_imports = 0;
     for (unsigned s = 0; s < e->n_sides; s++) {
         struct x64_side *const side = &e->sides[s];
         x64_plan_line(e, side->start + 1u, side->end, &until);
+        find_present(e, side->branch, &present);
         for (unsigned r = 0; r < 32; r++) {
-            touch_at_start(e, side, present_at(e, side->branch, INT, r),
-                           e->observer[until.x[r] - 1]);
-            touch_at_start(e, side, present_at(e, side->branch, VEC, r),
-                           e->observer[until.v[r] - 1]);
+            touch_at_start(e, side, present.of[INT][r], e->observer[until.x[r] - 1]);
+            touch_at_start(e, side, present.of[VEC][r], e->observer[until.v[r] - 1]);
         }
-        const ir_ref flags = flags_at(e, side->branch);
-        touch_at_start(e, side, flags, e->observer[until.flags - 1]);
-        if (x64_are_of_round(e, flags)) {
+        touch_at_start(e, side, present.flags, e->observer[until.flags - 1]);
+        if (x64_are_of_round(e, present.flags)) {
             touch_at_start(e, side, e->round.a, e->observer[until.flags - 1]);
             touch_at_start(e, side, e->round.b, e->observer[until.flags - 1]);
         }
