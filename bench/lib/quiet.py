@@ -52,9 +52,11 @@ class Cores:
             if not shared or self.patience <= 0:
                 self.turns += 1
                 self.shared_turns += shared
+                result.shared = shared
                 return result
             self.patience -= time.monotonic() - start
 
     def report(self):
         if self.shared_turns != 0:
-            print(f'{self.shared_turns} of {self.turns} turns were taken while another virtual machine used the cores: figures are too high')
+            print(f'{self.shared_turns} of {self.turns} turns were taken while another virtual machine used the cores; '
+                  '* after a row: all of a machine were')

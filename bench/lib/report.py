@@ -28,8 +28,16 @@ class Row:
                 self.failures.append(f'{self.name}: {machine} computes {measurement.checksum}, {other} {results[0].checksum}')
         self.results.setdefault(machine, []).append(measurement)
 
+    def quiet(self, machine):
+        """Results of turns on cores that nobody else used (quiet.py), if there are any, else all."""
+        results = self.results.get(machine, [])
+        return [result for result in results if not getattr(result, 'shared', False)] or results
+
+    def was_never_quiet(self):
+        return any(getattr(self.quiet(machine)[0], 'shared', False) for machine in self.results)
+
     def samples(self, machine, field):
-        values = [getattr(result, field) for result in self.results.get(machine, ())]
+        values = [getattr(result, field) for result in self.quiet(machine)]
         return [value for value in values if value is not None]
 
 
@@ -120,7 +128,7 @@ class Table:
         qemu, warm = self.qemu(row, False), self.qemu(row, True)
         ratios = self.ratios(row)
         self.line([
-            row.name, row.unit, duration(ours.ns), percent(ours.spread), duration(Figure(row, 'interp', self.best).ns),
+            row.name + ('*' if row.was_never_quiet() else ''), row.unit, duration(ours.ns), percent(ours.spread), duration(Figure(row, 'interp', self.best).ns),
             duration(qemu.ns), percent(qemu.spread), number(ratios['qemu']), number(row.goal_qemu),
             duration(warm.ns), number(ratios['qemu, TLB warm'] if warm.ns is not None else None), number(row.goal_warm),
             duration(Figure(row, 'unicorn', self.best).ns), number(ratios['unicorn']),
