@@ -33,8 +33,6 @@
 
 #define CHUNK_BYTES (4u << 20) /* of what is known about blocks, where there is no code */
 
-#define LINE_WORDS 16u /* a bit of a page's 64 */
-
 /* An inactive page costs its blocks' way through code_find() once more: after so many comparisons, at first and at most. */
 #define FIRST_REST   64u
 #define LONGEST_REST 1024u
@@ -73,6 +71,9 @@ void code_join(struct code_cache *cache, struct a64_cpu *cpu)
     pthread_mutex_lock(&cache->lock);
     cpu->code_next = cache->cpus;
     cpu->may_have_code = cache->may_have_code;
+    if (cache->x64 != NULL) {
+        x64_cpu_join(cpu, cache->x64);
+    }
     cache->cpus = cpu;
     pthread_mutex_unlock(&cache->lock);
 }
@@ -289,62 +290,28 @@ static bool is_block(const struct ir_block *b, const struct a64_cpu *cpu, const 
            atomic_load_explicit(&b->valid, memory_order_acquire);
 }
 
-/* As many instructions at once as a vector holds, wherever they lie. */
-typedef uint64_t four_words __attribute__((vector_size(16), aligned(4), may_alias));
-
-/* at: of the line in its page, in bytes. */
-__attribute__((no_sanitize_thread)) static inline four_words differing(const struct code_page *page,
-                                                                       uintptr_t at)
-{
-    const four_words *const a = (const four_words *)((uintptr_t)page->words + at),
-                            *const b = (const four_words *)((page->page << 12) + at);
-
-    return ((a[0] ^ b[0]) | (a[1] ^ b[1])) | ((a[2] ^ b[2]) | (a[3] ^ b[3]));
-}
-
-static inline bool is_zero(four_words v)
-{
-    return (v[0] | v[1]) == 0;
-}
-
-static inline uintptr_t first_line(uint64_t lines)
-{
-    return (unsigned)__builtin_ctzll(lines) * (4 * LINE_WORDS);
-}
-
 static __attribute__((noinline)) uint64_t which_lines(const struct code_page *page, uint64_t lines)
 {
     uint64_t changed = 0;
 
     for (; lines != 0; lines &= lines - 1) {
-        changed |= is_zero(differing(page, first_line(lines))) ? 0 : lines & -lines;
+        changed |= code_is_zero(code_differing(page, code_first_line(lines))) ? 0 : lines & -lines;
     }
     return changed;
-}
-
-/* Whether memory holds what the lines were. Other vCPUs of the guest may be writing there. */
-static inline bool are_unchanged(const struct code_page *page, uint64_t lines)
-{
-    four_words any = {0, 0};
-
-    for (; lines != 0; lines &= lines - 1) {
-        any |= differing(page, first_line(lines));
-    }
-    return is_zero(any);
 }
 
 /* Lines of `lines` that differ from memory in any word, which they seldom do. */
 static uint64_t changed_lines(const struct code_page *page, uint64_t lines)
 {
-    return are_unchanged(page, lines) ? 0 : which_lines(page, lines);
+    return code_are_unchanged(page, lines) ? 0 : which_lines(page, lines);
 }
 
 static uint64_t lines_of(const struct ir_block *block)
 {
     const unsigned first = (unsigned)((uintptr_t)block_start(block) & 0xfff) / 4;
-    const unsigned last = (first + block_bytes(block) / 4 - 1u) / LINE_WORDS;
+    const unsigned last = (first + block_bytes(block) / 4 - 1u) / CODE_LINE_WORDS;
 
-    return (2ull << last) - (1ull << first / LINE_WORDS);
+    return (2ull << last) - (1ull << first / CODE_LINE_WORDS);
 }
 
 static void retire_word(struct code_cache *cache, const struct code_page *page, unsigned word)
@@ -360,8 +327,8 @@ static void renew_lines(struct code_cache *cache, struct code_page *page, uint64
     const uint32_t *const now = (const uint32_t *)(page->page << 12);
 
     for (; lines != 0; lines &= lines - 1) {
-        const unsigned first = (unsigned)__builtin_ctzll(lines) * LINE_WORDS;
-        for (unsigned i = first; i < first + LINE_WORDS; i++) {
+        const unsigned first = (unsigned)__builtin_ctzll(lines) * CODE_LINE_WORDS;
+        for (unsigned i = first; i < first + CODE_LINE_WORDS; i++) {
             const uint32_t word = __atomic_load_n(&now[i], __ATOMIC_RELAXED);
             if (word != page->words[i] && (page->covered[i / 64] >> i % 64 & 1) != 0) {
                 retire_word(cache, page, i);
@@ -500,7 +467,7 @@ static inline bool is_as_before(struct a64_cpu *cpu, const struct ir_block *bloc
         return false;
     }
     if (!verified) {
-        if (cpu->smp || page->until_rest == 0 || !are_unchanged(page, active)) {
+        if (cpu->smp || page->until_rest == 0 || !code_are_unchanged(page, active)) {
             return false;
         }
         page->until_rest--;
@@ -866,7 +833,7 @@ enum ir_next code_run(struct a64_cpu *cpu, struct ir_block *block, unsigned btyp
     } else if ((block->mode & MODE_EACH_CHECK) == 0) {
         x64_remember(cpu, block, btype, mmu_fetch_is_global(cpu, block->pc));
     }
-    return x64_run(cpu, block->code, cache->x64);
+    return x64_run(cpu, block->code);
 }
 
 static inline const void *known(struct a64_cpu *cpu)
@@ -898,7 +865,7 @@ static __attribute__((noinline)) enum ir_next run_compared(struct a64_cpu *cpu,
         return IR_NEXT;
     }
     x64_go_on_holding(cpu);
-    return x64_run(cpu, block->code, cpu->code->x64);
+    return x64_run(cpu, block->code);
 }
 
 enum ir_next code_run_again(struct a64_cpu *cpu)
@@ -914,7 +881,7 @@ enum ir_next code_run_again(struct a64_cpu *cpu)
         return run_compared(cpu, block);
     }
     x64_go_on_holding(cpu);
-    return x64_run(cpu, block->code, cpu->code->x64);
+    return x64_run(cpu, block->code);
 }
 
 enum ir_next code_run_known(struct a64_cpu *cpu)
@@ -929,5 +896,5 @@ enum ir_next code_run_known(struct a64_cpu *cpu)
     }
     x64_begin_run(cpu);
     const void *const code = known(cpu);
-    return code != NULL ? x64_run(cpu, code, cache->x64) : IR_NEXT;
+    return code != NULL ? x64_run(cpu, code) : IR_NEXT;
 }

@@ -7,27 +7,13 @@
 
 #include "engine/chunks.h"
 #include "engine/code.h"
+#include "engine/code_page.h"
 #include "engine/ways.h"
 #include "engine/x64/x64.h"
 
 #define CODE_BUCKETS      (1u << 17)
 #define CODE_PAGE_BUCKETS (1u << 12)
 #define CODE_COUNTS       (1u << 16)
-#define CODE_PAGE_WORDS   1024u
-
-/* Pages stay in the table without blocks until a chunk leaves. */
-struct code_page {
-    uintptr_t page;          /* host address >> 12 */
-    struct ir_block *blocks; /* that are no copies */
-    _Atomic uint64_t
-        verified; /* run epoch in which the active lines were last compared with memory */
-    _Atomic uint64_t active;   /* lines; published when compared */
-    uint32_t rest, until_rest; /* comparisons that lines are active for; how many are left */
-    uint64_t watched; /* by id: vCPUs that have no fast stores to the page since it has blocks */
-    struct code_page *next;
-    uint64_t covered[CODE_PAGE_WORDS / 64];       /* words that a block was made of */
-    _Alignas(64) uint32_t words[CODE_PAGE_WORDS]; /* what those were; the others may be anything */
-};
 
 struct code_cache {
     pthread_mutex_t lock;

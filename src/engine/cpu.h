@@ -206,8 +206,10 @@ struct a64_cpu {
         uint64_t begun; /* run epoch of what holds in the jump tables */
         struct {
             struct x64_jump *jump;
+            const struct x64_jump *table;
             struct ir_block *block; /* NULL: there are none or several */
-        } alone;                    /* the entry that holds, when there is one: x64_block_alone() */
+        } alone; /* the entry that holds, when there is one, of BTYPE 0: x64_block_alone() */
+        int (*enter)(struct a64_cpu *cpu, const void *code); /* x64_run() */
         v128 k[X64_K_COUNT];
         /* pauth_update(), for instruction and data keys, and by half of the address space: the bits of a pointer that are its code, and
          * bit 55; the bit that tells the half when a pointer is signed. */

@@ -122,6 +122,8 @@ static bool is_enterable(const struct vm *vm, uint64_t cpsr)
 #define FPCR_BITS 0x07c80007u
 #define FPSR_BITS 0x0800009fu
 
+_Static_assert((hv_return_t)VM_OK == HV_SUCCESS, "what a run comes to is told as it is");
+
 static __attribute__((noinline)) hv_return_t run_staged(struct hv_vcpu *v, const char *function)
 {
     struct a64_cpu *const cpu = &v->vcpu->cpu;
@@ -145,8 +147,7 @@ static __attribute__((noinline)) hv_return_t run_staged(struct hv_vcpu *v, const
         cpu_update_mode(cpu);
     }
     v->staged = 0;
-    vm_vcpu_run(v->vcpu);
-    return HV_SUCCESS;
+    return (hv_return_t)vm_vcpu_run(v->vcpu);
 }
 
 HV_EXPORT hv_return_t hv_vcpu_run(hv_vcpu_t vcpu)
@@ -155,8 +156,7 @@ HV_EXPORT hv_return_t hv_vcpu_run(hv_vcpu_t vcpu)
     if (own.staged != 0) {
         return run_staged(&own, __func__);
     }
-    vm_vcpu_run(own.vcpu);
-    return HV_SUCCESS;
+    return (hv_return_t)vm_vcpu_run(own.vcpu);
 }
 
 /* Every valid vCPU is told, whatever stands beside it in the list. */
@@ -209,47 +209,78 @@ static hv_return_t no_such_register(const char *function, hv_reg_t reg)
                      "reg is %u; expected HV_REG_X0 (0) to HV_REG_CPSR (34)", reg);
 }
 
+static __attribute__((noinline)) hv_return_t get_fp_control(const struct a64_cpu *cpu, hv_reg_t reg,
+                                                            uint64_t *value, const char *function)
+{
+    if (reg == HV_REG_FPCR) {
+        *value = cpu->fpcr;
+    } else if (reg == HV_REG_FPSR) {
+        *value = cpu->fpsr;
+    } else {
+        return no_such_register(function, reg);
+    }
+    return HV_SUCCESS;
+}
+
+/* FPCR, FPSR and CPSR when one of them is staged. */
+static __attribute__((noinline)) hv_return_t get_staged(const struct a64_cpu *cpu, hv_reg_t reg,
+                                                        uint64_t *value, const char *function)
+{
+    const unsigned staged = reg - HV_REG_FPCR;
+
+    if (staged < HV_STAGED_COUNT && (own.staged & 1u << staged) != 0) {
+        *value = own.staged_values[staged];
+    } else if (reg == HV_REG_CPSR) {
+        *value = cpu_get_cpsr(cpu);
+    } else {
+        return get_fp_control(cpu, reg, value, function);
+    }
+    return HV_SUCCESS;
+}
+
 HV_EXPORT hv_return_t hv_vcpu_get_reg(hv_vcpu_t vcpu, hv_reg_t reg, uint64_t *value)
 {
     OWN_VCPU(vcpu);
     NOT_NULL(value);
     const struct a64_cpu *const cpu = &own.vcpu->cpu;
-    const unsigned staged = reg - HV_REG_FPCR;
 
     if (reg <= HV_REG_X30) {
         *value = cpu->x[reg];
-    } else if (reg == HV_REG_PC) {
-        *value = cpu->pc;
-    } else if (staged < HV_STAGED_COUNT && (own.staged & 1u << staged) != 0) {
-        *value = own.staged_values[staged];
-    } else if (reg == HV_REG_CPSR) {
-        *value = cpu_get_cpsr(cpu);
-    } else if (reg == HV_REG_FPCR) {
-        *value = cpu->fpcr;
-    } else if (reg == HV_REG_FPSR) {
-        *value = cpu->fpsr;
-    } else {
-        return no_such_register(__func__, reg);
+        return HV_SUCCESS;
     }
-    return HV_SUCCESS;
+    if (reg == HV_REG_PC) {
+        *value = cpu->pc;
+        return HV_SUCCESS;
+    }
+    if (__builtin_expect(own.staged != 0, 0)) {
+        return get_staged(cpu, reg, value, __func__);
+    }
+    if (reg == HV_REG_CPSR) {
+        *value = cpu_get_cpsr(cpu);
+        return HV_SUCCESS;
+    }
+    return get_fp_control(cpu, reg, value, __func__);
 }
 
 HV_EXPORT hv_return_t hv_vcpu_set_reg(hv_vcpu_t vcpu, hv_reg_t reg, uint64_t value)
 {
     OWN_VCPU(vcpu);
     struct a64_cpu *const cpu = &own.vcpu->cpu;
-    const unsigned staged = reg - HV_REG_FPCR;
 
     if (reg <= HV_REG_X30) {
         cpu->x[reg] = value;
-    } else if (reg == HV_REG_PC) {
+        return HV_SUCCESS;
+    }
+    if (reg == HV_REG_PC) {
         cpu->pc = value;
-    } else if (staged < HV_STAGED_COUNT) {
-        own.staged |= 1u << staged;
-        own.staged_values[staged] = value;
-    } else {
+        return HV_SUCCESS;
+    }
+    const unsigned staged = reg - HV_REG_FPCR;
+    if (staged >= HV_STAGED_COUNT) {
         return no_such_register(__func__, reg);
     }
+    own.staged |= 1u << staged;
+    own.staged_values[staged] = value;
     return HV_SUCCESS;
 }
 

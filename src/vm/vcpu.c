@@ -4,6 +4,7 @@
 
 #include "engine/a64/translator.h"
 #include "engine/code.h"
+#include "engine/code_page.h"
 #include "engine/fp/fp_flags.h"
 #include "engine/mmu/mmu.h"
 #include "engine/pages.h"
@@ -175,13 +176,18 @@ static __attribute__((noinline)) enum ir_next run_found(struct a64_cpu *cpu)
     return code_run(cpu, block, btype);
 }
 
+static inline bool is_requested(const struct a64_cpu *cpu)
+{
+    return __builtin_expect(atomic_load_explicit(&cpu->requests, memory_order_relaxed) != 0, 0);
+}
+
 /* next: what has come of the run so far. */
 static __attribute__((noinline)) void run_on(struct vcpu *vcpu, enum ir_next next)
 {
     struct a64_cpu *const cpu = &vcpu->cpu;
 
     while (next != IR_LEAVE) {
-        if (__builtin_expect(atomic_load_explicit(&cpu->requests, memory_order_relaxed) != 0, 0)) {
+        if (is_requested(cpu)) {
             cpu->x64.from =
                 NULL; /* a stop may have freed it, an interrupt have taken the PC elsewhere */
             next = handle_requests(vcpu, 0);
@@ -202,7 +208,7 @@ static __attribute__((noinline)) void run_on(struct vcpu *vcpu, enum ir_next nex
     }
 }
 
-static inline void run_until_exit(struct vcpu *vcpu)
+static void run_until_exit(struct vcpu *vcpu)
 {
     struct a64_cpu *const cpu = &vcpu->cpu;
     enum ir_next next = IR_NEXT;
@@ -212,30 +218,52 @@ static inline void run_until_exit(struct vcpu *vcpu)
     if (vcpu->timer_deadline != UINT64_MAX) {
         next = handle_requests(vcpu, CPU_REQUEST_TIMER);
     }
-    if (next == IR_NEXT && atomic_load_explicit(&cpu->requests, memory_order_relaxed) == 0) {
+    if (next == IR_NEXT && !is_requested(cpu)) {
         next = code_run_again(cpu);
     }
-    if (next != IR_LEAVE) {
-        run_on(vcpu, next);
-    }
-}
-
-static __attribute__((noinline)) uint64_t next_epoch_of_several(struct vm *vm)
-{
-    return atomic_fetch_add_explicit(&vm->run_epoch, 1, memory_order_relaxed) + 1;
+    run_on(vcpu, next);
 }
 
 /* A vCPU that is alone needs no atomic operation: inside the guest it stays alone (vm_vcpu_create). */
-static inline uint64_t next_epoch(struct vcpu *vcpu)
+static inline uint64_t next_epoch_alone(struct vm *vm)
 {
-    _Atomic uint64_t *const epoch = &vcpu->vm->run_epoch;
+    const uint64_t next = atomic_load_explicit(&vm->run_epoch, memory_order_relaxed) + 1;
 
-    if (__builtin_expect(vcpu->cpu.smp, 0)) {
-        return next_epoch_of_several(vcpu->vm);
-    }
-    const uint64_t next = atomic_load_explicit(epoch, memory_order_relaxed) + 1;
-    atomic_store_explicit(epoch, next, memory_order_relaxed);
+    atomic_store_explicit(&vm->run_epoch, next, memory_order_relaxed);
     return next;
+}
+
+static uint64_t next_epoch(struct vcpu *vcpu)
+{
+    return vcpu->cpu.smp
+               ? atomic_fetch_add_explicit(&vcpu->vm->run_epoch, 1, memory_order_relaxed) + 1
+               : next_epoch_alone(vcpu->vm);
+}
+
+/*
+ * Most runs of a vCPU that is alone, which is one without fences of its own: nothing is requested, and it begins where the one before did. False:
+ * nothing has happened.
+ */
+static inline bool run_again(struct vcpu *vcpu)
+{
+    struct a64_cpu *const cpu = &vcpu->cpu;
+
+    if (__builtin_expect(vcpu->fences || vcpu->timer_deadline != UINT64_MAX, 0) ||
+        is_requested(cpu)) {
+        return false;
+    }
+    const uint64_t epoch = next_epoch_alone(vcpu->vm);
+    const void *const code = code_again(cpu, epoch);
+    if (__builtin_expect(code == NULL, 0)) {
+        return false;
+    }
+    cpu->run_epoch = epoch;
+    cpu->x64.from = NULL; /* of the run before */
+    const enum ir_next next = x64_run(cpu, code);
+    if (__builtin_expect(next != IR_LEAVE, 0)) {
+        run_on(vcpu, next);
+    }
+    return true;
 }
 
 static __attribute__((noinline)) void tell_enter(struct exec_time *time)
@@ -264,7 +292,7 @@ static inline bool same_tick(const struct vcpu *vcpu)
         atomic_load_explicit(&vcpu->vm->tick, memory_order_relaxed) == vcpu->exec.tick, 1);
 }
 
-void vm_vcpu_run(struct vcpu *vcpu)
+enum vm_status vm_vcpu_run(struct vcpu *vcpu)
 {
     struct a64_cpu *const cpu = &vcpu->cpu;
 
@@ -274,8 +302,10 @@ void vm_vcpu_run(struct vcpu *vcpu)
     atomic_store_explicit(&cpu->running, true, memory_order_relaxed);
     const uint32_t client_mxcsr = fp_flags_enter(cpu);
     vm_enter_guest(vcpu);
-    cpu->run_epoch = next_epoch(vcpu);
-    run_until_exit(vcpu);
+    if (!run_again(vcpu)) {
+        cpu->run_epoch = next_epoch(vcpu);
+        run_until_exit(vcpu);
+    }
     vm_leave_guest(vcpu);
     cpu->irq_pending = false;
     cpu->fiq_pending = false;
@@ -285,4 +315,5 @@ void vm_vcpu_run(struct vcpu *vcpu)
     }
     fp_flags_leave(cpu, client_mxcsr);
     atomic_store_explicit(&cpu->running, false, memory_order_release);
+    return VM_OK;
 }

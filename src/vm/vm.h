@@ -155,8 +155,8 @@ const _Atomic uint32_t *vm_map_version(const struct vm *vm);
 enum vm_status vm_vcpu_create(struct vm *vm, struct vcpu **vcpu);
 void vm_vcpu_destroy(struct vcpu *vcpu);
 /* Fills vcpu->cpu.exit. Who has written FPCR or system registers since the first run has called cpu_update_mode(). */
-void vm_vcpu_run(struct vcpu *vcpu);
-void vm_vcpu_request_exit(struct vcpu *vcpu); /* any thread; the caller keeps the vCPU alive */
+enum vm_status vm_vcpu_run(struct vcpu *vcpu); /* VM_OK */
+void vm_vcpu_request_exit(struct vcpu *vcpu);  /* any thread; the caller keeps the vCPU alive */
 
 /* Changes of memory or code: stop every running vCPU at a block boundary (or find it outside the guest), run between
  * vm_stop and vm_continue, go on. Callable from a vCPU's own thread, inside or outside a run. */

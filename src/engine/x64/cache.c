@@ -570,9 +570,7 @@ void x64_cpu_destroy(struct a64_cpu *cpu)
     cpu->x64.contexts = NULL;
 }
 
-/* --- Running --------------------------------------------------------------------------------------------------------------------- */
-
-enum ir_next x64_run(struct a64_cpu *cpu, const void *code, const struct x64_cache *cache)
+void x64_cpu_join(struct a64_cpu *cpu, const struct x64_cache *cache)
 {
-    return cache->thunks.enter(cpu, code);
+    cpu->x64.enter = cache->thunks.enter;
 }

@@ -95,14 +95,11 @@ static inline void x64_begin_run(struct a64_cpu *cpu)
 static inline struct ir_block *x64_block_alone(const struct a64_cpu *cpu)
 {
     struct ir_block *const block = cpu->x64.alone.block;
-    const uint64_t pc = cpu->pc;
 
-    if (block == NULL || cpu->btype != 0) {
-        return NULL;
-    }
-    const struct x64_jump *const jump = &cpu->x64.jumps[x64_slot_in(0, pc)];
-    return cpu->x64.alone.jump == jump && __atomic_load_n(&jump->pc, __ATOMIC_RELAXED) == pc ? block
-                                                                                             : NULL;
+    return block != NULL && cpu->btype == 0 && cpu->x64.alone.table == cpu->x64.jumps &&
+                   __atomic_load_n(&cpu->x64.alone.jump->pc, __ATOMIC_RELAXED) == cpu->pc
+               ? block
+               : NULL;
 }
 
 static inline void x64_go_on_holding(struct a64_cpu *cpu)
@@ -142,7 +139,8 @@ static inline void x64_hold(struct a64_cpu *cpu, struct ir_block *block, unsigne
         contexts->n_holding = n + 1;
     }
     cpu->x64.alone.jump = jump;
-    cpu->x64.alone.block = n == 0 ? block : NULL;
+    cpu->x64.alone.table = cpu->x64.jumps;
+    cpu->x64.alone.block = n == 0 && slot < X64_JUMP_ENTRIES ? block : NULL;
     if (!cpu->smp) { /* who retires blocks now has stopped this vCPU, or is this one */
         __atomic_store_n(&jump->pc, block->pc, __ATOMIC_RELAXED);
     } else {

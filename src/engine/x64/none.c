@@ -102,10 +102,9 @@ void x64_cpu_destroy(struct a64_cpu *cpu)
     cpu->x64.stats = NULL;
 }
 
-enum ir_next x64_run(struct a64_cpu *cpu, const void *code, const struct x64_cache *cache)
+void x64_cpu_join(struct a64_cpu *cpu, const struct x64_cache *cache)
 {
-    (void)cpu, (void)code, (void)cache;
-    abort(); /* no block has code */
+    (void)cpu, (void)cache;
 }
 
 void x64_remember(struct a64_cpu *cpu, struct ir_block *block, unsigned btype, bool global)

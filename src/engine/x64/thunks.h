@@ -59,10 +59,10 @@ _Static_assert(sizeof(struct x64_access) == 24, "no padding goes into the code")
 bool x64_access_fails(struct a64_cpu *cpu, uint64_t va, const struct x64_access *access);
 
 struct x64_thunks {
-    enum ir_next (*enter)(struct a64_cpu *cpu, const void *body);
-    const void *leave_poll, *leave_unlinked; /* jump here: IR_GO */
-    const void *leave_go_edx;                /* ... EDX is enum x64_left */
-    const void *leave_eax;                   /* jump here: EAX is the enum ir_next, EDX why */
+    int (*enter)(struct a64_cpu *cpu, const void *body); /* enum ir_next */
+    const void *leave_poll, *leave_unlinked;             /* jump here: IR_GO */
+    const void *leave_go_edx;                            /* ... EDX is enum x64_left */
+    const void *leave_eax; /* jump here: EAX is the enum ir_next, EDX why */
     /* Jump here with cpu->pc set: goes on if code of it is known after all, else IR_GO. leave_indirect makes it canonical before. */
     const void *leave_far, *leave_indirect;
     const void *

@@ -16,7 +16,7 @@
  */
 unsigned x64_host_level(void);
 
-/* --- The code memory of one code cache. Calls are under the cache's lock but for x64_run(). */
+/* --- The code memory of one code cache. Calls are under the cache's lock. */
 /* bytes of code memory, 0: as many as usual. level: of the code, 0: the host's. NULL: nothing can be emitted. */
 struct x64_cache *x64_cache_create(size_t bytes, unsigned level, const struct code_trace *trace);
 void x64_cache_destroy(struct x64_cache *cache);
@@ -58,8 +58,14 @@ bool x64_link(struct x64_cache *cache, struct ir_block *from, unsigned exit, str
 bool x64_cpu_create(struct a64_cpu *cpu); /* false: out of memory */
 void x64_cpu_destroy(struct a64_cpu *cpu);
 
+/* It will run code of this cache. */
+void x64_cpu_join(struct a64_cpu *cpu, const struct x64_cache *cache);
+
 /* Runs a block's emitted code on the vCPU's thread. */
-enum ir_next x64_run(struct a64_cpu *cpu, const void *code, const struct x64_cache *cache);
+static inline enum ir_next x64_run(struct a64_cpu *cpu, const void *code)
+{
+    return (enum ir_next)cpu->x64.enter(cpu, code);
+}
 
 /*
  * Jump tables: where emitted code finds the code of a virtual address, one set of tables for each translation context. Entries say
