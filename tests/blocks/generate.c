@@ -73,6 +73,36 @@ static void unit_indirect(struct maker *m)
     put(m, kinds[below(m->r, m->region == 0 ? 4 : 3)] | reg << 5);
 }
 
+/* Additions and subtractions with carry in a row, with products between them, as of big numbers; and branches. */
+static void unit_carry(struct maker *m)
+{
+    const uint32_t size = percent(m->r, 80) ? 1u << 31 : 0;
+
+    for (unsigned n = 2 + below(m->r, 8); n > 0; n--) {
+        const uint32_t registers = below(m->r, FIRST_INDEX) << 16 | below(m->r, FIRST_INDEX) << 5 |
+                                   below(m->r, 4);
+        switch (below(m->r, 8)) {
+        case 0: /* ADDS, SUBS */
+            put(m, 0x2b000000 | below(m->r, 2) << 30 | size | registers);
+            break;
+        case 1: /* MUL */
+            put(m, 0x1b007c00 | size | registers);
+            break;
+        case 2: /* ADC, SBC, of either size */
+            put(m, 0x1a000000 | below(m->r, 4) << 30 | registers);
+            break;
+        default: /* ADCS, SBCS */
+            put(m, 0x3a000000 | (percent(m->r, 30) ? 1u << 30 : 0) | size | registers);
+            break;
+        }
+        if (percent(m->r, 10)) {
+            start_unit(m);
+        } else if (percent(m->r, 15)) { /* B.cond */
+            put_forward(m, 0x54000000 | below(m->r, 14), FIX_19);
+        }
+    }
+}
+
 /* BR to where no code is. */
 static void unit_wild(struct maker *m)
 {
@@ -406,6 +436,7 @@ static const struct {
     {5, unit_walk, true},       {2, unit_aes, false},     {4, unit_nest, true},
     {4, unit_ways, true},       {3, unit_save, false},    {2, unit_recursion, true},
     {3, unit_dispatch, true},   {8, unit_sums, true},     {4, unit_merge, true},
+    {4, unit_carry, false},
 };
 #define N_UNITS (sizeof(units) / sizeof(units[0]))
 

@@ -73,10 +73,14 @@ void a64_integer_arithmetic_add_sub_carry(struct tr *t, uint32_t w)
 {
     const unsigned sf = SF(w), is_sub = A64_BIT(w, 30);
     const ir_ref a = tr_get_x(t, RN(w)), b = tr_get_x(t, RM(w)), flags = tr_get_nzcv(t);
-    const ir_ref result = tr_op3(t, is_sub != 0 ? IR_SBC : IR_ADC, sf, a, b, flags);
+    /* In a row of them what follows takes only the carry, and not all flags have to be made. */
+    const ir_ref carry = flags == t->carry_is_of ? t->carry : flags;
+    const ir_ref result = tr_op3(t, is_sub != 0 ? IR_SBC : IR_ADC, sf, a, b, carry);
 
     if (A64_BIT(w, 29) != 0) {
-        tr_put_nzcv(t, tr_op3(t, is_sub != 0 ? IR_FLAGS_SBC : IR_FLAGS_ADC, sf, a, b, flags));
+        t->carry = tr_op3(t, is_sub != 0 ? IR_CARRY_SBC : IR_CARRY_ADC, sf, a, b, carry);
+        t->carry_is_of = tr_op3(t, is_sub != 0 ? IR_FLAGS_SBC : IR_FLAGS_ADC, sf, a, b, carry);
+        tr_put_nzcv(t, t->carry_is_of);
     }
     tr_put_x(t, RD(w), result);
 }

@@ -65,6 +65,7 @@ struct tr {
     struct a64_cpu *cpu;           /* features; nothing else of it may be baked into the block */
     ir_ref x[32], v[32],
         nzcv; /* node that holds the register's present value; IR_REF_NONE = only memory has it */
+    ir_ref carry, carry_is_of; /* the carry alone, of a flag value */
     ir_ref zero;
     ir_ref made[TR_MADE];  /* operations and constants by what they compute */
     struct tr_fork *forks; /* where side lines may begin; NULL: there are none */

@@ -392,6 +392,7 @@ static unsigned add_side(struct tr *t, const struct tr_fork *fork, const uint8_t
     memcpy(t->v, fork->v, sizeof(t->v));
     t->nzcv = fork->nzcv;
     t->return_to = fork->return_to;
+    t->carry_is_of = IR_REF_NONE;
     memset(t->made, 0, sizeof(t->made)); /* behind the branch, perhaps */
     t->end = false;
     find_turn_of_side(t, hva, words, reach, at, least, most);

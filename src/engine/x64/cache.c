@@ -278,6 +278,7 @@ static void emit_block(struct x64_emit *e, bool sides)
     memset(e->memory, 0, sizeof(e->memory));
     memset(e->slots, 0, sizeof(e->slots));
     e->now = 0;
+    e->carry_of = IR_REF_NONE;
     x64_find_sides(e, sides);
     x64_plan(e);
 

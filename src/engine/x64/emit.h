@@ -286,6 +286,8 @@ struct x64_emit {
     unsigned n_nodes;
     unsigned main_end; /* nodes up to there are the main line's */
     unsigned now;      /* node being emitted */
+    uint32_t carry_at; /* code ended there when it had added or subtracted with a carry ... */
+    ir_ref carry_of;   /* ... for this node: the host's flags are of that */
 
     /* By class: of general-purpose and of vector registers. */
     ir_ref held[2][32];   /* the value in a host register; 0: free */

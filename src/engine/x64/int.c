@@ -324,6 +324,10 @@ static void load_carry(struct x64_emit *e, ir_ref flags, bool inverse)
     const struct ir_node *const n = &e->nodes[ref];
     bool inverted = false;
 
+    if (inverse && (n->op == IR_CARRY_ADC || n->op == IR_CARRY_SBC)) {
+        x64_alu_ri(&e->a, 0, ALU_CMP, x64_use(e, INT, ref), 1);
+        return;
+    }
     if (is_lazy_flags(e, ref)) {
         compute_flags(e, n);
         inverted = n->op == IR_FLAGS_SUB;
@@ -476,20 +480,50 @@ static void multiply(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     }
 }
 
-static void with_carry(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+/* Has the host's flags of the sum or difference, and in RCX what it is. */
+static void add_with_carry(struct x64_emit *e, const struct ir_node *n, bool subtract)
 {
     struct x64_asm *const a = &e->a;
-    const bool subtract = n->op == IR_SBC || n->op == IR_FLAGS_SBC;
     const int ra = x64_use(e, INT, n->a), rb = x64_use(e, INT, n->b);
 
     load_carry(e, n->c, subtract);
     x64_mov_rr(a, 1, RCX, ra);
     x64_alu_rr(a, n->type, subtract ? ALU_SBB : ALU_ADC, RCX, rb);
+}
+
+static void with_carry(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+    const bool subtract = n->op == IR_SBC || n->op == IR_FLAGS_SBC;
+
+    add_with_carry(e, n, subtract);
     if (n->op == IR_ADC || n->op == IR_SBC) {
         x64_mov_rr(a, n->type, x64_def(e, INT, node), RCX);
+        e->carry_at = x64_here(a);
+        e->carry_of = node;
     } else {
         x64_pack_flags(e, subtract);
         x64_mov_rr(a, 1, x64_def(e, INT, node), RAX);
+    }
+}
+
+/* Mostly right behind the sum, whose flags the host still has. */
+static void carry(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+    const bool subtract = n->op == IR_CARRY_SBC;
+    const struct ir_node *const sum = &e->nodes[e->carry_of];
+
+    if (e->carry_at != x64_here(a) || sum->op != (subtract ? IR_SBC : IR_ADC) ||
+        sum->type != n->type || sum->a != n->a || sum->b != n->b || sum->c != n->c) {
+        add_with_carry(e, n, subtract);
+    }
+    const int rd = x64_def(e, INT, node);
+    if (subtract) {
+        x64_mov_ri(a, rd, UINT32_MAX);
+        x64_alu_ri(a, 0, ALU_ADC, rd, 0);
+    } else {
+        x64_alu_rr(a, 0, ALU_SBB, rd, rd);
     }
 }
 
@@ -893,6 +927,10 @@ void x64_emit_int(struct x64_emit *e, ir_ref node)
     case IR_FLAGS_ADC:
     case IR_FLAGS_SBC:
         with_carry(e, node, n);
+        break;
+    case IR_CARRY_ADC:
+    case IR_CARRY_SBC:
+        carry(e, node, n);
         break;
     case IR_EXTR:
         extract(e, node, n);
