@@ -49,9 +49,12 @@ static void shift_right(struct tr *t, uint32_t w)
 {
     const unsigned size = immediate_size(w);
     const enum ir_vop fn = A64_BIT(w, 13) != 0 ? U(urshr, srshr) : U(ushr, sshr);
-    ir_ref result = simd_vop1(t, fn, simd_rn(t, w), simd_form(w, size, right_amount(w)));
+    const bool accumulates = A64_BIT(w, 12) != 0; /* what the form does not have is cleared then */
+    ir_ref result = simd_vop1(t, fn, simd_rn(t, w),
+                              accumulates ? IR_VIMM(size, 1, right_amount(w))
+                                          : simd_form(w, size, right_amount(w)));
 
-    if (A64_BIT(w, 12) != 0) {
+    if (accumulates) {
         result = simd_vop2(t, VOP_add, simd_rd(t, w), result, simd_form(w, size, 0));
     }
     tr_put_v(t, SIMD_RD(w), result);
@@ -64,15 +67,21 @@ static void shift_left(struct tr *t, uint32_t w)
              simd_vop1(t, VOP_shl, simd_rn(t, w), simd_form(w, immediate_size(w), left_amount(w))));
 }
 
-/* SLI, SRI: mask has the bits of a lane that Vn's shifted lane fills; Vd keeps the others. */
+/* SLI, SRI: mask has the bits of a lane that Vn's shifted lane fills; Vd keeps the others. What the form has not is zero in both. */
 static void insert(struct tr *t, uint32_t w, ir_ref shifted, uint64_t mask)
 {
-    const unsigned size = immediate_size(w);
-    const ir_ref kept = simd_bitwise(t, IR_VBIC, simd_rd(t, w), vector_constant(t, size, mask),
-                                     IR_REF_NONE);
-    const ir_ref result = simd_bitwise(t, IR_VOR, kept, shifted, IR_REF_NONE);
+    const unsigned size = immediate_size(w), bits = 8u << size;
+    uint64_t keep = ~mask & UINT64_MAX >> (64 - bits);
 
-    tr_put_vq(t, simd_q(w), SIMD_RD(w), result);
+    for (unsigned i = bits; i < 64; i *= 2) {
+        keep |= keep << i;
+    }
+    const ir_ref kept = simd_bitwise(t, IR_VAND, simd_rd(t, w),
+                                     simd_q(w) != 0 ? vector_constant(t, 3, keep)
+                                                    : simd_from64(t, 3, tr_const(t, keep)),
+                                     IR_REF_NONE);
+
+    tr_put_v(t, SIMD_RD(w), simd_bitwise(t, IR_VOR, kept, shifted, IR_REF_NONE));
 }
 
 static void shift_left_insert(struct tr *t, uint32_t w)
@@ -132,7 +141,7 @@ static void shift_and_narrow(struct tr *t, uint32_t w, enum ir_vop shift,
 {
     const unsigned size = immediate_size(w);
     const ir_ref shifted = simd_vop1(t, A64_BIT(w, 11) != 0 ? rounding_shift : shift, simd_rn(t, w),
-                                     simd_wide_form(w, size + 1, right_amount(w)));
+                                     IR_VIMM(size + 1, 1, right_amount(w)));
 
     simd_put_narrow(t, w, simd_vop1(t, narrow, shifted, simd_form(w, size, 0)));
 }

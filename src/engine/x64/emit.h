@@ -267,7 +267,7 @@ struct x64_fork {
     struct x64_val val[X64_SIDE_REFS];
 };
 
-#define X64_MAX_LITERALS 256
+#define X64_MAX_LITERALS 512
 
 struct x64_literal { /* a constant behind the block's code */
     uint32_t at;     /* the displacement that wants its place */

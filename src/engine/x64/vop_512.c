@@ -7,8 +7,11 @@
 
 #define E38(byte) X64_OP(PP_F3, MAP_0F38, byte)
 
-#define NOT_C 0x55 /* of VPTERNLOG: by bits of the destination, vvvv and rm */
-#define B_C_A 0xb8 /* where vvvv is set rm, else what was there */
+#define NOT_C      0x55 /* of VPTERNLOG: by bits of the destination, vvvv and rm */
+#define B_C_A      0xb8 /* where vvvv is set rm, else what was there */
+#define B_A_C      0xe2 /* where it is set what was there, else rm */
+#define A_OR_NOT_B 0xf3
+#define NEITHER    0x03 /* neither what was there nor vvvv */
 
 /* The lanes whose bits in k1 are set. */
 static void lanes_of_mask(struct x64_emit *e, unsigned lane, int rd)
@@ -50,19 +53,6 @@ static bool vop_cmtst(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     return true;
 }
 
-static bool vop_abs(struct x64_emit *e, ir_ref node, const struct ir_node *n)
-{
-    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
-
-    if (lane_of(n) == 3) {
-        x64_e(&e->a, 1, OP38(0x1f), rd, NOREG, ra);
-    } else {
-        x64_v(&e->a, OP38(0x1c + lane_of(n)), rd, NOREG, ra);
-    }
-    x64_finish(e, n, rd);
-    return true;
-}
-
 static bool vop_clz(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     if (lane_of(n) != 2) {
@@ -93,17 +83,6 @@ static bool vop_cls(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 }
 
 /* --- Shifts ---------------------------------------------------------------------------------------------------------------------- */
-
-static bool vop_sshr(struct x64_emit *e, ir_ref node, const struct ir_node *n)
-{
-    if (lane_of(n) != 3) {
-        return false;
-    }
-    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
-    x64_ei(&e->a, 1, OP66(0x72), 4, rd, ra, IR_VIMM_EXTRA(n->imm));
-    x64_finish(e, n, rd);
-    return true;
-}
 
 static void shift_one_right(struct x64_emit *e, unsigned lane, int to, int from, bool is_signed)
 {
@@ -190,6 +169,120 @@ static bool vop_urshl(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     return by_register(e, node, n, false, true);
 }
 
+/* Registers of a shift that saturates to the left: `lost` gets all ones where it has, and X0 and X1 are used. */
+struct saturating_shift {
+    int to, from, counts, lost, last;
+    v128
+        rounding; /* the bit that is added when it was the last to leave to the right, when it has */
+};
+
+/* What does not come back from the left has not fitted, and becomes the limit. Counts that are negative come to nothing there. */
+static void shift_and_saturate(struct x64_emit *e, unsigned lane, bool is_signed, bool rounding,
+                               const struct saturating_shift *s)
+{
+    static const uint8_t left[4] = {0, 0x12, 0x47, 0x47}, right[4] = {0, 0x10, 0x45, 0x45},
+                         right_signed[4] = {0, 0x11, 0x46, 0x46};
+    struct x64_asm *const a = &e->a;
+    const unsigned w = lane & 1;
+    const uint32_t to_right = OP38((is_signed ? right_signed : right)[lane]);
+
+    x64_e(a, w, OP38(left[lane]), s->to, s->from, s->counts);
+    x64_e(a, w, to_right, s->lost, s->to, s->counts);
+    x64_v(a, x64_op_eq[lane], s->lost, s->lost, s->from);
+    if (is_signed) {
+        x64_v(a, VPXOR, X1, X1, X1);
+        x64_v(a, x64_op_gt[lane], X1, X1, s->from);
+        const v128 least = x64_least(lane);
+        x64_v_literal(e, VPXOR, X1, X1, (v128){.d = {~least.d[0], ~least.d[1]}});
+        x64_ei(a, 0, X64_VPTERNLOGD, s->to, s->lost, X1, B_A_C);
+    } else {
+        x64_ei(a, 0, X64_VPTERNLOGD, s->to, s->lost, s->lost, A_OR_NOT_B);
+    }
+    x64_ei(a, 0, X64_VPTERNLOGD, X1, s->counts, s->counts, NOT_C);
+    x64_e(a, w, to_right, X1, s->from, X1);
+    if (rounding) {
+        x64_v_literal(e, VPAND, s->last, X1, s->rounding);
+    }
+    shift_one_right(e, lane, X1, X1, is_signed);
+    if (rounding) {
+        x64_v(a, x64_op_add[lane], X1, X1, s->last);
+    }
+    negative_counts(e, lane, s->counts);
+    x64_ei(a, 0, X64_VPTERNLOGD, s->lost, s->counts, s->counts, NEITHER);
+    x64_ei(a, 0, X64_VPTERNLOGD, s->to, s->counts, X1, B_C_A);
+}
+
+/* Bytes are the upper halves of halfwords: even ones moved there, odd ones with nothing below them. */
+static void saturate_bytes(struct x64_emit *e, const struct ir_node *n, bool is_signed,
+                           bool rounding, int ra, int rb, const struct saturating_shift *whole)
+{
+    struct x64_asm *const a = &e->a;
+    struct saturating_shift s = *whole;
+    const int from = x64_temp(e, VEC);
+
+    s.from = from;
+    s.rounding = all_words(0x100);
+    x64_vi(a, OP66(0x71), 6, from, ra, 8);
+    sign_extend_counts(e, 1, s.counts, rb);
+    shift_and_saturate(e, 1, is_signed, rounding, &s);
+    x64_vi(a, OP66(0x71), 2, s.to, s.to, 8);
+    if (!is_scalar(n)) {
+        s.to = x64_temp(e, VEC);
+        s.lost = x64_temp(e, VEC);
+        x64_v_literal(e, VPAND, from, ra, all_words(0xff00));
+        x64_vi(a, OP66(0x71), 4, s.counts, rb, 8);
+        shift_and_saturate(e, 1, is_signed, rounding, &s);
+        x64_v_literal(e, VPAND, s.to, s.to, all_words(0xff00));
+        x64_v(a, VPOR, whole->to, whole->to, s.to);
+        x64_v_literal(e, X64_VMOVDQU_LOAD, X1, NOREG, all_words(0xff00));
+        x64_ei(a, 0, X64_VPTERNLOGD, whole->lost, X1, s.lost, B_C_A);
+    }
+}
+
+static bool by_register_saturating(struct x64_emit *e, ir_ref node, const struct ir_node *n,
+                                   bool is_signed, bool rounding)
+{
+    const unsigned lane = lane_of(n);
+    unsigned count;
+
+    if (!rounding && x64_is_left_count(e, n, &count)) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), lost = x64_temp(e, VEC),
+              last = x64_temp(e, VEC), rd = x64_def(e, VEC, node);
+    const struct saturating_shift s = {
+        .to = rd, .from = ra, .counts = X0, .lost = lost, .last = last, .rounding = x64_ones(lane)};
+    if (lane == 0) {
+        saturate_bytes(e, n, is_signed, rounding, ra, rb, &s);
+    } else {
+        sign_extend_counts(e, lane, X0, rb);
+        shift_and_saturate(e, lane, is_signed, rounding, &s);
+    }
+    x64_set_qc_if_lanes(e, n, lane, lost);
+    x64_finish(e, n, rd);
+    return true;
+}
+
+static bool vop_sqshl(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return by_register_saturating(e, node, n, true, false);
+}
+
+static bool vop_uqshl(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return by_register_saturating(e, node, n, false, false);
+}
+
+static bool vop_sqrshl(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return by_register_saturating(e, node, n, true, true);
+}
+
+static bool vop_uqrshl(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return by_register_saturating(e, node, n, false, true);
+}
+
 static bool vop_ror(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     const unsigned lane = lane_of(n);
@@ -221,7 +314,7 @@ static bool narrow_doublewords(struct x64_emit *e, ir_ref node, const struct ir_
 {
     struct x64_asm *const a = &e->a;
 
-    if (lane_of(n) != 2 || is_scalar(n)) {
+    if (lane_of(n) != 2) {
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
@@ -234,7 +327,10 @@ static bool narrow_doublewords(struct x64_emit *e, ir_ref node, const struct ir_
     x64_e(a, 0, E38(byte), from, NOREG, rd);
     x64_v(a, (to_signed ? x64_op_sx : x64_op_zx)[2], X0, NOREG, rd);
     x64_v(a, VPXOR, X0, X0, ra);
-    x64_set_qc_if_any(e, X0);
+    x64_set_qc_if_wide(e, n, 3, X0);
+    if (is_scalar(n)) {
+        x64_keep_low(e, rd, rd, 2);
+    }
     return true;
 }
 
@@ -257,7 +353,8 @@ static bool vop_sqxtun(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 
 x64_vop_fn *const x64_vop_512[VOP_COUNT] = {
 #define ROW(name) [VOP_##name] = vop_##name
-    ROW(cmge), ROW(cmhi),  ROW(cmtst), ROW(abs), ROW(clz), ROW(cls),   ROW(sshr),  ROW(sshl),
-    ROW(ushl), ROW(srshl), ROW(urshl), ROW(ror), ROW(xtn), ROW(sqxtn), ROW(uqxtn), ROW(sqxtun),
+    ROW(cmge),  ROW(cmhi),   ROW(cmtst), ROW(clz),   ROW(cls),    ROW(sshl),
+    ROW(ushl),  ROW(srshl),  ROW(urshl), ROW(ror),   ROW(xtn),    ROW(sqxtn),
+    ROW(uqxtn), ROW(sqxtun), ROW(sqshl), ROW(uqshl), ROW(sqrshl), ROW(uqrshl),
 #undef ROW
 };

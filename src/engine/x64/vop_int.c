@@ -42,6 +42,18 @@ void x64_finish(struct x64_emit *e, const struct ir_node *n, int rd)
     }
 }
 
+bool x64_is_left_count(const struct x64_emit *e, const struct ir_node *n, unsigned *count)
+{
+    const struct ir_node *const b = x64_node(e, n->b);
+    uint64_t value;
+
+    if (b->op != IR_VDUP || b->type != lane_of(n) || !x64_const(e, b->a, &value)) {
+        return false;
+    }
+    *count = (unsigned)value;
+    return value < 8u << lane_of(n);
+}
+
 static void invert(struct x64_emit *e, int rd)
 {
     x64_v(&e->a, OP66(0x76), X1, X1, X1);
@@ -186,20 +198,27 @@ static bool vop_cmtst(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     return true;
 }
 
-static bool vop_abs(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+void x64_absolute(struct x64_emit *e, unsigned lane, int rd, int ra)
 {
-    static by_lane ops = {OP38(0x1c), OP38(0x1d), OP38(0x1e), NONE};
     struct x64_asm *const a = &e->a;
-    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
 
-    if (lane_of(n) != 3) {
-        x64_v(a, ops[lane_of(n)], rd, NOREG, ra);
+    if (lane != 3) {
+        x64_v(a, OP38(0x1c + lane), rd, NOREG, ra); /* VPABS */
+    } else if (e->level >= 4) {
+        x64_e(a, 1, OP38(0x1f), rd, NOREG, ra);
     } else {
         x64_v(a, VPXOR, X0, X0, X0);
         x64_v(a, x64_op_gt[3], X0, X0, ra);
         x64_v(a, VPXOR, rd, ra, X0);
         x64_v(a, x64_op_sub[3], rd, rd, X0);
     }
+}
+
+static bool vop_abs(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
+
+    x64_absolute(e, lane_of(n), rd, ra);
     x64_finish(e, n, rd);
     return true;
 }
@@ -374,7 +393,7 @@ static bool vop_rbit(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 
 /* --- Shifts ---------------------------------------------------------------------------------------------------------------------- */
 
-static void shift_left(struct x64_emit *e, unsigned lane, int rd, int ra, unsigned count)
+void x64_shift_left(struct x64_emit *e, unsigned lane, int rd, int ra, unsigned count)
 {
     static by_lane ops = {OP66(0x71), OP66(0x71), OP66(0x72), OP66(0x73)};
 
@@ -385,8 +404,8 @@ static void shift_left(struct x64_emit *e, unsigned lane, int rd, int ra, unsign
 }
 
 /* count: 0 to the lane's bits. Uses X1. */
-static void shift_right(struct x64_emit *e, unsigned lane, int rd, int ra, unsigned count,
-                        bool is_signed)
+void x64_shift_right(struct x64_emit *e, unsigned lane, int rd, int ra, unsigned count,
+                     bool is_signed)
 {
     static by_lane ops = {OP66(0x71), OP66(0x71), OP66(0x72), OP66(0x73)};
     struct x64_asm *const a = &e->a;
@@ -400,6 +419,8 @@ static void shift_right(struct x64_emit *e, unsigned lane, int rd, int ra, unsig
             x64_v_literal(e, VPXOR, rd, rd, sign);
             x64_v_literal(e, x64_op_sub[0], rd, rd, sign);
         }
+    } else if (lane == 3 && is_signed && e->level >= 4) {
+        x64_ei(a, 1, OP66(0x72), 4, rd, ra, count); /* VPSRAQ */
     } else if (lane == 3 && is_signed) {
         x64_v(a, VPXOR, X1, X1, X1);
         x64_v(a, x64_op_gt[3], X1, X1, ra);
@@ -415,7 +436,7 @@ static bool vop_shl(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
 
-    shift_left(e, lane_of(n), rd, ra, IR_VIMM_EXTRA(n->imm));
+    x64_shift_left(e, lane_of(n), rd, ra, IR_VIMM_EXTRA(n->imm));
     x64_finish(e, n, rd);
     return true;
 }
@@ -424,7 +445,7 @@ static bool right(struct x64_emit *e, ir_ref node, const struct ir_node *n, bool
 {
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
 
-    shift_right(e, lane_of(n), rd, ra, IR_VIMM_EXTRA(n->imm), is_signed);
+    x64_shift_right(e, lane_of(n), rd, ra, IR_VIMM_EXTRA(n->imm), is_signed);
     x64_finish(e, n, rd);
     return true;
 }
@@ -448,8 +469,8 @@ static bool rounding_right(struct x64_emit *e, ir_ref node, const struct ir_node
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
-    shift_right(e, lane, X0, ra, count - 1, is_signed);
-    shift_right(e, lane, rd, X0, 1, is_signed);
+    x64_shift_right(e, lane, X0, ra, count - 1, is_signed);
+    x64_shift_right(e, lane, rd, X0, 1, is_signed);
     x64_v_literal(e, VPAND, X0, X0, x64_ones(lane));
     x64_v(&e->a, x64_op_add[lane], rd, rd, X0);
     x64_finish(e, n, rd);
@@ -474,8 +495,8 @@ static bool vop_ror(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     if (count == 0) {
         x64_v(&e->a, X64_VMOVDQA_RR, rd, NOREG, ra);
     } else {
-        shift_right(e, lane, X0, ra, count, false);
-        shift_left(e, lane, rd, ra, bits - count);
+        x64_shift_right(e, lane, X0, ra, count, false);
+        x64_shift_left(e, lane, rd, ra, bits - count);
         x64_v(&e->a, VPOR, rd, rd, X0);
     }
     x64_finish(e, n, rd);

@@ -79,8 +79,20 @@ v128 x64_ones(unsigned lane);
 /* Zero above the lanes of the form. */
 void x64_finish(struct x64_emit *e, const struct ir_node *n, int rd);
 
-/* FPSR.QC when a bit of reg is set. */
-void x64_set_qc_if_any(struct x64_emit *e, int reg);
+/*
+ * FPSR.QC when reg has a bit that is set in a lane that the form has, or, of functions with lanes of two sizes, in a wide one: they have
+ * all or one of those. Uses RAX.
+ */
+void x64_set_qc_if_lanes(struct x64_emit *e, const struct ir_node *n, unsigned lane, int reg);
+void x64_set_qc_if_wide(struct x64_emit *e, const struct ir_node *n, unsigned lane, int reg);
+
+/* In all 128 bits: |ra|, uses X0; shifts by 0 to the lane's bits, less one to the left; that to the right uses X1. */
+void x64_absolute(struct x64_emit *e, unsigned lane, int rd, int ra);
+void x64_shift_left(struct x64_emit *e, unsigned lane, int rd, int ra, unsigned count);
+void x64_shift_right(struct x64_emit *e, unsigned lane, int rd, int ra, unsigned count,
+                     bool is_signed);
+/* Of a shift by lanes: each has the same constant, to the left. */
+bool x64_is_left_count(const struct x64_emit *e, const struct ir_node *n, unsigned *count);
 
 /* One host operation. */
 bool x64_vop_two(struct x64_emit *e, ir_ref node, const struct ir_node *n, by_lane ops);
