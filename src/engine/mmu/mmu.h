@@ -151,6 +151,8 @@ void mmu_look_for_stretch(struct a64_cpu *cpu);
 bool mmu_in_stretch(const struct a64_cpu *cpu, uint64_t va, bool is_store);
 bool mmu_wants_stretch(const struct a64_cpu *cpu, uint64_t pc, bool is_store);
 void mmu_note_place(struct a64_cpu *cpu, uint64_t va, bool is_store, uint64_t pc);
+/* The page is seen to be a device of the client's, because the last access of such, or the last that failed, was there. */
+bool mmu_seems_device(const struct a64_cpu *cpu, uint64_t va);
 
 /* What is smaller is no stretch; at least a page, and for tests only another than this. */
 #define MMU_STRETCH_LEAST (16ull << 20)

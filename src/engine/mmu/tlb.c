@@ -337,6 +337,14 @@ bool mmu_wants_stretch(const struct a64_cpu *cpu, uint64_t pc, bool is_store)
            !test_bit(cpu->x64.outside, (unsigned)(pc / 4 % X64_PLACES));
 }
 
+bool mmu_seems_device(const struct a64_cpu *cpu, uint64_t va)
+{
+    const uint64_t tag = va | TLB_TAG;
+
+    return tag == cpu->x64.device.tag[0] || tag == cpu->x64.device.tag[1] ||
+           (cpu->fault.stage == 3 && tag == (cpu->fault.va | TLB_TAG));
+}
+
 void mmu_note_place(struct a64_cpu *cpu, uint64_t va, bool is_store, uint64_t pc)
 {
     const struct tlb_stretch *const s = stretch_of(cpu, is_store);

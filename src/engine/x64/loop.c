@@ -11,6 +11,7 @@
  *
  * The first back edge is taken for that of the innermost loop, and what others do may cost a little.
  */
+#include "engine/mmu/mmu.h"
 #include "engine/x64/emit.h"
 #include "engine/x64/vop.h"
 
@@ -546,6 +547,15 @@ static bool add_terms(const struct x64_emit *e, ir_ref ref, unsigned scale, stru
            add_terms(e, n->b, 0, site);
 }
 
+/* Whose page never answers: the limit would be compared for nothing. */
+static bool is_device(const struct x64_emit *e, ir_ref base, int32_t disp)
+{
+    const struct ir_node *const n = x64_node(e, base);
+
+    return n->op == IR_GET_X && e->cpu->mmu != NULL &&
+           mmu_seems_device(e->cpu, e->cpu->x[n->imm] + (uint64_t)(int64_t)disp);
+}
+
 /*
  * Most loops go through memory upwards, in small steps. While such an address is below the end of the page that was last checked, it
  * is on that page: one comparison with a limit in the frame, and the addend from there. The limit is 0 for no page, and for pages
@@ -573,6 +583,7 @@ void x64_find_sites(struct x64_emit *e)
         x64_split_address(e, n->a, &base, &disp);
         site.inner = !step_of(e, base, false, 4, &step);
         if (disp < -MOST_DISP || disp > MOST_DISP || base == IR_REF_NONE ||
+            is_device(e, base, disp) ||
             (site.inner && (i > e->first_edge || !step_of(e, base, true, 4, &step))) ||
             !add_terms(e, base, 0, &site)) {
             continue;
