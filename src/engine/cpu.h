@@ -111,9 +111,7 @@ enum {
     X64_K_ABS_D,
     X64_K_TINY_S, /* the least normal number */
     X64_K_TINY_D,
-    X64_K_2P32_S,
     X64_K_2P63_S,
-    X64_K_2P32_D,
     X64_K_2P63_D,
     X64_K_PAUTH, /* PAUTH_MIX1 and PAUTH_MIX2 */
     X64_K_COUNT

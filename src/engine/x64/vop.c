@@ -15,7 +15,9 @@ static x64_vop_fn *const table[VOP_COUNT] = {
     [VOP_fcvt] = x64_vop_fcvt,         [VOP_fcvt_int] = x64_vop_fcvt_int,
     [VOP_cvtf_int] = x64_vop_cvtf_int, [VOP_frint] = x64_vop_frint,
     [VOP_fcvtl] = x64_vop_fcvtl,       [VOP_fcvtn] = x64_vop_fcvtn,
-    [VOP_fnmul] = x64_vop_fmul,
+    [VOP_fnmul] = x64_vop_fmul,        [VOP_fjcvtzs] = x64_vop_fjcvtzs,
+    [VOP_frint_n] = x64_vop_frint_n,   [VOP_bfcvt] = x64_vop_bfcvtn,
+    [VOP_bfcvtn] = x64_vop_bfcvtn,
 };
 
 bool x64_emit_vop(struct x64_emit *e, ir_ref node)

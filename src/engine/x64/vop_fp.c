@@ -12,40 +12,9 @@
  * With FZ (MODE_FLUSH) the host's flags are looked at as well: an operand that is flushed shows there, where the operation is one that
  * tells of it or a comparison has been made for it; so does a result that is flushed, by the look at it, or by Underflow if it is 0.
  */
-#include "engine/fp/fp.h"
-#include "engine/fp/fp_vops.h"
+#include "engine/x64/vop_fp.h"
+
 #include "engine/sys/pauth.h"
-#include "engine/x64/vop.h"
-
-#define INT CLASS_INT
-#define VEC CLASS_VEC
-#define X0  XMM_SCRATCH0
-#define X1  XMM_SCRATCH1
-
-static bool is_double(const struct ir_node *n)
-{
-    return IR_VIMM_LANE(n->imm) == 3;
-}
-
-static bool is_scalar(const struct ir_node *n)
-{
-    return (n->imm & IR_VIMM_SCALAR) != 0;
-}
-
-static bool is_half_vector(const struct ir_node *n)
-{
-    return !is_scalar(n) && IR_VIMM_Q(n->imm) == 0;
-}
-
-static bool is_flushing(const struct x64_emit *e)
-{
-    return (e->block->mode & MODE_FLUSH) != 0;
-}
-
-static bool is_fpcr_fast(const struct x64_emit *e)
-{
-    return (e->block->mode & MODE_FPCR) == 0;
-}
 
 bool x64_fp_is_fast(const struct x64_emit *e, const struct ir_node *n)
 {
@@ -56,72 +25,6 @@ bool x64_fp_is_fast(const struct x64_emit *e, const struct ir_node *n)
 bool x64_is_fcmp(const struct x64_emit *e, const struct ir_node *n)
 {
     return n->op == IR_VOP && n->d == VOP_fcmp && x64_fp_is_fast(e, n) && !is_flushing(e);
-}
-
-/* The opcode of the form: PS, PD, SS or SD. */
-static uint32_t form(const struct ir_node *n, unsigned byte)
-{
-    static const uint8_t prefixes[2][2] = {{PP_NONE, PP_66}, {PP_F3, PP_F2}};
-
-    return X64_OP((uint32_t)prefixes[is_scalar(n)][is_double(n)], MAP_0F, byte);
-}
-
-static uint32_t form_scalar(const struct ir_node *n, unsigned byte)
-{
-    return X64_OP(is_double(n) ? (uint32_t)PP_F2 : (uint32_t)PP_F3, MAP_0F, byte);
-}
-
-static uint32_t packed(const struct ir_node *n, unsigned byte)
-{
-    return X64_OP(is_double(n) ? (uint32_t)PP_66 : (uint32_t)PP_NONE, MAP_0F, byte);
-}
-
-#define VPXOR   X64_OP(PP_66, MAP_0F, 0xef)
-#define VPAND   X64_OP(PP_66, MAP_0F, 0xdb)
-#define VPOR    X64_OP(PP_66, MAP_0F, 0xeb)
-#define VPSRLDQ X64_OP(PP_66, MAP_0F, 0x73)
-#define VPSHUFD X64_OP(PP_66, MAP_0F, 0x70)
-enum {
-    B_ADD = 0x58,
-    B_MUL = 0x59,
-    B_SUB = 0x5c,
-    B_MIN = 0x5d,
-    B_DIV = 0x5e,
-    B_MAX = 0x5f,
-    B_SQRT = 0x51,
-    B_AND = 0x54,
-    B_CMP = 0xc2,
-    B_UCOMI = 0x2e,
-    B_MOVMSK = 0x50
-};
-enum {
-    CMP_EQ_OQ = 0,
-    CMP_UNORD_Q = 3,
-    CMP_ORD_Q = 7,
-    CMP_EQ_UQ = 8,
-    CMP_NEQ_OQ = 12,
-    CMP_GE_OS = 13,
-    CMP_GT_OS = 14,
-    CMP_LE_OQ = 18,
-    CMP_GT_OQ = 30
-};
-
-static struct x64_mem constant(unsigned which)
-{
-    return CPU_OFFSET(offsetof(struct a64_cpu, x64.k) + 16 * which);
-}
-
-static void zero(struct x64_emit *e, int reg)
-{
-    x64_v(&e->a, VPXOR, reg, reg, reg);
-}
-
-/* The bits of a constant (one in all lanes, one in the lowest) that the form has. */
-static v128 of_form(const struct ir_node *n, uint32_t single, uint64_t twice)
-{
-    const uint64_t low = is_double(n) ? twice : is_scalar(n) ? single : single * 0x100000001ull;
-
-    return (v128){.d = {low, is_scalar(n) || is_half_vector(n) ? 0 : low}};
 }
 
 bool x64_fp_is_clean(const struct x64_emit *e, ir_ref ref, unsigned lane)
@@ -156,15 +59,6 @@ static struct x64_stub *stub_or_wait(struct x64_emit *e, ir_ref node, int ra, in
     return NULL;
 }
 
-static void also_from(struct x64_emit *e, struct x64_stub *stub, enum x64_cc cc)
-{
-    if (stub->jump == 0) {
-        stub->jump = x64_jcc(&e->a, cc);
-    } else {
-        stub->jump2 = x64_jcc(&e->a, cc);
-    }
-}
-
 #define MXCSR_ALL_BUT_PE 0x1f
 enum { LDMXCSR = 2, STMXCSR = 3 };
 
@@ -192,8 +86,7 @@ void x64_fp_drop_flags(struct x64_emit *e)
     }
 }
 
-/* Before an operation that tells nothing of its operand. Uses X0 at most. */
-static void tell_of_operand(struct x64_emit *e, const struct ir_node *n, int ra)
+void x64_fp_tell_of_operand(struct x64_emit *e, const struct ir_node *n, int ra)
 {
     if (is_flushing(e) && is_scalar(n)) {
         x64_v(&e->a, packed(n, B_UCOMI), ra, NOREG, ra);
@@ -202,15 +95,7 @@ static void tell_of_operand(struct x64_emit *e, const struct ir_node *n, int ra)
     }
 }
 
-static void resume_here(struct x64_emit *e, struct x64_stub *stub)
-{
-    if (stub != NULL) {
-        stub->resume = x64_here(&e->a);
-    }
-}
-
-/* The lanes' masks in rm: goes to the stub when one is set. Uses RAX. */
-static void check_masks(struct x64_emit *e, const struct ir_node *n, int rm, struct x64_stub *stub)
+void x64_fp_check_masks(struct x64_emit *e, const struct ir_node *n, int rm, struct x64_stub *stub)
 {
     x64_v(&e->a, packed(n, B_MOVMSK), RAX, NOREG, rm);
     x64_test_rr(&e->a, 0, RAX, RAX);
@@ -231,7 +116,7 @@ static void check_ordered(struct x64_emit *e, const struct ir_node *n, int ra, i
 
     if (e->level < 4) {
         x64_vi(a, packed(n, B_CMP), rd, ra, rb, CMP_UNORD_Q);
-        check_masks(e, n, rd, stub);
+        x64_fp_check_masks(e, n, rd, stub);
         return;
     }
     x64_compare_k(a, is_double(n), 1, false, ra, rb, CMP_UNORD_Q);
@@ -290,8 +175,7 @@ void x64_fp_sure(struct x64_emit *e, bool is_double, enum x64_fp_question questi
     }
 }
 
-/* Goes to the stub when rd is a NaN, or where that matters the least normal number. Uses RAX and X0. */
-static void check_result(struct x64_emit *e, const struct ir_node *n, int rd, bool tiny,
+void x64_fp_check_result(struct x64_emit *e, const struct ir_node *n, int rd, bool tiny,
                          struct x64_stub *stub)
 {
     struct x64_asm *const a = &e->a;
@@ -301,7 +185,7 @@ static void check_result(struct x64_emit *e, const struct ir_node *n, int rd, bo
     }
     if (!is_scalar(n)) {
         x64_fp_masks(e, is_double(n), tiny, X0, rd, NOREG);
-        check_masks(e, n, X0, stub);
+        x64_fp_check_masks(e, n, X0, stub);
     } else if (tiny) {
         x64_vm(a, packed(n, B_AND), X0, rd, constant(is_double(n) ? X64_K_ABS_D : X64_K_ABS_S));
         x64_vm(a, packed(n, B_UCOMI), X0, NOREG,
@@ -316,8 +200,7 @@ static void check_result(struct x64_emit *e, const struct ir_node *n, int rd, bo
 
 /* --- Operands -------------------------------------------------------------------------------------------------------------------- */
 
-/* Lane `index` of `from` to all lanes. */
-static void broadcast(struct x64_emit *e, const struct ir_node *n, int to, int from, unsigned index)
+void x64_fp_broadcast(struct x64_emit *e, const struct ir_node *n, int to, int from, unsigned index)
 {
     const unsigned imm = is_double(n) ? (index & 1 ? 0xeeu : 0x44u) : (index & 3) * 0x55u;
 
@@ -334,12 +217,12 @@ static bool prepare(struct x64_emit *e, const struct ir_node *n, int *ra, int *r
     case FP_VMODE_PLAIN:
         break;
     case FP_VMODE_ELEM:
-        broadcast(e, n, X1, b0, FP_VELEM_INDEX(n->imm));
+        x64_fp_broadcast(e, n, X1, b0, FP_VELEM_INDEX(n->imm));
         *rb = X1;
         break;
     case FP_VMODE_PAIR:
         if (is_scalar(n)) {
-            x64_vi(a, VPSRLDQ, 3, X1, a0, is_double(n) ? 8 : 4);
+            x64_vi(a, VPSHIFT_DQ, 3, X1, a0, is_double(n) ? 8 : 4);
             if (is_double(n)) {
                 x64_v(a, X64_VMOVQ_LOAD, X0, NOREG, a0);
             } else {
@@ -348,9 +231,9 @@ static bool prepare(struct x64_emit *e, const struct ir_node *n, int *ra, int *r
         } else if (is_double(n)) {
             x64_v(a, packed(n, 0x14), X0, a0, b0); /* UNPCKL */
             x64_v(a, packed(n, 0x15), X1, a0, b0);
-        } else if (is_half_vector(n)) {
+        } else if (is_half(n)) {
             x64_v(a, packed(n, 0x14), X0, a0, b0);
-            x64_vi(a, VPSRLDQ, 3, X1, X0, 8);
+            x64_vi(a, VPSHIFT_DQ, 3, X1, X0, 8);
             x64_v(a, X64_VMOVQ_LOAD, X0, NOREG, X0);
         } else {
             x64_vi(a, packed(n, 0xc6), X0, a0, b0, 0x88); /* SHUFPS */
@@ -362,7 +245,7 @@ static bool prepare(struct x64_emit *e, const struct ir_node *n, int *ra, int *r
     default:
         return false;
     }
-    if (is_half_vector(n)) { /* lanes that are not there raise no flags */
+    if (is_half(n)) { /* lanes that are not there raise no flags */
         x64_v(a, X64_VMOVQ_LOAD, X0, NOREG, *ra);
         x64_v(a, X64_VMOVQ_LOAD, X1, NOREG, *rb);
         *ra = X0;
@@ -405,7 +288,7 @@ bool x64_fp_can_wait(const struct x64_emit *e, const struct ir_node *n, bool *ti
     case VOP_fmaxnm:
     case VOP_fmin:
     case VOP_fminnm:
-        if (e->level < 4 || is_scalar(n) || is_half_vector(n) || !x64_fp_is_plain(n)) {
+        if (e->level < 4 || is_scalar(n) || is_half(n) || !x64_fp_is_plain(n)) {
             return false;
         }
         break;
@@ -451,7 +334,7 @@ ir_ref x64_fp_memory_operand(const struct x64_emit *e, ir_ref node)
 {
     const struct ir_node *const n = &e->nodes[node];
 
-    if (e->fp_until[node] == 0 || is_scalar(n) || is_half_vector(n) || !x64_fp_is_plain(n) ||
+    if (e->fp_until[node] == 0 || is_scalar(n) || is_half(n) || !x64_fp_is_plain(n) ||
         n->d == VOP_fsqrt || x64_fp_is_max_min(n)) {
         return IR_REF_NONE;
     }
@@ -503,7 +386,7 @@ static bool arithmetic(struct x64_emit *e, ir_ref node, const struct ir_node *n,
         clean = true;
     }
     prepare(e, n, &ra, &rb);
-    if (byte == B_DIV && is_half_vector(n)) { /* by 1 where there are no lanes */
+    if (byte == B_DIV && is_half(n)) { /* by 1 where there are no lanes */
         x64_v_literal(e, VPOR, rb, rb, (v128){.d = {0, 0x3f8000003f800000}});
     }
     if (is_scalar(n) && ra != X0 && !clean) { /* earlier than the result is there */
@@ -511,10 +394,10 @@ static bool arithmetic(struct x64_emit *e, ir_ref node, const struct ir_node *n,
         ra = X0;
     }
     x64_v(&e->a, form(n, byte), rd, ra, rb);
-    if (is_half_vector(n) && byte == B_SUB) {
+    if (is_half(n) && byte == B_SUB) {
         zero_difference(e, rd);
     }
-    check_result(e, n, rd, tiny, stub);
+    x64_fp_check_result(e, n, rd, tiny, stub);
     if (n->d == VOP_fabd) {
         x64_vm(&e->a, VPAND, rd, rd, constant(is_double(n) ? X64_K_ABS_D : X64_K_ABS_S));
     } else if (n->d == VOP_fnmul) {
@@ -580,14 +463,14 @@ bool x64_vop_fmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         if (is_scalar(n) && !x64_fp_is_clean(e, n->c, lane)) {
             x64_keep_low(e, rd, rc, lane);
         } else {
-            x64_v(a, is_half_vector(n) ? X64_VMOVQ_LOAD : X64_VMOVDQA_RR, rd, NOREG, rc);
+            x64_v(a, is_half(n) ? X64_VMOVQ_LOAD : X64_VMOVDQA_RR, rd, NOREG, rc);
         }
         x64_vw(a, is_double(n), op231, rd, ra, rb);
-        if (is_half_vector(n) && kind != 0) {
+        if (is_half(n) && kind != 0) {
             zero_difference(e, rd);
         }
     }
-    check_result(e, n, rd, true, stub);
+    x64_fp_check_result(e, n, rd, true, stub);
     resume_here(e, stub);
     return true;
 }
@@ -603,13 +486,13 @@ bool x64_vop_fsqrt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     if (is_scalar(n)) {
         zero(e, X0);
         x64_v(&e->a, form(n, B_SQRT), rd, X0, ra);
-    } else if (is_half_vector(n)) {
+    } else if (is_half(n)) {
         x64_v(&e->a, X64_VMOVQ_LOAD, X0, NOREG, ra);
         x64_v(&e->a, form(n, B_SQRT), rd, NOREG, X0);
     } else {
         x64_v(&e->a, form(n, B_SQRT), rd, NOREG, ra);
     }
-    check_result(e, n, rd, false, stub);
+    x64_fp_check_result(e, n, rd, false, stub);
     resume_here(e, stub);
     return true;
 }
@@ -676,7 +559,7 @@ bool x64_vop_fneg(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     }
     int ra = x64_use(e, VEC, n->a);
     const int rd = x64_def(e, VEC, node);
-    if (is_half_vector(n)) {
+    if (is_half(n)) {
         x64_v(&e->a, X64_VMOVQ_LOAD, rd, NOREG, ra);
         ra = rd;
     } else if (is_scalar(n) && !x64_fp_is_clean(e, n->a, IR_VIMM_LANE(n->imm))) {
@@ -725,7 +608,7 @@ static bool compare(struct x64_emit *e, ir_ref node, const struct ir_node *n, un
     x64_vi(a, form(n, B_CMP), rd, ra, rb, predicate);
     if (is_scalar(n)) {
         x64_keep_low(e, rd, rd, IR_VIMM_LANE(n->imm));
-    } else if (is_half_vector(n)) {
+    } else if (is_half(n)) {
         x64_v(a, X64_VMOVQ_LOAD, rd, NOREG, rd);
     }
     x64_fp_check_flags(e, stub);
@@ -846,363 +729,6 @@ bool x64_vop_fccmp(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     return true;
 }
 
-/* --- Conversions ----------------------------------------------------------------------------------------------------------------- */
-
-#define VCVTPH2PS X64_OP(PP_66, MAP_0F38, 0x13)
-#define VCVTPS2PH X64_OP(PP_66, MAP_0F3A, 0x1d) /* to rm; rounds as MXCSR says with 4 */
-#define VUNPCKLPD X64_OP(PP_66, MAP_0F, 0x14)
-#define VPINSRQ   X64_OP(PP_66, MAP_0F3A, 0x22)
-#define VPEXTRQ   X64_OP(PP_66, MAP_0F3A, 0x16)
-
-/* The low lane of ra as single precision to half precision in rd, whose other lanes are 0. Uses RAX, X0 and X1. */
-static void single_to_half(struct x64_emit *e, int rd, int ra, struct x64_stub *stub)
-{
-    struct x64_asm *const a = &e->a;
-
-    x64_keep_low(e, X0, ra, 2);
-    x64_vi(a, VCVTPS2PH, X0, NOREG, rd, 4);
-    x64_v(a, X64_OP(PP_NONE, MAP_0F, B_UCOMI), X0, NOREG, X0);
-    also_from(e, stub, CC_P);
-    x64_v(a, X64_VMOVD_STORE, rd, NOREG, RAX);
-    x64_alu_ri(a, 0, ALU_AND, RAX, 0x7fff);
-    x64_alu_ri(a, 0, ALU_CMP, RAX, 0x400); /* the least normal number */
-    also_from(e, stub, CC_E);
-}
-
-static void half_to_float(struct x64_emit *e, const struct ir_node *n, int rd, int ra,
-                          struct x64_stub *stub)
-{
-    struct x64_asm *const a = &e->a;
-
-    x64_keep_low(e, X0, ra, 1);
-    x64_v(a, VCVTPH2PS, rd, NOREG, X0);
-    if (is_double(n)) {
-        zero(e, X0);
-        x64_v(a, X64_OP(PP_F3, MAP_0F, 0x5a), rd, X0, rd);
-    }
-    check_result(e, n, rd, false, stub);
-}
-
-bool x64_vop_fcvt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
-{
-    const unsigned source = FP_VSOURCE_OF(n->imm), result = IR_VIMM_LANE(n->imm);
-
-    if (!is_fpcr_fast(e) || !is_scalar(n) || FP_VROUND_OF(n->imm) != FP_FROM_FPCR ||
-        (result == 1 && source == 3) ||
-        ((e->level < 3 || is_flushing(e)) && (result == 1 || source == 1))) {
-        return false;
-    }
-    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
-    struct x64_stub *const stub = x64_vop_stub(e, node, ra, NOREG, NOREG, rd);
-
-    if (result == 1) {
-        single_to_half(e, rd, ra, stub);
-    } else if (source == 1) {
-        half_to_float(e, n, rd, ra, stub);
-    } else {
-        zero(e, X0);
-        x64_v(&e->a, X64_OP(source == 3 ? (uint32_t)PP_F2 : (uint32_t)PP_F3, MAP_0F, 0x5a), rd, X0,
-              ra);
-        check_result(e, n, rd, source == 3, stub);
-    }
-    resume_here(e, stub);
-    return true;
-}
-
-/* The lower half of a, or its upper one, in lanes of twice the size. */
-bool x64_vop_fcvtl(struct x64_emit *e, ir_ref node, const struct ir_node *n)
-{
-    if (!is_fpcr_fast(e) || ((e->level < 3 || is_flushing(e)) && !is_double(n))) {
-        return false;
-    }
-    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
-    struct x64_stub *const stub = x64_vop_stub(e, node, ra, NOREG, NOREG, rd);
-    int from = ra;
-
-    if ((n->imm & FP_VUPPER) != 0) {
-        x64_vi(&e->a, VPSRLDQ, 3, X0, ra, 8);
-        from = X0;
-    }
-    x64_v(&e->a, is_double(n) ? X64_OP(PP_NONE, MAP_0F, 0x5a) : VCVTPH2PS, rd, NOREG, from);
-    check_result(e, n, rd, false, stub);
-    resume_here(e, stub);
-    return true;
-}
-
-/* Doubles to single precision, in the lower half, or in the upper one above b's lower half. */
-bool x64_vop_fcvtn(struct x64_emit *e, ir_ref node, const struct ir_node *n)
-{
-    struct x64_asm *const a = &e->a;
-    const bool upper = (n->imm & FP_VUPPER) != 0;
-
-    if (!x64_fp_is_fast(e, n) || is_double(n) || is_scalar(n) ||
-        FP_VROUND_OF(n->imm) != FP_FROM_FPCR) {
-        return false;
-    }
-    const int ra = x64_use(e, VEC, n->a), rb = upper ? x64_use(e, VEC, n->b) : NOREG;
-    const int rd = x64_def(e, VEC, node);
-    struct x64_stub *const stub = x64_vop_stub(e, node, ra, rb, NOREG, rd);
-    x64_v(a, X64_OP(PP_66, MAP_0F, 0x5a), rd, NOREG, ra);
-    check_result(e, n, rd, true, stub);
-    if (upper) {
-        x64_v(a, VUNPCKLPD, rd, rb, rd);
-    }
-    resume_here(e, stub);
-    return true;
-}
-
-/* ROUNDSD's immediate: nearest, up, down, towards zero; Inexact is signalled. */
-static const uint8_t round_modes[4] = {0, 2, 1, 3};
-
-/* One number to a general-purpose register or, when the node is a vector, to its low lane. */
-static bool to_integer(struct x64_emit *e, ir_ref node, const struct ir_node *n)
-{
-    struct x64_asm *const a = &e->a;
-    const enum x64_class cls = (enum x64_class)e->val[node].cls;
-    const unsigned rounding = FP_VROUND_OF(n->imm), w = FP_VINT_OF(n->imm) == 3;
-    const bool is_unsigned = (n->imm & FP_VUNSIGNED) != 0;
-
-    if (FP_VFBITS_OF(n->imm) != 0 || rounding > FP_TOZERO ||
-        (rounding != FP_TOZERO && (is_unsigned || (is_double(n) && w == 0)))) {
-        return false;
-    }
-    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, cls, node), to = cls == INT ? rd : RAX;
-    struct x64_stub *const stub = x64_vop_stub(e, node, ra, NOREG, NOREG, rd);
-    int from = ra;
-
-    tell_of_operand(e, n, ra);
-    if (is_unsigned) { /* from 0 to below the least number that is out of range */
-        x64_vm(a, X64_VMOVQ_LOAD, X0, NOREG,
-               constant(is_double(n) ? (w != 0 ? X64_K_2P63_D : X64_K_2P32_D)
-                                     : (w != 0 ? X64_K_2P63_S : X64_K_2P32_S)));
-        x64_v(a, packed(n, B_UCOMI), X0, NOREG, ra);
-        also_from(e, stub, CC_BE);
-        x64_v(a, packed(n, B_MOVMSK), RAX, NOREG, ra);
-        x64_test_ri(a, 0, RAX, 1);
-        also_from(e, stub, CC_NE);
-    } else if (rounding != FP_TOZERO) {
-        zero(e, X0);
-        x64_vi(a, X64_OP(PP_66, MAP_0F3A, is_double(n) ? 0x0b : 0x0a), X0, X0, ra,
-               round_modes[rounding]);
-        from = X0;
-    }
-    const unsigned wide = is_unsigned ? 1 : w;
-    x64_vw(a, wide, form(n, 0x2c), to, NOREG, from); /* CVTTSD2SI */
-    if (!is_unsigned) {
-        x64_alu_ri(a, wide, ALU_CMP, to, 1);
-        also_from(e, stub, CC_O);
-    }
-    if (cls == VEC) {
-        x64_vw(a, w, X64_VMOVD_LOAD, rd, NOREG, to);
-    }
-    x64_fp_check_flags(e, stub);
-    resume_here(e, stub);
-    return true;
-}
-
-/* The conversions that AVX-512 adds. What does not fit gives the least signed, or the greatest unsigned integer. */
-static void to_integers_512(struct x64_emit *e, const struct ir_node *n, int rd, int from,
-                            struct x64_stub *stub)
-{
-    const bool is_unsigned = (n->imm & FP_VUNSIGNED) != 0;
-    const uint64_t out = is_unsigned ? UINT64_MAX : 1ull << 63;
-    /* VCVTTPD2QQ, VCVTTPD2UQQ, VCVTTPS2UDQ */
-    const uint32_t op = X64_OP(is_double(n) ? (uint32_t)PP_66 : (uint32_t)PP_NONE, MAP_0F,
-                               is_unsigned ? 0x78 : 0x7a),
-                   equal = is_double(n) ? X64_OP(PP_66, MAP_0F38, 0x29)
-                                        : X64_OP(PP_66, MAP_0F, 0x76);
-
-    x64_e(&e->a, is_double(n), op, rd, NOREG, from);
-    x64_v_literal(e, equal, X0, rd, (v128){.d = {out, out}});
-    check_masks(e, n, X0, stub);
-}
-
-/* Lanes to integers of their size. */
-static bool to_integers(struct x64_emit *e, ir_ref node, const struct ir_node *n)
-{
-    struct x64_asm *const a = &e->a;
-    const unsigned rounding = FP_VROUND_OF(n->imm);
-
-    const bool is_unsigned = (n->imm & FP_VUNSIGNED) != 0;
-
-    if (FP_VFBITS_OF(n->imm) != 0 || rounding > FP_TOZERO ||
-        (is_unsigned && (e->level < 4 || rounding != FP_TOZERO))) {
-        return false;
-    }
-    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
-    struct x64_stub *const stub = x64_vop_stub(e, node, ra, NOREG, NOREG, rd);
-    int from = ra;
-
-    if (is_half_vector(n)) {
-        x64_v(a, X64_VMOVQ_LOAD, X1, NOREG, ra);
-        from = X1;
-    }
-    tell_of_operand(e, n, from);
-    if (rounding != FP_TOZERO) {
-        x64_vi(a, X64_OP(PP_66, MAP_0F3A, is_double(n) ? 0x09 : 0x08), X1, NOREG, from,
-               round_modes[rounding]);
-        from = X1;
-    }
-    if (e->level >= 4 && (is_double(n) || is_unsigned)) {
-        to_integers_512(e, n, rd, from, stub);
-    } else if (is_double(n)) {
-        x64_vw(a, 1, form_scalar(n, 0x2c), RAX, NOREG, from);
-        x64_alu_ri(a, 1, ALU_CMP, RAX, 1);
-        also_from(e, stub, CC_O);
-        x64_vw(a, 1, X64_VMOVD_LOAD, rd, NOREG, RAX);
-        x64_vi(a, VPSRLDQ, 3, X1, from, 8);
-        x64_vw(a, 1, form_scalar(n, 0x2c), RAX, NOREG, X1);
-        x64_alu_ri(a, 1, ALU_CMP, RAX, 1);
-        also_from(e, stub, CC_O);
-        x64_vwi(a, 1, VPINSRQ, rd, rd, RAX, 1);
-    } else {
-        x64_v(a, X64_OP(PP_F3, MAP_0F, 0x5b), rd, NOREG, from); /* CVTTPS2DQ */
-        const v128 out = {.d = {0x8000000080000000ull, 0x8000000080000000ull}};
-        x64_v_literal(e, X64_OP(PP_66, MAP_0F, 0x76), X0, rd, out); /* PCMPEQD */
-        check_masks(e, n, X0, stub);
-    }
-    x64_fp_check_flags(e, stub);
-    resume_here(e, stub);
-    return true;
-}
-
-bool x64_vop_fcvt_int(struct x64_emit *e, ir_ref node, const struct ir_node *n)
-{
-    if (!x64_fp_is_fast(e, n)) {
-        return false;
-    }
-    return is_scalar(n) ? to_integer(e, node, n) : to_integers(e, node, n);
-}
-
-/* From a general-purpose register, or the low lane of a vector. */
-static bool from_integer(struct x64_emit *e, ir_ref node, const struct ir_node *n)
-{
-    struct x64_asm *const a = &e->a;
-    const bool is_unsigned = (n->imm & FP_VUNSIGNED) != 0, wide = FP_VINT_OF(n->imm) == 3;
-    const bool in_vector = x64_val(e, n->a)->cls != CLASS_INT;
-    int vector = X1, ra = RAX;
-
-    if (in_vector) {
-        vector = x64_use(e, VEC, n->a);
-        x64_vw(a, wide, X64_VMOVD_STORE, vector, NOREG, RAX);
-    } else {
-        ra = x64_use(e, INT, n->a);
-        if (is_unsigned && !wide) {
-            x64_mov_rr(a, 0, RAX, ra);
-            ra = RAX;
-        }
-    }
-    const int rd = x64_def(e, VEC, node);
-    struct x64_stub *stub = NULL;
-    if (is_unsigned && wide && e->level < 4) { /* the lower half of the numbers as signed ones */
-        if (!in_vector) {
-            x64_vw(a, 1, X64_VMOVD_LOAD, X1, NOREG, ra);
-        }
-        stub = x64_vop_stub(e, node, vector, NOREG, NOREG, rd);
-        x64_test_rr(a, 1, ra, ra);
-        also_from(e, stub, CC_S);
-    }
-    zero(e, X0);
-    if (is_unsigned && wide && e->level >= 4) {
-        x64_e(a, 1, form(n, 0x7b), rd, X0, ra); /* VCVTUSI2SD */
-    } else {
-        x64_vw(a, wide || is_unsigned, form(n, 0x2a), rd, X0, ra); /* CVTSI2SD */
-    }
-    resume_here(e, stub);
-    return true;
-}
-
-static void from_doublewords(struct x64_emit *e, int rd, int ra)
-{
-    struct x64_asm *const a = &e->a;
-
-    zero(e, X0);
-    x64_vw(a, 1, X64_VMOVD_STORE, ra, NOREG, RAX);
-    x64_vw(a, 1, X64_OP(PP_F2, MAP_0F, 0x2a), rd, X0, RAX);
-    x64_vwi(a, 1, VPEXTRQ, ra, NOREG, RAX, 1);
-    x64_vw(a, 1, X64_OP(PP_F2, MAP_0F, 0x2a), X0, X0, RAX);
-    x64_v(a, VUNPCKLPD, rd, rd, X0);
-}
-
-/* The halves of each word, which are exact, and their sum, which rounds. */
-static void from_unsigned_words(struct x64_emit *e, int rd, int ra)
-{
-    struct x64_asm *const a = &e->a;
-    const v128 low = {.d = {0x0000ffff0000ffffull, 0x0000ffff0000ffffull}},
-               scale = {.d = {0x4780000047800000ull, 0x4780000047800000ull}}; /* 2^16 */
-
-    x64_v_literal(e, VPAND, X0, ra, low);
-    x64_vi(a, X64_OP(PP_66, MAP_0F, 0x72), 2, X1, ra, 16);
-    x64_v(a, X64_OP(PP_NONE, MAP_0F, 0x5b), X0, NOREG, X0);
-    x64_v(a, X64_OP(PP_NONE, MAP_0F, 0x5b), X1, NOREG, X1);
-    x64_v_literal(e, X64_OP(PP_NONE, MAP_0F, B_MUL), X1, X1, scale);
-    x64_v(a, X64_OP(PP_NONE, MAP_0F, B_ADD), rd, X0, X1);
-}
-
-bool x64_vop_cvtf_int(struct x64_emit *e, ir_ref node, const struct ir_node *n)
-{
-    struct x64_asm *const a = &e->a;
-    const bool is_unsigned = (n->imm & FP_VUNSIGNED) != 0;
-
-    if (!x64_fp_is_fast(e, n) || FP_VFBITS_OF(n->imm) != 0 ||
-        (is_double(n) && is_unsigned && !is_scalar(n) && e->level < 4)) {
-        return false;
-    }
-    if (is_scalar(n)) {
-        return from_integer(e, node, n);
-    }
-    int ra = x64_use(e, VEC, n->a);
-    const int rd = x64_def(e, VEC, node);
-    if (is_half_vector(n)) {
-        x64_v(a, X64_VMOVQ_LOAD, rd, NOREG, ra);
-        ra = rd;
-    }
-    if (e->level >= 4 && is_double(n)) { /* VCVTUQQ2PD, VCVTQQ2PD */
-        x64_e(a, 1, X64_OP(PP_F3, MAP_0F, is_unsigned ? 0x7a : 0xe6), rd, NOREG, ra);
-    } else if (e->level >= 4 && is_unsigned) {
-        x64_e(a, 0, X64_OP(PP_F2, MAP_0F, 0x7a), rd, NOREG, ra); /* VCVTUDQ2PS */
-    } else if (is_double(n)) {
-        from_doublewords(e, rd, ra);
-    } else if (is_unsigned) {
-        from_unsigned_words(e, rd, ra);
-    } else {
-        x64_v(a, X64_OP(PP_NONE, MAP_0F, 0x5b), rd, NOREG, ra); /* CVTDQ2PS */
-    }
-    return true;
-}
-
-bool x64_vop_frint(struct x64_emit *e, ir_ref node, const struct ir_node *n)
-{
-    struct x64_asm *const a = &e->a;
-    static const uint8_t modes[8] = {0 | 8, 2 | 8, 1 | 8, 3 | 8, 0xff, 0xff, 0xff, 4 | 8};
-    unsigned mode = modes[FP_VROUND_OF(n->imm)];
-
-    if (!x64_fp_is_fast(e, n) || mode == 0xff) {
-        return false;
-    }
-    if ((n->imm & FP_VEXACT) != 0) {
-        mode &= ~8u; /* signals Inexact */
-    }
-    int ra = x64_use(e, VEC, n->a);
-    const int rd = x64_def(e, VEC, node);
-    struct x64_stub *const stub = x64_vop_stub(e, node, ra, NOREG, NOREG, rd);
-    if (is_scalar(n)) {
-        tell_of_operand(e, n, ra);
-        zero(e, X0);
-        x64_vi(a, X64_OP(PP_66, MAP_0F3A, is_double(n) ? 0x0b : 0x0a), rd, X0, ra, mode);
-    } else {
-        if (is_half_vector(n)) {
-            x64_v(a, X64_VMOVQ_LOAD, X1, NOREG, ra);
-            ra = X1;
-        }
-        tell_of_operand(e, n, ra);
-        x64_vi(a, X64_OP(PP_66, MAP_0F3A, is_double(n) ? 0x09 : 0x08), rd, NOREG, ra, mode);
-    }
-    check_result(e, n, rd, false, stub);
-    resume_here(e, stub);
-    return true;
-}
-
 /* --- Constants ------------------------------------------------------------------------------------------------------------------- */
 
 void x64_fp_constants(struct a64_cpu *cpu)
@@ -1213,9 +739,7 @@ void x64_fp_constants(struct a64_cpu *cpu)
         [X64_K_ABS_D] = {.d = {~d, ~d}},
         [X64_K_TINY_S] = {.d = {0x0080000000800000ull, 0x0080000000800000ull}},
         [X64_K_TINY_D] = {.d = {1ull << 52, 1ull << 52}},
-        [X64_K_2P32_S] = {.d = {0x4f800000, 0}},
         [X64_K_2P63_S] = {.d = {0x5f000000, 0}},
-        [X64_K_2P32_D] = {.d = {0x41f0000000000000ull, 0}},
         [X64_K_2P63_D] = {.d = {0x43e0000000000000ull, 0}},
         [X64_K_PAUTH] = {.d = {PAUTH_MIX1, PAUTH_MIX2}},
     };
