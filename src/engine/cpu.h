@@ -209,6 +209,7 @@ struct a64_cpu {
         } alone; /* the entry that holds, when there is one, of BTYPE 0: x64_block_alone() */
         int (*enter)(struct a64_cpu *cpu, const void *code); /* x64_run() */
         v128 k[X64_K_COUNT];
+        uint8_t recip[256], rsqrt[256]; /* fractions of estimates (x64/vop_estimate.c) */
         /* pauth_update(), for instruction and data keys, and by half of the address space: the bits of a pointer that are its code, and
          * bit 55; the bit that tells the half when a pointer is signed. */
         uint64_t pauth_top[2][2];

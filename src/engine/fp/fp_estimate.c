@@ -40,8 +40,10 @@ static uint32_t rsqrt_estimate(uint32_t a, bool increased)
         /* The largest b with a * b * b < 2^28; a has 8 bits or more, so b is below 1024. */
         uint32_t b = 512;
 
-        while (a * (b + 1) * (b + 1) < 1u << 28) {
-            b++;
+        for (uint32_t bit = 256; bit != 0; bit /= 2) {
+            if (a * (b + bit) * (b + bit) < 1u << 28) {
+                b += bit;
+            }
         }
         return (b + 1) / 2;
     }

@@ -17,7 +17,10 @@ static x64_vop_fn *const table[VOP_COUNT] = {
     [VOP_fcvtl] = x64_vop_fcvtl,       [VOP_fcvtn] = x64_vop_fcvtn,
     [VOP_fnmul] = x64_vop_fmul,        [VOP_fjcvtzs] = x64_vop_fjcvtzs,
     [VOP_frint_n] = x64_vop_frint_n,   [VOP_bfcvt] = x64_vop_bfcvtn,
-    [VOP_bfcvtn] = x64_vop_bfcvtn,
+    [VOP_bfcvtn] = x64_vop_bfcvtn,     [VOP_frecpe] = x64_vop_frecpe,
+    [VOP_frsqrte] = x64_vop_frsqrte,   [VOP_frecpx] = x64_vop_frecpx,
+    [VOP_frecps] = x64_vop_frecps,     [VOP_frsqrts] = x64_vop_frsqrts,
+    [VOP_fmulx] = x64_vop_fmul,
 };
 
 bool x64_emit_vop(struct x64_emit *e, ir_ref node)

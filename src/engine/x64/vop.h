@@ -33,6 +33,8 @@ x64_vop_fn x64_vop_fadd, x64_vop_fsub, x64_vop_fmul, x64_vop_fdiv, x64_vop_fmla,
 /* vop_convert.c */
 x64_vop_fn x64_vop_fcvt, x64_vop_fcvt_int, x64_vop_cvtf_int, x64_vop_fcvtl, x64_vop_fcvtn,
     x64_vop_bfcvtn, x64_vop_frint, x64_vop_frint_n, x64_vop_fjcvtzs;
+/* vop_estimate.c */
+x64_vop_fn x64_vop_frecpe, x64_vop_frsqrte, x64_vop_frecpx, x64_vop_frecps, x64_vop_frsqrts;
 
 /* plan.c: AESE or AESD whose other half comes next and does both. */
 bool x64_is_half_round(const struct x64_emit *e, ir_ref ref);

@@ -393,6 +393,10 @@ static bool arithmetic(struct x64_emit *e, ir_ref node, const struct ir_node *n,
         x64_keep_low(e, X0, ra, lane);
         ra = X0;
     }
+    if (n->d == VOP_fmulx) { /* infinity times zero is not Invalid */
+        x64_fp_check_below(e, n, ra, rb, fp_infinity(&fp_formats[lane], false), rd,
+                           x64_temp(e, VEC), stub);
+    }
     x64_v(&e->a, form(n, byte), rd, ra, rb);
     if (is_half(n) && byte == B_SUB) {
         zero_difference(e, rd);
@@ -417,7 +421,7 @@ bool x64_vop_fsub(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     return arithmetic(e, node, n, B_SUB, false);
 }
 
-/* Also FNMUL; not FMULX, which does not signal where the host does. */
+/* Also FNMUL and FMULX. */
 bool x64_vop_fmul(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     return arithmetic(e, node, n, B_MUL, true);
@@ -746,5 +750,11 @@ void x64_fp_constants(struct a64_cpu *cpu)
 
     for (unsigned i = 0; i < X64_K_COUNT; i++) {
         cpu->x64.k[i] = k[i];
+    }
+    for (uint32_t i = 0; i < 256; i++) {
+        /* By 8 bits of the fraction; of the root by the exponent's lowest bit and 7, as many as the function has in the odd half. */
+        const uint32_t scaled = i >= 128 ? i : 256 + 2 * i;
+        cpu->x64.recip[i] = (uint8_t)(fp_unsigned_recip_estimate((256 + i) << 23) >> 23);
+        cpu->x64.rsqrt[i] = (uint8_t)(fp_unsigned_rsqrt_estimate(scaled << 23) >> 23);
     }
 }

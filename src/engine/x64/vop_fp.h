@@ -143,4 +143,8 @@ void x64_fp_broadcast(struct x64_emit *e, const struct ir_node *n, int to, int f
 /* vop_convert.c: what FP_TIEAWAY rounds ra to, without Inexact; infinities, and NaNs, are Invalid. Uses X0 and temp. */
 void x64_fp_round_away(struct x64_emit *e, const struct ir_node *n, int rd, int ra, int temp);
 
+/* vop_estimate.c: goes to the stub when a magnitude of ra or rb is not below `limit`. Uses RAX. */
+void x64_fp_check_below(struct x64_emit *e, const struct ir_node *n, int ra, int rb, uint64_t limit,
+                        int temp1, int temp2, struct x64_stub *stub);
+
 #endif
