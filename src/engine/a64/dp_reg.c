@@ -203,31 +203,49 @@ void a64_integer_conditional_compare_immediate(struct tr *t, uint32_t w)
     conditional_compare(t, w, tr_const(t, A64_FIELD(w, 20, 16)));
 }
 
+/* Of flag values. */
+static ir_ref and32(struct tr *t, ir_ref a, uint32_t mask)
+{
+    return tr_op2(t, IR_AND, IR_I32, a, tr_const(t, mask));
+}
+
+static ir_ref or32(struct tr *t, ir_ref a, ir_ref b)
+{
+    return tr_op2(t, IR_OR, IR_I32, a, b);
+}
+
+static ir_ref shl32(struct tr *t, ir_ref a, unsigned count)
+{
+    return tr_op2(t, IR_SHL, IR_I32, a, tr_const(t, count));
+}
+
+static ir_ref lsr32(struct tr *t, ir_ref a, unsigned count)
+{
+    return tr_op2(t, IR_LSR, IR_I32, a, tr_const(t, count));
+}
+
 /* SETF8, SETF16: N and Z of the low byte or halfword, V from the two bits above its sign; C stays. */
 void a64_integer_flags_setf(struct tr *t, uint32_t w)
 {
     const unsigned msb = A64_BIT(w, 14) != 0 ? 15 : 7;
     const ir_ref value = tr_get_x(t, RN(w));
-    const ir_ref top = tr_op2(t, IR_SHL, IR_I32, value, tr_const(t, 31 - msb));
-    const ir_ref nz = tr_op1(t, IR_FLAGS_LOGIC, IR_I32, top);
-    const ir_ref v = tr_op2(t, IR_XOR, IR_I64, tr_op1i(t, IR_BIT, IR_I64, value, msb),
-                            tr_op1i(t, IR_BIT, IR_I64, value, msb + 1));
-    const ir_ref nzv = tr_op2i(t, IR_BFI, IR_I64, nz, v, 28u | 1u << 8);
+    const ir_ref top = shl32(t, value, 31 - msb);
+    const ir_ref n = and32(t, top, NZCV_N);
+    const ir_ref z = shl32(t, tr_op1(t, IR_EQZ, IR_I32, top), 30);
+    const ir_ref differ = tr_op2(t, IR_XOR, IR_I32, value,
+                                 tr_op2(t, IR_LSR, IR_I32, value, tr_const(t, 1)));
+    const ir_ref v = and32(t, shl32(t, differ, 28 - msb), NZCV_V);
 
-    tr_put_nzcv(t, tr_op2i(t, IR_BFI, IR_I64, nzv, tr_op1i(t, IR_BIT, IR_I64, tr_get_nzcv(t), 29),
-                           29u | 1u << 8));
+    tr_put_nzcv(t, or32(t, or32(t, or32(t, n, z), v), and32(t, tr_get_nzcv(t), NZCV_C)));
 }
 
 void a64_integer_flags_rmif(struct tr *t, uint32_t w)
 {
     const ir_ref rotated = tr_op2(t, IR_ROR, IR_I64, tr_get_x(t, RN(w)),
                                   tr_const(t, A64_FIELD(w, 20, 15)));
-    const uint64_t mask = (uint64_t)A64_FIELD(w, 3, 0) << 28;
-    const ir_ref inserted = tr_op2(
-        t, IR_AND, IR_I64, tr_op2(t, IR_SHL, IR_I64, rotated, tr_const(t, 28)), tr_const(t, mask));
+    const uint32_t mask = A64_FIELD(w, 3, 0) << 28;
 
-    tr_put_nzcv(t, tr_op2(t, IR_OR, IR_I64,
-                          tr_op2(t, IR_BIC, IR_I64, tr_get_nzcv(t), tr_const(t, mask)), inserted));
+    tr_put_nzcv(t, or32(t, and32(t, tr_get_nzcv(t), ~mask), and32(t, shl32(t, rotated, 28), mask)));
 }
 
 void a64_integer_flags_cfinv(struct tr *t, uint32_t w)
@@ -236,39 +254,32 @@ void a64_integer_flags_cfinv(struct tr *t, uint32_t w)
     tr_put_nzcv(t, tr_op2(t, IR_XOR, IR_I64, tr_get_nzcv(t), tr_const(t, NZCV_C)));
 }
 
-/* One flag bit of NZCV as 0 or 1, and a flag value put together from four of them. */
-static ir_ref flag(struct tr *t, unsigned bit)
-{
-    return tr_op1i(t, IR_BIT, IR_I64, tr_get_nzcv(t), bit);
-}
-
-static void put_flags(struct tr *t, ir_ref n, ir_ref z, ir_ref c, ir_ref v)
-{
-    const ir_ref nz = tr_op2i(t, IR_BFI, IR_I64, z, n, 1u | 1u << 8);
-    const ir_ref cv = tr_op2i(t, IR_BFI, IR_I64, v, c, 1u | 1u << 8);
-
-    tr_put_nzcv(t, tr_op2(t, IR_SHL, IR_I64, tr_op2i(t, IR_BFI, IR_I64, cv, nz, 2u | 2u << 8),
-                          tr_const(t, 28)));
-}
-
-/* From the external format of FP comparisons: N = !C & !Z, Z = Z & C, C = C | Z, V = !C & Z. */
+/*
+ * From the external format of FP comparisons: N = !C & !Z, Z = Z & C, C = C | Z, V = !C & Z. Each flag is computed where it stands, of
+ * NZCV moved there.
+ */
 void a64_integer_flags_xaflag(struct tr *t, uint32_t w)
 {
     (void)w;
-    const ir_ref z = flag(t, 30), c = flag(t, 29);
-    const ir_ref c_or_z = tr_op2(t, IR_OR, IR_I64, c, z);
+    const ir_ref nzcv = tr_get_nzcv(t), up1 = shl32(t, nzcv, 1), down1 = lsr32(t, nzcv, 1);
+    const ir_ref not_n = or32(t, up1, shl32(t, nzcv, 2));
+    const ir_ref n = tr_op2(t, IR_BIC, IR_I32, tr_const(t, NZCV_N), not_n);
+    const ir_ref z = and32(t, tr_op2(t, IR_AND, IR_I32, nzcv, up1), NZCV_Z);
+    const ir_ref c = and32(t, or32(t, nzcv, down1), NZCV_C);
+    const ir_ref v = and32(t, tr_op2(t, IR_BIC, IR_I32, lsr32(t, nzcv, 2), down1), NZCV_V);
 
-    put_flags(t, tr_op2(t, IR_XOR, IR_I64, c_or_z, tr_const(t, 1)), tr_op2(t, IR_AND, IR_I64, z, c),
-              c_or_z, tr_op2(t, IR_BIC, IR_I64, z, c));
+    tr_put_nzcv(t, or32(t, or32(t, n, z), or32(t, c, v)));
 }
 
 /* To it: Z = Z | V, C = C & !V, N = V = 0. */
 void a64_integer_flags_axflag(struct tr *t, uint32_t w)
 {
     (void)w;
-    const ir_ref z = flag(t, 30), c = flag(t, 29), v = flag(t, 28), zero = tr_const(t, 0);
+    const ir_ref nzcv = tr_get_nzcv(t);
+    const ir_ref z = and32(t, or32(t, nzcv, shl32(t, nzcv, 2)), NZCV_Z);
+    const ir_ref c = and32(t, tr_op2(t, IR_BIC, IR_I32, nzcv, shl32(t, nzcv, 1)), NZCV_C);
 
-    put_flags(t, zero, tr_op2(t, IR_OR, IR_I64, z, v), tr_op2(t, IR_BIC, IR_I64, c, v), zero);
+    tr_put_nzcv(t, or32(t, z, c));
 }
 
 /* --- One source -------------------------------------------------------------------------------------------------------------- */

@@ -31,9 +31,11 @@ SIMD_CLASS(vector_arithmetic_binary_uniform_add_wrapping_pair, binary(t, w, VOP_
 void a64_vector_arithmetic_binary_uniform_diff(struct tr *t, uint32_t w)
 {
     const uint32_t form = simd_form(w, SIMD_SIZE(w), 0);
-    ir_ref result = simd_vop2(t, U(uabd, sabd), simd_rn(t, w), simd_rm(t, w), form);
+    const bool accumulates = A64_BIT(w, 11) != 0; /* what the form does not have is cleared then */
+    ir_ref result = simd_vop2(t, U(uabd, sabd), simd_rn(t, w), simd_rm(t, w),
+                              accumulates ? IR_VIMM(SIMD_SIZE(w), 1, 0) : form);
 
-    if (A64_BIT(w, 11) != 0) {
+    if (accumulates) {
         result = simd_vop2(t, VOP_add, simd_rd(t, w), result, form);
     }
     tr_put_v(t, SIMD_RD(w), result);
@@ -136,9 +138,11 @@ void a64_vector_arithmetic_unary_rev(struct tr *t, uint32_t w)
 void a64_vector_arithmetic_unary_add_pairwise(struct tr *t, uint32_t w)
 {
     const unsigned size = SIMD_SIZE(w);
-    ir_ref result = simd_vop1(t, U(uaddlp, saddlp), simd_rn(t, w), simd_form(w, size, 0));
+    const bool accumulates = A64_BIT(w, 14) != 0;
+    ir_ref result = simd_vop1(t, U(uaddlp, saddlp), simd_rn(t, w),
+                              accumulates ? IR_VIMM(size, 1, 0) : simd_form(w, size, 0));
 
-    if (A64_BIT(w, 14) != 0) {
+    if (accumulates) {
         result = simd_vop2(t, VOP_add, simd_rd(t, w), result, simd_form(w, size + 1, 0));
     }
     tr_put_v(t, SIMD_RD(w), result);

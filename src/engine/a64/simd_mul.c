@@ -12,9 +12,9 @@ static ir_ref element(struct tr *t, uint32_t w, unsigned size)
     const unsigned h = A64_BIT(w, 11), l = A64_BIT(w, 21), m = A64_BIT(w, 20),
                    rm = A64_FIELD(w, 19, 16);
     const unsigned index = size == 1 ? h << 2 | l << 1 | m : h << 1 | l;
+    const ir_ref v = tr_get_v(t, size == 1 ? rm : m << 4 | rm);
 
-    return simd_vop1(t, VOP_dup, tr_get_v(t, size == 1 ? rm : m << 4 | rm),
-                     IR_VIMM(size, 1, index));
+    return simd_is_scalar(w) && index == 0 ? v : simd_vop1(t, VOP_dup, v, IR_VIMM(size, 1, index));
 }
 
 static ir_ref sized_element(struct tr *t, uint32_t w)
@@ -33,7 +33,8 @@ static void product(struct tr *t, uint32_t w, enum ir_vop fn, ir_ref m)
 static void product_accumulate(struct tr *t, uint32_t w, enum ir_vop accumulate, ir_ref m)
 {
     const uint32_t form = simd_form(w, SIMD_SIZE(w), 0);
-    const ir_ref value = simd_vop2(t, VOP_mul, simd_rn(t, w), m, form);
+    /* What the form does not have is cleared in the end. */
+    const ir_ref value = simd_vop2(t, VOP_mul, simd_rn(t, w), m, IR_VIMM(SIMD_SIZE(w), 1, 0));
 
     tr_put_v(t, SIMD_RD(w), simd_vop2(t, accumulate, simd_rd(t, w), value, form));
 }

@@ -66,10 +66,7 @@ static void zero_extend(struct x64_emit *e, unsigned size, int to, int from)
 
 static bool is_inline(const struct x64_emit *e, const struct ir_node *n)
 {
-    const bool extreme = n->op == IR_ATOMIC && n->d >= IR_ATOMIC_SMAX && n->d <= IR_ATOMIC_UMIN;
-
-    return n->type <= 3 && !(extreme && n->type < 2) && (n->flags & IR_MEM_UNPRIV) == 0 &&
-           (e->block->mode & MODE_ALIGNED) == 0;
+    return n->type <= 3 && (n->flags & IR_MEM_UNPRIV) == 0 && (e->block->mode & MODE_ALIGNED) == 0;
 }
 
 /* Checks a write (is_store) or read at the base register, and leaves its page's addend. */
@@ -131,7 +128,6 @@ static bool is_logic(unsigned op)
 static void compute(struct x64_emit *e, unsigned op, unsigned size, int new, int operand)
 {
     struct x64_asm *const a = &e->a;
-    const unsigned w = size == 3;
     /* the old value stays when it is ... */
     static const uint8_t stays[IR_ATOMIC_SWP + 1] = {[IR_ATOMIC_SMAX] = CC_G,
                                                      [IR_ATOMIC_SMIN] = CC_LE,
@@ -151,7 +147,14 @@ static void compute(struct x64_emit *e, unsigned op, unsigned size, int new, int
         break;
     default:
         x64_mov_rr(a, 1, new, operand);
-        x64_alu_rr(a, w, ALU_CMP, RAX, operand);
+        if (size == 0) {
+            x64_rr8(a, 0x3a, RAX, operand); /* CMP */
+        } else {
+            if (size == 1) {
+                x64_byte(a, 0x66);
+            }
+            x64_rr(a, size == 3, 0x3b, RAX, operand);
+        }
         x64_cmov(a, 1, (enum x64_cc)stays[op], new, RAX);
         break;
     }

@@ -660,13 +660,30 @@ static void bit_field(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     }
 }
 
+/* Uses RCX. */
+static void logic_ri(struct x64_emit *e, unsigned sf, enum x64_alu op, int rd, uint64_t value)
+{
+    if (sf == 0 || (int64_t)value == (int32_t)value) {
+        x64_alu_ri(&e->a, sf, op, rd, (int32_t)value);
+    } else {
+        x64_mov_ri(&e->a, RCX, value);
+        x64_alu_rr(&e->a, 1, op, rd, RCX);
+    }
+}
+
 static void bit_field_insert(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     const unsigned lsb = n->imm & 63, width = n->imm >> 8 & 0x7f;
     const uint64_t mask = ir_ones(width) << lsb;
     struct x64_asm *const a = &e->a;
-    const int rb = x64_use(e, INT, n->b);
+    uint64_t value;
 
+    if (x64_const(e, n->b, &value)) {
+        logic_ri(e, n->type, ALU_AND, x64_def_from(e, INT, node, n->a), ~mask);
+        logic_ri(e, n->type, ALU_OR, x64_val(e, node)->reg, value << lsb & mask);
+        return;
+    }
+    const int rb = x64_use(e, INT, n->b);
     x64_use(e, INT, n->a);
     x64_mov_rr(a, 1, RAX, rb);
     if (lsb + width < 64) {
@@ -824,11 +841,46 @@ static void select(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     }
 }
 
+/* The inverse of the reflected polynomial of CRC32 modulo x^64, in products without carries, and the polynomial. */
+#define CRC32_INVERSE    0xb4e5b025f7011641ull
+#define CRC32_POLYNOMIAL 0x1db710641ull
+
+/*
+ * A multiple of the polynomial that ends in the data's bits, with the accumulator added: what it has above them is the remainder. Data are
+ * at the top of 64 bits.
+ */
+static void crc32(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+    const unsigned bits = 8u << n->imm;
+    const int ra = x64_use(e, INT, n->a), rb = x64_use(e, INT, n->b), rd = x64_def(e, INT, node);
+
+    x64_mov_rr(a, 0, RAX, ra);
+    x64_alu_rr(a, 1, ALU_XOR, RAX, rb);
+    if (bits < 64) {
+        x64_shift_ri(a, 1, SH_SHL, RAX, 64 - bits);
+    }
+    x64_v_literal(e, X64_VMOVDQU_LOAD, 1, NOREG, (v128){.d = {CRC32_INVERSE, CRC32_POLYNOMIAL}});
+    x64_vw(a, 1, X64_VMOVD_LOAD, 0, NOREG, RAX);
+    x64_vi(a, X64_OP(PP_66, MAP_0F3A, 0x44), 0, 0, 1, 0x00); /* VPCLMULQDQ */
+    x64_vi(a, X64_OP(PP_66, MAP_0F3A, 0x44), 0, 0, 1, 0x10);
+    x64_vwi(a, 1, X64_OP(PP_66, MAP_0F3A, 0x16), 0, NOREG, rd, 1); /* VPEXTRQ */
+    if (bits < 32) {
+        x64_mov_rr(a, 0, RAX, ra);
+        x64_shift_ri(a, 0, SH_SHR, RAX, bits);
+        x64_alu_rr(a, 0, ALU_XOR, rd, RAX);
+    }
+}
+
 /* A pure function in C, (a, b, imm). */
 static void call_iop(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     struct x64_asm *const a = &e->a;
 
+    if (n->d == IOP_crc32 && e->level >= 3) {
+        crc32(e, node, n);
+        return;
+    }
     if (n->d == IOP_crc32c) {
         const int rb = x64_use(e, INT, n->b), rd = x64_def_from(e, INT, node, n->a);
         /* The host's instruction, for 8 bits F0, for more F1. */

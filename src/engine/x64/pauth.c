@@ -12,7 +12,8 @@
 
 bool x64_is_pauth(const struct x64_emit *e, const struct ir_node *n)
 {
-    return n->op == IR_HELPER && (n->d == HELPER_pac || n->d == HELPER_aut) &&
+    return n->op == IR_HELPER &&
+           (n->d == HELPER_pac || n->d == HELPER_aut || n->d == HELPER_xpac) &&
            pauth_is_plain(e->cpu);
 }
 
@@ -112,9 +113,31 @@ void x64_emit_pauth_thunks(struct x64_asm *a, uint32_t at[2][4])
     }
 }
 
+/* Strip(): the bits that are the code, and bit 55, become copies of bit 55. */
+static void emit_strip(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+    const unsigned data = n->imm == 1;
+    const int pointer = x64_use(e, INT, n->a), rd = x64_def(e, INT, node);
+
+    x64_load(a, 1, RAX, CPU_FIELD(x64.pauth_top[data][0]));
+    x64_unary(a, 1, 2, RAX); /* NOT */
+    x64_alu_rr(a, 1, ALU_AND, RAX, pointer);
+    x64_load(a, 1, rd, CPU_FIELD(x64.pauth_top[data][1]));
+    x64_alu_rr(a, 1, ALU_OR, rd, pointer);
+    x64_rr(a, 1, X64_0F(0xba), 4, pointer); /* BT */
+    x64_byte(a, 55);
+    x64_cmov(a, 1, CC_AE, rd, RAX);
+}
+
 void x64_emit_pauth(struct x64_emit *e, ir_ref node)
 {
     const struct ir_node *const n = &e->nodes[node];
+
+    if (n->d == HELPER_xpac) {
+        emit_strip(e, node, n);
+        return;
+    }
     const bool aut = n->d == HELPER_aut;
     struct x64_asm *const a = &e->a;
     const int pointer = x64_use(e, INT, n->a), modifier = x64_use(e, INT, n->b);

@@ -306,8 +306,7 @@ static void use_operands(struct x64_emit *e, unsigned i)
         break;
     case IR_VINSERT:
         use(e, n->a, i);
-        use(e, n->type >= 2 && x64_lane_of(e, n->b, n->type, &lane) ? x64_node(e, n->b)->a : n->b,
-            i);
+        use(e, x64_lane_of(e, n->b, n->type, &lane) ? x64_node(e, n->b)->a : n->b, i);
         break;
     case IR_VPACK:
         if (x64_lane_of(e, n->a, 3, &lane) && x64_lane_of(e, n->b, 3, &lane)) {
@@ -373,7 +372,7 @@ static bool is_observer(const struct x64_emit *e, const struct ir_node *n)
     case IR_JUMP_IND:
         return true;
     case IR_HELPER:
-        return n->d != HELPER_pac || !x64_is_pauth(e, n);
+        return n->d == HELPER_aut || !x64_is_pauth(e, n);
     default:
         return false;
     }

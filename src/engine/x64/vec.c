@@ -10,7 +10,8 @@
 #define VPANDN       X64_OP(PP_66, MAP_0F, 0xdf) /* ~vvvv & rm */
 #define VPOR         X64_OP(PP_66, MAP_0F, 0xeb)
 #define VPXOR        X64_OP(PP_66, MAP_0F, 0xef)
-#define VPSRLDQ      X64_OP(PP_66, MAP_0F, 0x73)
+#define VPSRLDQ      X64_OP(PP_66, MAP_0F, 0x73) /* /3, to the left /7 */
+#define VPBLENDW     X64_OP(PP_66, MAP_0F3A, 0x0e)
 #define VSHUFPD      X64_OP(PP_66, MAP_0F, 0xc6) /* a lane of vvvv, then one of rm */
 #define VINSERTPS    X64_OP(PP_66, MAP_0F3A, 0x21)
 #define VPINSRB      X64_OP(PP_66, MAP_0F3A, 0x20)
@@ -39,7 +40,7 @@ void x64_keep_low(struct x64_emit *e, int to, int from, unsigned size)
     default:
         x64_v(a, VPXOR, XMM_SCRATCH1, XMM_SCRATCH1, XMM_SCRATCH1);
         if (size == 1) {
-            x64_vi(a, X64_OP(PP_66, MAP_0F3A, 0x0e), to, XMM_SCRATCH1, from, 1); /* VPBLENDW */
+            x64_vi(a, VPBLENDW, to, XMM_SCRATCH1, from, 1);
         } else {
             x64_vi(a, VPEXTRB, from, NOREG, RAX, 0);
             x64_v(a, X64_VMOVD_LOAD, to, NOREG, RAX);
@@ -135,6 +136,33 @@ static void lane(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     }
 }
 
+/* A byte or halfword of another vector: moved to where it goes. */
+static void insert_short(struct x64_emit *e, unsigned size, unsigned to, unsigned from, int rd,
+                         int rx, int ry)
+{
+    struct x64_asm *const a = &e->a;
+
+    if (to != from) {
+        x64_vi(a, VPSRLDQ, to > from ? 7 : 3, XMM_SCRATCH0, ry,
+               (to > from ? to - from : from - to) << size);
+        ry = XMM_SCRATCH0;
+    }
+    if (size == 1) {
+        x64_vi(a, VPBLENDW, rd, rx, ry, 1u << to);
+        return;
+    }
+    v128 mask = {.d = {0, 0}};
+    mask.b[to] = 0xff;
+    if (e->level >= 4) {
+        x64_v_literal(e, X64_VMOVDQU_LOAD, rd, NOREG, mask);
+        x64_ei(a, 0, X64_VPTERNLOGD, rd, ry, rx, 0xca); /* destination ? vvvv : rm */
+        return;
+    }
+    x64_v_literal(e, VPAND, XMM_SCRATCH0, ry, mask);
+    x64_v_literal(e, VPAND, rd, rx, (v128){.d = {~mask.d[0], ~mask.d[1]}});
+    x64_v(a, VPOR, rd, rd, XMM_SCRATCH0);
+}
+
 /* A lane of another vector. */
 static void insert_lane(struct x64_emit *e, ir_ref node, const struct ir_node *n, unsigned from)
 {
@@ -142,7 +170,9 @@ static void insert_lane(struct x64_emit *e, ir_ref node, const struct ir_node *n
     const int rx = x64_use(e, VEC, n->a), ry = x64_use(e, VEC, x64_node(e, n->b)->a);
     const int rd = x64_def(e, VEC, node);
 
-    if (n->type == 2) {
+    if (n->type < 2) {
+        insert_short(e, n->type, n->imm & (15u >> n->type), from & (15u >> n->type), rd, rx, ry);
+    } else if (n->type == 2) {
         x64_vi(a, VINSERTPS, rd, rx, ry, (from & 3) << 6 | (n->imm & 3) << 4);
     } else if ((n->imm & 1) != 0) {
         x64_vi(a, VSHUFPD, rd, rx, ry, (from & 1) << 1);
@@ -156,7 +186,7 @@ static void insert(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     struct x64_asm *const a = &e->a;
     unsigned from;
 
-    if (n->type >= 2 && x64_lane_of(e, n->b, n->type, &from)) {
+    if (x64_lane_of(e, n->b, n->type, &from)) {
         insert_lane(e, node, n, from);
         return;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * AES, SHA-1 and SHA-256 with the host's instructions for them. Those have the same steps, cut differently: a round of AES is whole
+ * AES, SHA-1, SHA-256 and SHA-512 with the host's instructions for them. Those have the same steps, cut differently: a round of AES is whole
  * where A64 has two halves of it, SHA-1 adds the round constants that A64 has added before, and SHA-256 does two rounds at a time on
  * words in another order.
  */
@@ -220,10 +220,112 @@ static bool vop_sha256su1(struct x64_emit *e, ir_ref node, const struct ir_node 
     return true;
 }
 
+/* --- SHA-512: level 4 has rotations ---------------------------------------------------------------------------------------------- */
+
+#define XOR_ALL  0x96 /* of VPTERNLOG */
+#define CHOOSE   0xca /* destination ? vvvv : rm */
+#define MAJORITY 0xe8
+
+/* to = from rotated by r1, r2 and r3, or shifted by r3, and added up without carries. Uses X1. */
+static void rotations(struct x64_emit *e, int to, int from, const uint8_t r[3], bool shift)
+{
+    struct x64_asm *const a = &e->a;
+    const int other = x64_temp(e, VEC);
+
+    x64_ei(a, 1, OP66(0x72), 0, to, from, r[0]); /* VPROR */
+    x64_ei(a, 1, OP66(0x72), 0, X1, from, r[1]);
+    if (shift) {
+        x64_vi(a, OP66(0x73), 2, other, from, r[2]);
+    } else {
+        x64_ei(a, 1, OP66(0x72), 0, other, from, r[2]);
+    }
+    x64_ei(a, 0, X64_VPTERNLOGD, to, X1, other, XOR_ALL);
+}
+
+/*
+ * Two rounds, the upper doubleword first, each in the lower half of registers: `sum` goes to a's doubleword, together with a function of x,
+ * y and z and rotations of x.
+ */
+static void sha512_round(struct x64_emit *e, int to, int sum, int x, int y, int z,
+                         unsigned function, const uint8_t r[3])
+{
+    struct x64_asm *const a = &e->a;
+
+    rotations(e, to, x, r, false);
+    x64_v(a, X64_VMOVDQA_RR, X1, NOREG, x);
+    x64_ei(a, 0, X64_VPTERNLOGD, X1, y, z, function);
+    x64_v(a, x64_op_add[3], to, to, X1);
+    x64_v(a, x64_op_add[3], to, to, sum);
+}
+
+static const uint8_t sha512_upper1[3] = {14, 18, 41}, sha512_upper0[3] = {28, 34, 39},
+                     sha512_lower0[3] = {1, 8, 7}, sha512_lower1[3] = {19, 61, 6};
+
+static bool vop_sha512h(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+
+    if (e->level < 4) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rc = x64_use(e, VEC, n->c),
+              high = x64_temp(e, VEC), c1 = x64_temp(e, VEC), rd = x64_def(e, VEC, node);
+    x64_v(a, VPUNPCKHQDQ, c1, rc, rc);
+    x64_v(a, VPUNPCKHQDQ, X0, rb, rb);
+    x64_v(a, VPUNPCKHQDQ, rd, ra, ra);
+    sha512_round(e, high, rd, c1, rb, X0, CHOOSE, sha512_upper1);
+    x64_v(a, x64_op_add[3], X0, high, rc);
+    sha512_round(e, rd, ra, X0, c1, rb, CHOOSE, sha512_upper1);
+    x64_v(a, VPUNPCKLQDQ, rd, rd, high);
+    return true;
+}
+
+static bool vop_sha512h2(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+
+    if (e->level < 4) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rc = x64_use(e, VEC, n->c),
+              high = x64_temp(e, VEC), rd = x64_def(e, VEC, node);
+    x64_v(a, VPUNPCKHQDQ, X0, rc, rc);
+    x64_v(a, VPUNPCKHQDQ, rd, ra, ra);
+    sha512_round(e, high, rd, rc, X0, rb, MAJORITY, sha512_upper0);
+    sha512_round(e, rd, ra, high, rc, X0, MAJORITY, sha512_upper0);
+    x64_v(a, VPUNPCKLQDQ, rd, rd, high);
+    return true;
+}
+
+static bool vop_sha512su0(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    if (e->level < 4) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);
+    x64_vi(&e->a, VPALIGNR, X0, rb, ra, 8);
+    rotations(e, rd, X0, sha512_lower0, true);
+    x64_v(&e->a, x64_op_add[3], rd, rd, ra);
+    return true;
+}
+
+static bool vop_sha512su1(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    if (e->level < 4) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rc = x64_use(e, VEC, n->c),
+              rd = x64_def(e, VEC, node);
+    rotations(e, rd, rb, sha512_lower1, true);
+    x64_v(&e->a, x64_op_add[3], rd, rd, rc);
+    x64_v(&e->a, x64_op_add[3], rd, rd, ra);
+    return true;
+}
+
 x64_vop_fn *const x64_vop_crypto[VOP_COUNT] = {
 #define ROW(name) [VOP_##name] = vop_##name
-    ROW(aese),     ROW(aesd),      ROW(aesmc),     ROW(aesimc),  ROW(sha1c),
-    ROW(sha1p),    ROW(sha1m),     ROW(sha1su0),   ROW(sha1su1), ROW(sha256h),
-    ROW(sha256h2), ROW(sha256su0), ROW(sha256su1),
+    ROW(aese),      ROW(aesd),    ROW(aesmc),    ROW(aesimc),    ROW(sha1c),     ROW(sha1p),
+    ROW(sha1m),     ROW(sha1su0), ROW(sha1su1),  ROW(sha256h),   ROW(sha256h2),  ROW(sha256su0),
+    ROW(sha256su1), ROW(sha512h), ROW(sha512h2), ROW(sha512su0), ROW(sha512su1),
 #undef ROW
 };

@@ -460,7 +460,7 @@ static bool vop_ushr(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     return right(e, node, n, false);
 }
 
-/* With t = a >> (count - 1): (t >> 1) + (t & 1) */
+/* With t = a >> (count - 1): (t + 1) >> 1, where a shift has made place for that, else (t >> 1) + (t & 1) */
 static bool rounding_right(struct x64_emit *e, ir_ref node, const struct ir_node *n, bool is_signed)
 {
     const unsigned lane = lane_of(n), count = IR_VIMM_EXTRA(n->imm);
@@ -470,9 +470,14 @@ static bool rounding_right(struct x64_emit *e, ir_ref node, const struct ir_node
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
     x64_shift_right(e, lane, X0, ra, count - 1, is_signed);
-    x64_shift_right(e, lane, rd, X0, 1, is_signed);
-    x64_v_literal(e, VPAND, X0, X0, x64_ones(lane));
-    x64_v(&e->a, x64_op_add[lane], rd, rd, X0);
+    if (count > 1) {
+        x64_v_literal(e, x64_op_add[lane], X0, X0, x64_ones(lane));
+        x64_shift_right(e, lane, rd, X0, 1, is_signed);
+    } else {
+        x64_shift_right(e, lane, rd, X0, 1, is_signed);
+        x64_v_literal(e, VPAND, X0, X0, x64_ones(lane));
+        x64_v(&e->a, x64_op_add[lane], rd, rd, X0);
+    }
     x64_finish(e, n, rd);
     return true;
 }
@@ -587,18 +592,40 @@ static bool vop_uxtl(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     return extend(e, node, n, false);
 }
 
+int x64_words_apart(struct x64_emit *e, const struct ir_node *n, ir_ref of, int reg, int to)
+{
+    const struct ir_node *const made = x64_node(e, of);
+
+    if (made->op == IR_VOP && made->d == VOP_dup && lane_of(made) == 2 && !is_half(made)) {
+        return reg;
+    }
+    x64_vi(&e->a, VPSHUFD, to, NOREG, reg, (IR_VIMM_EXTRA(n->imm) & 1) != 0 ? 0xfa : 0x50);
+    return to;
+}
+
+/* Halfwords: the two halves of the products, one behind the other. */
 static bool multiply_long(struct x64_emit *e, ir_ref node, const struct ir_node *n, bool is_signed)
 {
-    /* On the widened lanes; of doublewords the low halves. */
-    const uint32_t ops[3] = {OP66(0xd5), OP38(0x40), is_signed ? OP38(0x28) : OP66(0xf4)};
+    struct x64_asm *const a = &e->a;
+    const unsigned lane = lane_of(n);
 
-    if (lane_of(n) == 3 || is_scalar(n)) {
+    if (lane == 3 || is_scalar(n)) {
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);
-    x64_widen(e, n, X0, ra, is_signed);
-    x64_widen(e, n, X1, rb, is_signed);
-    x64_v(&e->a, ops[lane_of(n)], rd, X0, X1);
+    if (lane == 0) {
+        x64_widen(e, n, X0, ra, is_signed);
+        x64_widen(e, n, X1, rb, is_signed);
+        x64_v(a, OP66(0xd5), rd, X0, X1);
+    } else if (lane == 1) {
+        x64_v(a, OP66(0xd5), X0, ra, rb);
+        x64_v(a, is_signed ? OP66(0xe5) : OP66(0xe4), X1, ra, rb);
+        x64_v(a, (IR_VIMM_EXTRA(n->imm) & 1) != 0 ? OP66(0x69) : OP66(0x61), rd, X0, X1);
+    } else {
+        const int wa = x64_words_apart(e, n, n->a, ra, X0),
+                  wb = x64_words_apart(e, n, n->b, rb, X1);
+        x64_v(a, is_signed ? OP38(0x28) : OP66(0xf4), rd, wa, wb); /* VPMULDQ, VPMULUDQ */
+    }
     return true;
 }
 
@@ -653,9 +680,6 @@ static bool add_long_pairs(struct x64_emit *e, ir_ref node, const struct ir_node
     struct x64_asm *const a = &e->a;
     const unsigned lane = lane_of(n);
 
-    if (lane >= 2 && is_signed) {
-        return false;
-    }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
     if (lane == 0) {
         x64_v_literal(e, X64_VMOVDQU_LOAD, X0, NOREG, all_bytes(1));
@@ -667,10 +691,18 @@ static bool add_long_pairs(struct x64_emit *e, ir_ref node, const struct ir_node
         x64_v_literal(e, VPAND, X0, ra, all_dwords(0xffff));
         x64_vi(a, OP66(0x72), 2, X1, ra, 16);
         x64_v(a, x64_op_add[2], rd, X0, X1);
-    } else {
-        x64_v_literal(e, VPAND, X0, ra, (v128){.d = {0xffffffff, 0xffffffff}});
-        x64_vi(a, OP66(0x73), 2, X1, ra, 32);
+    } else { /* signed words with half of their range added are unsigned ones */
+        int from = ra;
+        if (is_signed) {
+            x64_v_literal(e, VPXOR, rd, ra, x64_least(2));
+            from = rd;
+        }
+        x64_v_literal(e, VPAND, X0, from, (v128){.d = {0xffffffff, 0xffffffff}});
+        x64_vi(a, OP66(0x73), 2, X1, from, 32);
         x64_v(a, x64_op_add[3], rd, X0, X1);
+        if (is_signed) {
+            x64_v_literal(e, x64_op_sub[3], rd, rd, (v128){.d = {1ull << 32, 1ull << 32}});
+        }
     }
     if (is_half(n)) {
         x64_v(a, X64_VMOVQ_LOAD, rd, NOREG, rd);
@@ -729,6 +761,49 @@ static bool vop_usdot(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     return dot(e, node, n, false, true);
 }
 
+/* Row i of a times row j of b is word 2i + j: rows of halfwords, whose products' neighbours are added until there is one of each. */
+static bool matrix(struct x64_emit *e, ir_ref node, const struct ir_node *n, bool signed_a,
+                   bool signed_b)
+{
+    struct x64_asm *const a = &e->a;
+    const uint32_t widen_a = (signed_a ? x64_op_sx : x64_op_zx)[0],
+                   widen_b = (signed_b ? x64_op_sx : x64_op_zx)[0], add_pairs = OP38(0x02);
+    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rc = x64_use(e, VEC, n->c),
+              a0 = x64_temp(e, VEC), b0 = x64_temp(e, VEC), a1 = x64_temp(e, VEC),
+              rd = x64_def(e, VEC, node);
+
+    x64_v(a, widen_a, a0, NOREG, ra);
+    x64_v(a, widen_b, b0, NOREG, rb);
+    x64_vi(a, VPSHUFD, a1, NOREG, ra, 0xee);
+    x64_v(a, widen_a, a1, NOREG, a1);
+    x64_vi(a, VPSHUFD, rd, NOREG, rb, 0xee);
+    x64_v(a, widen_b, rd, NOREG, rd);
+    x64_v(a, VPMADDWD, X0, a0, b0);
+    x64_v(a, VPMADDWD, a0, a0, rd);
+    x64_v(a, VPMADDWD, X1, a1, b0);
+    x64_v(a, VPMADDWD, a1, a1, rd);
+    x64_v(a, add_pairs, X0, X0, a0);
+    x64_v(a, add_pairs, X1, X1, a1);
+    x64_v(a, add_pairs, X0, X0, X1);
+    x64_v(a, x64_op_add[2], rd, rc, X0);
+    return true;
+}
+
+static bool vop_smmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return matrix(e, node, n, true, true);
+}
+
+static bool vop_ummla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return matrix(e, node, n, false, false);
+}
+
+static bool vop_usmmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return matrix(e, node, n, false, true);
+}
+
 /* --------------------------------------------------------------------------------------------------------------------------------- */
 
 x64_vop_fn *const x64_vop_int[VOP_COUNT] = {
@@ -739,6 +814,6 @@ x64_vop_fn *const x64_vop_int[VOP_COUNT] = {
     ROW(shsub), ROW(cnt),   ROW(rbit),   ROW(shl),    ROW(sshr),   ROW(ushr),  ROW(srshr),
     ROW(urshr), ROW(ror),   ROW(ushl),   ROW(sshl),   ROW(sxtl),   ROW(uxtl),  ROW(smull),
     ROW(umull), ROW(pmull), ROW(xtn),    ROW(saddlp), ROW(uaddlp), ROW(sdot),  ROW(udot),
-    ROW(usdot),
+    ROW(usdot), ROW(smmla), ROW(ummla),  ROW(usmmla),
 #undef ROW
 };

@@ -91,6 +91,8 @@ void x64_absolute(struct x64_emit *e, unsigned lane, int rd, int ra);
 void x64_shift_left(struct x64_emit *e, unsigned lane, int rd, int ra, unsigned count);
 void x64_shift_right(struct x64_emit *e, unsigned lane, int rd, int ra, unsigned count,
                      bool is_signed);
+/* The words that a widening form takes, each in the lower half of a doubleword: in `to`, or where they are, when all are alike. */
+int x64_words_apart(struct x64_emit *e, const struct ir_node *n, ir_ref of, int reg, int to);
 /* Of a shift by lanes: each has the same constant, to the left. */
 bool x64_is_left_count(const struct x64_emit *e, const struct ir_node *n, unsigned *count);
 

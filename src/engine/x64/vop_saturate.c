@@ -435,9 +435,9 @@ static bool vop_sqdmull(struct x64_emit *e, ir_ref node, const struct ir_node *n
         x64_v(a, OP66(0xe5), X1, ra, rb);
         x64_v(a, upper ? OP66(0x69) : OP66(0x61), rd, X0, X1); /* VPUNPCKHWD, VPUNPCKLWD */
     } else {
-        x64_widen(e, n, X0, ra, true);
-        x64_widen(e, n, X1, rb, true);
-        x64_v(a, OP38(0x28), rd, X0, X1);
+        const int wa = x64_words_apart(e, n, n->a, ra, X0),
+                  wb = x64_words_apart(e, n, n->b, rb, X1);
+        x64_v(a, OP38(0x28), rd, wa, wb);
     }
     x64_v(a, x64_op_add[lane + 1], rd, rd, rd);
     x64_v_literal(e, x64_op_eq[lane + 1], X0, rd, x64_least(lane + 1));

@@ -817,7 +817,8 @@ static void test_spilling(void)
     run_both(&p, "spilling");
 }
 
-/* Each key signs and authenticates, for both halves of the address space, with codes at different places. The last word fails. */
+/* Each key signs, authenticates and is stripped, for both halves of the address space, with codes at different places. The last word
+ * fails. */
 static uint64_t pauth_tcr, pauth_pointer;
 
 static void load_pauth(uint8_t *ram)
@@ -838,6 +839,12 @@ static void load_pauth(uint8_t *ram)
         0xdac123e8, /* paciza x8 */
         0xaa0803ee, /* mov x14, x8 */
         0xdac133e8, /* autiza x8 */
+        0xaa0a03ef, /* mov x15, x10 */
+        0xdac143ef, /* xpaci x15 */
+        0xaa0c03f0, /* mov x16, x12 */
+        0xdac147f0, /* xpacd x16 */
+        0xaa0903f1, /* mov x17, x9 */
+        0xdac143f1, /* xpaci x17 */
         0xdac11029, /* autia x9, x1 */
     };
 
@@ -874,10 +881,12 @@ static void test_pauth(void)
             pauth_tcr = tcr[i];
             pauth_pointer = pointers[j];
             const struct outcome got = run_both(&p, "pointer authentication");
-            EXPECT(strstr(text, "helper pac") == NULL && strstr(text, "helper aut") == NULL, "%s",
-                   text);
+            EXPECT(strstr(text, "helper pac") == NULL && strstr(text, "helper aut") == NULL &&
+                       strstr(text, "helper xpac") == NULL,
+                   "%s", text);
             EXPECT(got.x[10] != pauth_pointer, "TCR %u, pointer %u: is signed", i, j);
-            EXPECT(j > 1 || (got.x[0] == pauth_pointer && got.x[8] == pauth_pointer + 8),
+            EXPECT(j > 1 || (got.x[0] == pauth_pointer && got.x[8] == pauth_pointer + 8 &&
+                             got.x[15] == pauth_pointer && got.x[16] == pauth_pointer + 4),
                    "TCR %u, pointer %u: comes back", i, j);
         }
     }
