@@ -20,7 +20,9 @@ static x64_vop_fn *const table[VOP_COUNT] = {
     [VOP_bfcvtn] = x64_vop_bfcvtn,     [VOP_frecpe] = x64_vop_frecpe,
     [VOP_frsqrte] = x64_vop_frsqrte,   [VOP_frecpx] = x64_vop_frecpx,
     [VOP_frecps] = x64_vop_frecps,     [VOP_frsqrts] = x64_vop_frsqrts,
-    [VOP_fmulx] = x64_vop_fmul,
+    [VOP_fmulx] = x64_vop_fmul,        [VOP_fmlal] = x64_vop_fmlal,
+    [VOP_bfmlal] = x64_vop_bfmlal,     [VOP_fcadd] = x64_vop_fcadd,
+    [VOP_fcmla] = x64_vop_fcmla,
 };
 
 bool x64_emit_vop(struct x64_emit *e, ir_ref node)

@@ -29,7 +29,8 @@ struct x64_stub *x64_vop_stub(struct x64_emit *e, ir_ref node, int ra, int rb, i
 /* vop_fp.c */
 x64_vop_fn x64_vop_fadd, x64_vop_fsub, x64_vop_fmul, x64_vop_fdiv, x64_vop_fmla, x64_vop_fsqrt,
     x64_vop_fmax, x64_vop_fmin, x64_vop_fabs, x64_vop_fneg, x64_vop_fcmeq, x64_vop_fcmge,
-    x64_vop_fcmgt, x64_vop_fcmp, x64_vop_fccmp;
+    x64_vop_fcmgt, x64_vop_fcmp, x64_vop_fccmp, x64_vop_fmlal, x64_vop_bfmlal, x64_vop_fcadd,
+    x64_vop_fcmla;
 /* vop_convert.c */
 x64_vop_fn x64_vop_fcvt, x64_vop_fcvt_int, x64_vop_cvtf_int, x64_vop_fcvtl, x64_vop_fcvtn,
     x64_vop_bfcvtn, x64_vop_frint, x64_vop_frint_n, x64_vop_fjcvtzs;

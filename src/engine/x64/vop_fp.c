@@ -479,6 +479,139 @@ bool x64_vop_fmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     return true;
 }
 
+/* Halves or BFloat16 times each other, exact, and added to singles. */
+static bool widening(struct x64_emit *e, ir_ref node, const struct ir_node *n, bool bfloat)
+{
+    struct x64_asm *const a = &e->a;
+    const bool upper = (n->imm & FP_VUPPER) != 0, by_element = FP_VMODE(n->imm) == FP_VMODE_ELEM;
+
+    if (!x64_fp_is_fast(e, n) || e->level < 3) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rc = x64_use(e, VEC, n->c),
+              rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, rb, rc, rd);
+    for (unsigned i = 0; i < 2; i++) {
+        const int to = i == 0 ? X0 : X1;
+        int from = i == 0 ? ra : rb;
+        if (i == 1 && by_element) {
+            x64_vi(a, VPSHIFT_DQ, 3, to, from, 2 * FP_VELEM_INDEX(n->imm));
+            x64_v(a, x64_op_broadcast[1], to, NOREG, to);
+            from = to;
+        } else if (!bfloat && upper) {
+            x64_vi(a, VPSHIFT_DQ, 3, to, from, is_half(n) ? 4 : 8);
+            from = to;
+        }
+        if (is_half(n)) { /* lanes that are not there raise no flags */
+            x64_keep_low(e, to, from, 2);
+            from = to;
+        }
+        if (!bfloat) {
+            x64_v(a, CVTPH2PS, to, NOREG, from);
+        } else if (upper) {
+            x64_v_literal(e, VPAND, to, from, all_dwords(0xffff0000u));
+        } else {
+            x64_vi(a, OP66(0x72), 6, to, from, 16); /* left */
+        }
+    }
+    x64_v(a, is_half(n) ? X64_VMOVQ_LOAD : X64_VMOVDQA_RR, rd, NOREG, rc);
+    x64_v(a, OP38((n->imm & FP_VNEG_PRODUCT) != 0 ? 0xbc : 0xb8), rd, X0, X1);
+    if (is_half(n)) {
+        zero_difference(e, rd);
+    }
+    x64_fp_check_result(e, n, rd, true, stub);
+    resume_here(e, stub);
+    return true;
+}
+
+bool x64_vop_fmlal(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return widening(e, node, n, false);
+}
+
+bool x64_vop_bfmlal(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return widening(e, node, n, true);
+}
+
+/* The sign bits of both parts of a number, in all lanes. */
+static v128 signs_of(const struct ir_node *n, bool real, bool imaginary)
+{
+    const uint64_t sign = 1ull << 63, s = (real ? 1u << 31 : 0) | (imaginary ? sign : 0);
+
+    return is_double(n) ? (v128){.d = {real ? sign : 0, imaginary ? sign : 0}}
+                        : (v128){.d = {s, s}};
+}
+
+/* Two lanes of each number of `from`: the parts, exchanged, or one of them twice. */
+static void parts_of(struct x64_emit *e, const struct ir_node *n, int to, int from, unsigned first,
+                     unsigned second)
+{
+    const unsigned low = is_double(n) ? (first != 0 ? 0xeu : 0x4u) : first | second << 2,
+                   high = is_double(n) ? (second != 0 ? 0xeu : 0x4u) : low | 0xau;
+
+    x64_vi(&e->a, VPSHUFD, to, NOREG, from, low | high << 4);
+}
+
+bool x64_vop_fcadd(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    const bool quarter = FP_VROT_OF(n->imm) == 1;
+
+    if (!x64_fp_is_fast(e, n)) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, rb, NOREG, rd);
+    parts_of(e, n, X1, rb, 1, 0);
+    x64_v_literal(e, VPXOR, X1, X1, signs_of(n, quarter, !quarter));
+    int first = ra;
+    if (is_half(n)) {
+        x64_v(&e->a, X64_VMOVQ_LOAD, X0, NOREG, ra);
+        x64_v(&e->a, X64_VMOVQ_LOAD, X1, NOREG, X1);
+        first = X0;
+    }
+    x64_v(&e->a, packed(n, B_ADD), rd, first, X1);
+    x64_fp_check_result(e, n, rd, false, stub);
+    resume_here(e, stub);
+    return true;
+}
+
+/* Even quarter turns take the real part of a, odd ones the imaginary part, which exchanges the parts of b. */
+bool x64_vop_fcmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+    const unsigned rot = FP_VROT_OF(n->imm), odd = rot & 1;
+
+    if (!x64_fp_is_fast(e, n) || e->level < 3) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rc = x64_use(e, VEC, n->c);
+    int rb = x64_use(e, VEC, n->b);
+    const int rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, rb, rc, rd);
+    if (FP_VMODE(n->imm) == FP_VMODE_ELEM && !is_double(n)) { /* of doubles there is one number */
+        x64_vi(a, VPSHUFD, X1, NOREG, rb, (FP_VELEM_INDEX(n->imm) & 1) != 0 ? 0xee : 0x44);
+        rb = X1;
+    }
+    parts_of(e, n, X0, ra, odd, odd);
+    parts_of(e, n, X1, rb, odd, 1 - odd);
+    if (rot != 0) {
+        x64_v_literal(e, VPXOR, X1, X1, signs_of(n, rot != 3, rot != 1));
+    }
+    if (is_half(n)) {
+        x64_v(a, X64_VMOVQ_LOAD, X0, NOREG, X0);
+        x64_v(a, X64_VMOVQ_LOAD, X1, NOREG, X1);
+    }
+    x64_v(a, is_half(n) ? X64_VMOVQ_LOAD : X64_VMOVDQA_RR, rd, NOREG, rc);
+    x64_vw(a, is_double(n), OP38(0xb8), rd, X0, X1);
+    if (is_half(n)) {
+        zero_difference(e, rd);
+    }
+    x64_fp_check_result(e, n, rd, true, stub);
+    resume_here(e, stub);
+    return true;
+}
+
 bool x64_vop_fsqrt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     if (!x64_fp_is_fast(e, n)) {
@@ -501,13 +634,40 @@ bool x64_vop_fsqrt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     return true;
 }
 
+/* The greatest or least of four singles, when none is a NaN. */
+static void reduce(struct x64_emit *e, ir_ref node, const struct ir_node *n, bool is_max)
+{
+    struct x64_asm *const a = &e->a;
+    const uint32_t op = packed(n, is_max ? B_MAX : B_MIN);
+    static const uint8_t shuffles[2] = {0x4e, 0xb1};
+    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, NOREG, NOREG, rd);
+    int from = ra;
+
+    check_ordered(e, n, ra, ra, rd, stub);
+    for (unsigned i = 0; i < 2; i++) {
+        x64_vi(a, VPSHUFD, X0, NOREG, from, shuffles[i]);
+        x64_v(a, op, X1, from, X0);
+        x64_v(a, op, X0, X0, from);
+        x64_v(a, is_max ? VPAND : VPOR, rd, X0, X1);
+        from = rd;
+    }
+    x64_keep_low(e, rd, rd, lane_of(n));
+    x64_fp_check_flags(e, stub);
+    resume_here(e, stub);
+}
+
 /* The host's MAX and MIN give the second operand for a NaN and for zeros of either sign, and signal for quiet NaNs. */
 static bool max_min(struct x64_emit *e, ir_ref node, const struct ir_node *n, bool is_max)
 {
     struct x64_asm *const a = &e->a;
 
-    if (!x64_fp_is_fast(e, n) || !may_prepare(n)) {
+    if (!x64_fp_is_fast(e, n)) {
         return false;
+    }
+    if (!may_prepare(n)) {
+        reduce(e, node, n, is_max);
+        return true;
     }
     int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b);
     const int rd = x64_def(e, VEC, node);
@@ -704,13 +864,12 @@ bool x64_vop_fcmp(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     return true;
 }
 
-bool x64_vop_fccmp(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+bool x64_fp_conditional(struct x64_emit *e, ir_ref node, const struct ir_node *n,
+                        void (*compare)(struct x64_emit *e, const struct ir_node *n, int ra,
+                                        int rb))
 {
     struct x64_asm *const a = &e->a;
 
-    if (!x64_fp_is_fast(e, n) || is_flushing(e)) {
-        return false;
-    }
     const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, INT, node);
     uint64_t always;
     uint32_t skip = 0;
@@ -724,13 +883,24 @@ bool x64_vop_fccmp(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         x64_mov_ri(a, rd, otherwise);
         return true;
     }
-    x64_fcmp(e, n, ra, rb);
-    x64_pack_fcmp(e);
+    compare(e, n, ra, rb);
     x64_mov_rr(a, 1, rd, RAX);
     if (skip != 0) {
         x64_patch_here(a, skip);
     }
     return true;
+}
+
+static void compare_scalars(struct x64_emit *e, const struct ir_node *n, int ra, int rb)
+{
+    x64_fcmp(e, n, ra, rb);
+    x64_pack_fcmp(e);
+}
+
+bool x64_vop_fccmp(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return x64_fp_is_fast(e, n) && !is_flushing(e) &&
+           x64_fp_conditional(e, node, n, compare_scalars);
 }
 
 /* --- Constants ------------------------------------------------------------------------------------------------------------------- */

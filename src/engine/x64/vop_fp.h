@@ -140,6 +140,11 @@ void x64_fp_check_result(struct x64_emit *e, const struct ir_node *n, int rd, bo
 void x64_fp_broadcast(struct x64_emit *e, const struct ir_node *n, int to, int from,
                       unsigned index);
 
+/* FCCMP: `compare` leaves NZCV in RAX. */
+bool x64_fp_conditional(struct x64_emit *e, ir_ref node, const struct ir_node *n,
+                        void (*compare)(struct x64_emit *e, const struct ir_node *n, int ra,
+                                        int rb));
+
 /* vop_convert.c: what FP_TIEAWAY rounds ra to, without Inexact; infinities, and NaNs, are Invalid. Uses X0 and temp. */
 void x64_fp_round_away(struct x64_emit *e, const struct ir_node *n, int rd, int ra, int temp);
 

@@ -7,26 +7,18 @@
  * modes the second step goes on where the first stopped. Only the sum of a fused operation may be so near the middle between two halves
  * that single precision makes it the middle itself, or lie among the denormals, whose middles are elsewhere: those are made in C.
  */
-#include "engine/fp/fp.h"
-#include "engine/fp/fp_vops.h"
-#include "engine/x64/vop_int.h"
+#include "engine/x64/vop_fp.h"
 
 #define NP(byte)  X64_OP(PP_NONE, MAP_0F, byte)
 #define SS(byte)  X64_OP(PP_F3, MAP_0F, byte)
-#define CVTPH2PS  OP38(0x13)
-#define CVTPS2PH  OP3A(0x1d) /* to rm */
-#define BY_MXCSR  4
-#define VPMOVMSKB OP66(0xd7)
+#define VPSHIFT_D OP66(0x72) /* /2 right */
 #define FROM_W    OP38(0x79) /* VPBROADCASTW */
 
 enum { UNORDERED = 3, EQUAL = 0, GREATER_EQUAL = 13, GREATER = 14 };
 
 static bool is_fast(const struct x64_emit *e, const struct ir_node *n)
 {
-    const uint32_t mode = FP_VMODE(n->imm);
-
-    return e->level >= 3 && (e->block->mode & (MODE_FPCR | MODE_FLUSH)) == 0 && lane_of(n) == 1 &&
-           (mode == FP_VMODE_PLAIN || mode == FP_VMODE_ELEM);
+    return e->level >= 3 && (e->block->mode & (MODE_FPCR | MODE_FLUSH)) == 0 && lane_of(n) == 1;
 }
 
 static unsigned parts(const struct ir_node *n)
@@ -62,6 +54,37 @@ static int element(struct x64_emit *e, const struct ir_node *n, int rb)
     x64_v(&e->a, FROM_W, reg, NOREG, rb);
     x64_v(&e->a, CVTPH2PS, reg, NOREG, reg);
     return reg;
+}
+
+/* Of a pairwise form: the neighbours of b:a, or of a scalar the two of a, as the operands of a plain one. */
+static void pair(struct x64_emit *e, const struct ir_node *n, int *ra, int *rb)
+{
+    struct x64_asm *const a = &e->a;
+
+    if (FP_VMODE(n->imm) != FP_VMODE_PAIR) {
+        return;
+    }
+    const int first = x64_temp(e, VEC), second = x64_temp(e, VEC);
+    if (is_scalar(n)) {
+        x64_v(a, X64_VMOVDQA_RR, first, NOREG, *ra);
+        x64_vi(a, VPSHIFT_D, 2, second, *ra, 16);
+    } else {
+        int low = *ra, high = *rb;
+        if (is_half(n)) {
+            x64_v(a, VPUNPCKLQDQ, X0, low, high);
+            zero(e, X1);
+            low = X0;
+            high = X1;
+        }
+        x64_vi(a, VPSHIFT_D, 2, second, low, 16);
+        x64_vi(a, VPSHIFT_D, 2, first, high, 16);
+        x64_v(a, VPACKUSDW, second, second, first);
+        x64_v_literal(e, VPAND, X0, low, all_dwords(0xffff));
+        x64_v_literal(e, VPAND, X1, high, all_dwords(0xffff));
+        x64_v(a, VPACKUSDW, first, X0, X1);
+    }
+    *ra = first;
+    *rb = second;
 }
 
 /* X0 and the result: the operands of a part. */
@@ -100,7 +123,26 @@ static void check(struct x64_emit *e, int rd, bool tiny, struct x64_stub *stub)
     }
     x64_v(a, VPMOVMSKB, RAX, NOREG, X1);
     x64_test_rr(a, 0, RAX, RAX);
-    stub->jump = x64_jcc(a, CC_NE);
+    also_from(e, stub, CC_NE);
+}
+
+/* Goes to the stub when an operand is infinite, or a NaN: infinity times zero is not always Invalid. Uses RAX, X0 and X1. */
+static void check_finite(struct x64_emit *e, const struct ir_node *n, int ra, int rb,
+                         struct x64_stub *stub)
+{
+    if (FP_VMODE(n->imm) == FP_VMODE_ELEM) {
+        const unsigned index = FP_VELEM_INDEX(n->imm);
+        x64_vi(&e->a, VPSHIFT_DQ, 3, X1, rb, 2 * index);
+        x64_v(&e->a, FROM_W, X1, NOREG, X1);
+        rb = X1;
+    }
+    x64_fp_check_below(e, n, ra, rb, 0x7c00, X0, X1, stub);
+}
+
+/* A scalar's pair has one. */
+static int second_operand(struct x64_emit *e, const struct ir_node *n, int ra)
+{
+    return n->b != IR_REF_NONE ? x64_use(e, VEC, n->b) : ra;
 }
 
 /* --- Arithmetic ------------------------------------------------------------------------------------------------------------------ */
@@ -113,9 +155,14 @@ static bool arithmetic(struct x64_emit *e, ir_ref node, const struct ir_node *n,
     if (!is_fast(e, n)) {
         return false;
     }
-    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);
+    int ra = x64_use(e, VEC, n->a), rb = second_operand(e, n, ra);
+    const int rd = x64_def(e, VEC, node);
     struct x64_stub *const stub = x64_vop_stub(e, node, ra, rb, NOREG, rd);
+    pair(e, n, &ra, &rb);
     const int elem = element(e, n, rb);
+    if (n->d == VOP_fmulx) {
+        check_finite(e, n, ra, rb, stub);
+    }
     for (unsigned part = 0; part < parts(n); part++) {
         const int second = operands(e, n, ra, rb, elem, part);
         x64_v(a, is_scalar(n) ? SS(byte) : NP(byte), X0, X0, second);
@@ -156,6 +203,11 @@ static bool vop_fnmul(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     return arithmetic(e, node, n, 0x59, true);
 }
 
+static bool vop_fmulx(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return arithmetic(e, node, n, 0x59, true);
+}
+
 static bool vop_fdiv(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     return arithmetic(e, node, n, 0x5e, true);
@@ -181,6 +233,19 @@ static void doubtful(struct x64_emit *e, int sum, int masks, int temp, bool firs
     }
 }
 
+/* The sums of both parts: goes to the stub when they are not sure, else narrows them. */
+static void narrow_sums(struct x64_emit *e, const struct ir_node *n, int rd, const int sums[2],
+                        int masks, struct x64_stub *stub)
+{
+    /* Before they are narrowed: that could signal an overflow that is none. */
+    x64_v(&e->a, VPMOVMSKB, RAX, NOREG, masks);
+    x64_test_rr(&e->a, 0, RAX, RAX);
+    also_from(e, stub, CC_NE);
+    for (unsigned part = 0; part < parts(n); part++) {
+        narrow(e, rd, sums[part], part);
+    }
+}
+
 static bool vop_fmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
     const unsigned kind = ((n->imm & FP_VNEG_PRODUCT) != 0 ? 2u : 0) +
@@ -201,16 +266,49 @@ static bool vop_fmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         x64_v(&e->a, OP38(0xb8u + 2 * kind + is_scalar(n)), sums[part], X0, second);
         doubtful(e, sums[part], masks, temp, part == 0);
     }
-    /* Before they are narrowed: that could signal an overflow that is none. */
-    x64_v(&e->a, VPMOVMSKB, RAX, NOREG, masks);
-    x64_test_rr(&e->a, 0, RAX, RAX);
-    stub->jump2 = x64_jcc(&e->a, CC_NE);
-    for (unsigned part = 0; part < parts(n); part++) {
-        narrow(e, rd, sums[part], part);
-    }
+    narrow_sums(e, n, rd, sums, masks, stub);
     check(e, rd, false, stub);
     stub->resume = x64_here(&e->a);
     return true;
+}
+
+/* FRECPS and FRSQRTS, 2 - a * b and (3 - a * b) / 2, are no NaN when the operands are none, and not infinite. */
+static bool step(struct x64_emit *e, ir_ref node, const struct ir_node *n, bool root)
+{
+    struct x64_asm *const a = &e->a;
+
+    if (!is_fast(e, n)) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, rb, NOREG, rd);
+    const int masks = x64_temp(e, VEC), temp = x64_temp(e, VEC);
+    const int sums[2] = {x64_temp(e, VEC), parts(n) == 2 ? x64_temp(e, VEC) : NOREG};
+    check_finite(e, n, ra, rb, stub);
+    for (unsigned part = 0; part < parts(n); part++) {
+        const int second = operands(e, n, ra, rb, NOREG, part);
+        x64_v_literal(e, X64_VMOVDQU_LOAD, sums[part], NOREG,
+                      all_dwords(root ? 0x40400000 : single_power(1)));
+        x64_v(a, OP38(0xbc), sums[part], X0, second); /* VFNMADD231 */
+        if (root) {
+            x64_v_literal(e, NP(B_MUL), sums[part], sums[part], all_dwords(single_power(-1)));
+        }
+        doubtful(e, sums[part], masks, temp, part == 0);
+    }
+    narrow_sums(e, n, rd, sums, masks, stub);
+    x64_finish(e, n, rd);
+    stub->resume = x64_here(a);
+    return true;
+}
+
+static bool vop_frecps(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return step(e, node, n, false);
+}
+
+static bool vop_frsqrts(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return step(e, node, n, true);
 }
 
 static bool vop_fsqrt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
@@ -230,15 +328,33 @@ static bool vop_fsqrt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     return true;
 }
 
+static void round_away(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct ir_node single = *n;
+    single.imm = is_scalar(n) ? IR_VIMM_SCALAR | 2u : IR_VIMM(2, 1, 0);
+
+    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, NOREG, NOREG, rd);
+    const int temp = x64_temp(e, VEC), from = x64_temp(e, VEC);
+    x64_fp_check_below(e, n, ra, ra, 0x7c00, X0, X1, stub);
+    for (unsigned part = 0; part < parts(n); part++) {
+        widen(e, n, from, ra, part);
+        x64_fp_round_away(e, &single, X1, from, temp);
+        narrow(e, rd, X1, part);
+    }
+    stub->resume = x64_here(&e->a);
+}
+
 static bool vop_frint(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
-    /* ROUNDPS's immediate: nearest, up, down, to zero, by MXCSR; 8: Inexact is not signalled. */
-    static const uint8_t modes[8] = {0, 2, 1, 3, 0xff, 0xff, 0xff, 4};
-    const unsigned mode = modes[FP_VROUND_OF(n->imm)];
+    const unsigned rounding = FP_VROUND_OF(n->imm), mode = x64_fp_round_modes[rounding];
 
-    if (e->level < 3 || (e->block->mode & (MODE_FPCR | MODE_FLUSH)) != 0 || lane_of(n) != 1 ||
-        mode == 0xff) {
+    if (!is_fast(e, n) || rounding == FP_ODD) {
         return false;
+    }
+    if (rounding == FP_TIEAWAY) {
+        round_away(e, node, n);
+        return true;
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
     struct x64_stub *const stub = x64_vop_stub(e, node, ra, NOREG, NOREG, rd);
@@ -255,7 +371,7 @@ static bool vop_frint(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 /* --- No rounding ----------------------------------------------------------------------------------------------------------------- */
 
 /* The words of a form. */
-static v128 of_form(const struct ir_node *n, uint16_t word)
+static v128 words_of(const struct ir_node *n, uint16_t word)
 {
     const v128 all = all_words(word);
 
@@ -268,7 +384,7 @@ static bool vop_fabs(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         return false;
     }
     const int ra = x64_use(e, VEC, n->a);
-    x64_v_literal(e, VPAND, x64_def(e, VEC, node), ra, of_form(n, 0x7fff));
+    x64_v_literal(e, VPAND, x64_def(e, VEC, node), ra, words_of(n, 0x7fff));
     return true;
 }
 
@@ -283,6 +399,36 @@ static bool vop_fneg(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     return true;
 }
 
+/* The greatest or least lane, when none is a NaN. */
+static void reduce(struct x64_emit *e, ir_ref node, const struct ir_node *n, bool is_max)
+{
+    struct x64_asm *const a = &e->a;
+    const uint32_t op = NP(is_max ? B_MAX : B_MIN);
+    static const uint8_t shuffles[2] = {0x4e, 0xb1};
+    const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, NOREG, NOREG, rd);
+    const int temp = x64_temp(e, VEC);
+
+    x64_fp_check_below(e, n, ra, ra, 0x7c01, X0, X1, stub);
+    widen(e, n, X0, ra, 0);
+    if (is_half(n)) {
+        x64_v(a, X64_VMOVDQA_RR, X1, NOREG, X0);
+    } else {
+        widen(e, n, X1, ra, 1);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        if (i != 0) {
+            x64_vi(a, VPSHUFD, X1, NOREG, X0, shuffles[i - 1]);
+        }
+        x64_v(a, op, temp, X0, X1);
+        x64_v(a, op, X1, X1, X0);
+        x64_v(a, is_max ? VPAND : VPOR, X0, temp, X1);
+    }
+    narrow(e, rd, X0, 0);
+    x64_keep_low(e, rd, rd, 1);
+    stub->resume = x64_here(a);
+}
+
 /* The host's MAX and MIN give the second operand for zeros of either sign; NaNs are found before they could signal. */
 static bool max_min(struct x64_emit *e, ir_ref node, const struct ir_node *n, bool is_max)
 {
@@ -292,8 +438,14 @@ static bool max_min(struct x64_emit *e, ir_ref node, const struct ir_node *n, bo
     if (!is_fast(e, n)) {
         return false;
     }
-    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);
+    if (FP_VMODE(n->imm) == FP_VMODE_REDUCE) {
+        reduce(e, node, n, is_max);
+        return true;
+    }
+    int ra = x64_use(e, VEC, n->a), rb = second_operand(e, n, ra);
+    const int rd = x64_def(e, VEC, node);
     struct x64_stub *const stub = x64_vop_stub(e, node, ra, rb, NOREG, rd);
+    pair(e, n, &ra, &rb);
     const int temp = x64_temp(e, VEC);
     for (unsigned part = 0; part < parts(n); part++) {
         operands(e, n, ra, rb, NOREG, part);
@@ -371,6 +523,107 @@ static bool vop_facgt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     return compare(e, node, n, GREATER, true);
 }
 
+/* Widening a signaling NaN signals as well. */
+static void compare_scalars(struct x64_emit *e, const struct ir_node *n, int ra, int rb)
+{
+    operands(e, n, ra, rb, NOREG, 0);
+    x64_v(&e->a, NP(B_UCOMI + ((n->imm & FP_VSIGNAL) != 0)), X0, NOREG, X1);
+    x64_pack_fcmp(e);
+}
+
+static bool vop_fcmp(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    if (!is_fast(e, n)) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, INT, node);
+    compare_scalars(e, n, ra, rb);
+    x64_mov_rr(&e->a, 1, rd, RAX);
+    return true;
+}
+
+static bool vop_fccmp(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    return is_fast(e, n) && x64_fp_conditional(e, node, n, compare_scalars);
+}
+
+/* --- Complex ---------------------------------------------------------------------------------------------------------------------- */
+
+/* The sign bits of both parts of a number, in all lanes. */
+static v128 signs(bool real, bool imaginary)
+{
+    return all_dwords((real ? 0x8000u : 0) | (imaginary ? 0x80000000u : 0));
+}
+
+/* Of each pair of halfwords the lanes that imm says for two pairs. */
+static void shuffle(struct x64_emit *e, int to, int from, unsigned imm)
+{
+    x64_vi(&e->a, X64_OP(PP_F2, MAP_0F, 0x70), to, NOREG, from, imm); /* VPSHUFLW */
+    x64_vi(&e->a, X64_OP(PP_F3, MAP_0F, 0x70), to, NOREG, to, imm);
+}
+
+static bool vop_fcadd(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    const bool quarter = FP_VROT_OF(n->imm) == 1;
+
+    if (!is_fast(e, n)) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, rb, NOREG, rd);
+    const int turned = x64_temp(e, VEC);
+    shuffle(e, turned, rb, 0xb1);
+    x64_v_literal(e, VPXOR, turned, turned, signs(quarter, !quarter));
+    for (unsigned part = 0; part < parts(n); part++) {
+        operands(e, n, ra, turned, NOREG, part);
+        x64_v(&e->a, NP(B_ADD), X0, X0, X1);
+        narrow(e, rd, X0, part);
+    }
+    check(e, rd, false, stub);
+    x64_finish(e, n, rd);
+    stub->resume = x64_here(&e->a);
+    return true;
+}
+
+static bool vop_fcmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    const unsigned rot = FP_VROT_OF(n->imm);
+
+    if (!is_fast(e, n)) {
+        return false;
+    }
+    const int ra = x64_use(e, VEC, n->a), rc = x64_use(e, VEC, n->c);
+    int rb = x64_use(e, VEC, n->b);
+    const int rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, rb, rc, rd);
+    const int factor = x64_temp(e, VEC), turned = x64_temp(e, VEC), masks = x64_temp(e, VEC);
+    const int sums[2] = {x64_temp(e, VEC), parts(n) == 2 ? x64_temp(e, VEC) : NOREG};
+    if (FP_VMODE(n->imm) == FP_VMODE_ELEM) {
+        x64_vi(&e->a, VPSHUFD, turned, NOREG, rb, FP_VELEM_INDEX(n->imm) * 0x55u);
+        rb = turned;
+    }
+    shuffle(e, factor, ra, (rot & 1) != 0 ? 0xf5 : 0xa0);
+    if ((rot & 1) != 0) {
+        shuffle(e, turned, rb, 0xb1);
+        rb = turned;
+    }
+    if (rot != 0) {
+        x64_v_literal(e, VPXOR, turned, rb, signs(rot != 3, rot != 1));
+        rb = turned;
+    }
+    for (unsigned part = 0; part < parts(n); part++) {
+        widen(e, n, sums[part], rc, part);
+        operands(e, n, factor, rb, NOREG, part);
+        x64_v(&e->a, OP38(0xb8), sums[part], X0, X1); /* VFMADD231 */
+        doubtful(e, sums[part], masks, rd, part == 0);
+    }
+    narrow_sums(e, n, rd, sums, masks, stub);
+    check(e, rd, false, stub);
+    x64_finish(e, n, rd);
+    stub->resume = x64_here(&e->a);
+    return true;
+}
+
 /* --------------------------------------------------------------------------------------------------------------------------------- */
 
 x64_vop_fn *const x64_vop_half[VOP_COUNT] = {
@@ -382,6 +635,13 @@ x64_vop_fn *const x64_vop_half[VOP_COUNT] = {
     ROW(fnmul),
     ROW(fdiv),
     ROW(fmla),
+    ROW(fmulx),
+    ROW(frecps),
+    ROW(frsqrts),
+    ROW(fcmp),
+    ROW(fccmp),
+    ROW(fcadd),
+    ROW(fcmla),
     ROW(fsqrt),
     ROW(frint),
     ROW(fabs),
