@@ -219,11 +219,6 @@ static ir_ref shl32(struct tr *t, ir_ref a, unsigned count)
     return tr_op2(t, IR_SHL, IR_I32, a, tr_const(t, count));
 }
 
-static ir_ref lsr32(struct tr *t, ir_ref a, unsigned count)
-{
-    return tr_op2(t, IR_LSR, IR_I32, a, tr_const(t, count));
-}
-
 /* SETF8, SETF16: N and Z of the low byte or halfword, V from the two bits above its sign; C stays. */
 void a64_integer_flags_setf(struct tr *t, uint32_t w)
 {
@@ -254,32 +249,39 @@ void a64_integer_flags_cfinv(struct tr *t, uint32_t w)
     tr_put_nzcv(t, tr_op2(t, IR_XOR, IR_I64, tr_get_nzcv(t), tr_const(t, NZCV_C)));
 }
 
-/*
- * From the external format of FP comparisons: N = !C & !Z, Z = Z & C, C = C | Z, V = !C & Z. Each flag is computed where it stands, of
- * NZCV moved there.
- */
+/* NZCV from a table of four bits for each NZCV; what is above them is shifted out. */
+static void convert_flags(struct tr *t, uint64_t table)
+{
+    const ir_ref by = tr_op2(t, IR_LSR, IR_I64, tr_get_nzcv(t), tr_const(t, 26));
+
+    tr_put_nzcv(t, shl32(t, tr_op2(t, IR_LSR, IR_I64, tr_const(t, table), by), 28));
+}
+
+/* From the external format of FP comparisons: N = !C & !Z, Z = Z & C, C = C | Z, V = !C & Z. */
 void a64_integer_flags_xaflag(struct tr *t, uint32_t w)
 {
-    (void)w;
-    const ir_ref nzcv = tr_get_nzcv(t), up1 = shl32(t, nzcv, 1), down1 = lsr32(t, nzcv, 1);
-    const ir_ref not_n = or32(t, up1, shl32(t, nzcv, 2));
-    const ir_ref n = tr_op2(t, IR_BIC, IR_I32, tr_const(t, NZCV_N), not_n);
-    const ir_ref z = and32(t, tr_op2(t, IR_AND, IR_I32, nzcv, up1), NZCV_Z);
-    const ir_ref c = and32(t, or32(t, nzcv, down1), NZCV_C);
-    const ir_ref v = and32(t, tr_op2(t, IR_BIC, IR_I32, lsr32(t, nzcv, 2), down1), NZCV_V);
+    uint64_t table = 0;
 
-    tr_put_nzcv(t, or32(t, or32(t, n, z), or32(t, c, v)));
+    (void)w;
+    for (unsigned nzcv = 0; nzcv < 16; nzcv++) {
+        const unsigned z = nzcv >> 2 & 1, c = nzcv >> 1 & 1;
+        const unsigned to = (~(c | z) & 1) << 3 | (z & c) << 2 | (c | z) << 1 | (~c & z);
+        table |= (uint64_t)to << 4 * nzcv;
+    }
+    convert_flags(t, table);
 }
 
 /* To it: Z = Z | V, C = C & !V, N = V = 0. */
 void a64_integer_flags_axflag(struct tr *t, uint32_t w)
 {
-    (void)w;
-    const ir_ref nzcv = tr_get_nzcv(t);
-    const ir_ref z = and32(t, or32(t, nzcv, shl32(t, nzcv, 2)), NZCV_Z);
-    const ir_ref c = and32(t, tr_op2(t, IR_BIC, IR_I32, nzcv, shl32(t, nzcv, 1)), NZCV_C);
+    uint64_t table = 0;
 
-    tr_put_nzcv(t, or32(t, z, c));
+    (void)w;
+    for (unsigned nzcv = 0; nzcv < 16; nzcv++) {
+        const unsigned z = nzcv >> 2 & 1, c = nzcv >> 1 & 1, v = nzcv & 1;
+        table |= (uint64_t)((z | v) << 2 | (c & ~v) << 1) << 4 * nzcv;
+    }
+    convert_flags(t, table);
 }
 
 /* --- One source -------------------------------------------------------------------------------------------------------------- */
