@@ -13,7 +13,8 @@
 bool x64_is_pauth(const struct x64_emit *e, const struct ir_node *n)
 {
     return n->op == IR_HELPER &&
-           (n->d == HELPER_pac || n->d == HELPER_aut || n->d == HELPER_xpac) &&
+           (n->d == HELPER_pac || n->d == HELPER_aut || n->d == HELPER_xpac ||
+            n->d == HELPER_pacga) &&
            pauth_is_plain(e->cpu);
 }
 
@@ -27,10 +28,10 @@ static struct x64_mem constant(unsigned n)
     return CPU_OFFSET(offsetof(struct a64_cpu, x64.k[X64_K_PAUTH].d[0]) + 8 * n);
 }
 
-/* [ComputePACIMPDEF()] of RDX with the modifier in RCX to RDX. Uses RAX. */
-static void emit_compute(struct x64_asm *a, unsigned key)
+/* [ComputePACIMPDEF()] of RDX with the modifier in RCX and the key in this register and the next, to RDX. Uses RAX. */
+static void emit_compute(struct x64_asm *a, unsigned key_register)
 {
-    const unsigned lo = (unsigned)offsetof(struct a64_cpu, sys[0]) + 8u * pauth_key_registers[key];
+    const unsigned lo = (unsigned)offsetof(struct a64_cpu, sys[0]) + 8u * key_register;
 
     x64_alu_rm(a, 1, ALU_XOR, RDX, CPU_OFFSET(lo));
     x64_alu_rm(a, 1, ALU_XOR, RCX, CPU_OFFSET(lo + 8));
@@ -82,7 +83,7 @@ static void emit_thunk(struct x64_asm *a, bool aut, unsigned key)
     if (aut) {
         x64_mov_rr(a, 1, RSI, RDX);
     }
-    emit_compute(a, key);
+    emit_compute(a, pauth_key_registers[key]);
     x64_alu_rr(a, 1, ALU_AND, RDX, RDI);
     x64_rr(a, 1, X64_0F(0xba), 6, RDX); /* BTR: bit 55 is no part of the code */
     x64_byte(a, 55);
@@ -130,12 +131,31 @@ static void emit_strip(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     x64_cmov(a, 1, CC_AE, rd, RAX);
 }
 
+/* PACGA: the upper half of a code is all of it. */
+static void emit_generic(struct x64_emit *e, ir_ref node, const struct ir_node *n)
+{
+    struct x64_asm *const a = &e->a;
+
+    x64_take(e, RDX);
+    const int data = x64_use(e, INT, n->a), modifier = x64_use(e, INT, n->b);
+    x64_mov_rr(a, 1, RDX, data);
+    x64_mov_rr(a, 1, RCX, modifier);
+    emit_compute(a, SR_APGAKEYLO_EL1);
+    x64_shift_ri(a, 1, SH_SHR, RDX, 32);
+    x64_shift_ri(a, 1, SH_SHL, RDX, 32);
+    x64_bind(e, INT, node, RDX);
+}
+
 void x64_emit_pauth(struct x64_emit *e, ir_ref node)
 {
     const struct ir_node *const n = &e->nodes[node];
 
     if (n->d == HELPER_xpac) {
         emit_strip(e, node, n);
+        return;
+    }
+    if (n->d == HELPER_pacga) {
+        emit_generic(e, node, n);
         return;
     }
     const bool aut = n->d == HELPER_aut;

@@ -845,6 +845,7 @@ static void load_pauth(uint8_t *ram)
         0xdac147f0, /* xpacd x16 */
         0xaa0903f1, /* mov x17, x9 */
         0xdac143f1, /* xpaci x17 */
+        0x9ac23152, /* pacga x18, x10, x2 */
         0xdac11029, /* autia x9, x1 */
     };
 
@@ -882,7 +883,7 @@ static void test_pauth(void)
             pauth_pointer = pointers[j];
             const struct outcome got = run_both(&p, "pointer authentication");
             EXPECT(strstr(text, "helper pac") == NULL && strstr(text, "helper aut") == NULL &&
-                       strstr(text, "helper xpac") == NULL,
+                       strstr(text, "helper xpac") == NULL && strstr(text, "helper pacga") == NULL,
                    "%s", text);
             EXPECT(got.x[10] != pauth_pointer, "TCR %u, pointer %u: is signed", i, j);
             EXPECT(j > 1 || (got.x[0] == pauth_pointer && got.x[8] == pauth_pointer + 8 &&
