@@ -165,6 +165,9 @@ uint32_t fp_unsigned_rsqrt_estimate(uint32_t op);
 
 uint32_t fp_bf_dot_add(const struct fp_env *env, uint32_t addend, uint16_t op1_a, uint16_t op1_b,
                        uint16_t op2_a, uint16_t op2_b);
+/* Of four sums, each with a pair of numbers (the first one low) in a and in b. */
+void fp_bf_dot_add4(const struct fp_env *env, uint32_t sums[4], const uint32_t a[4],
+                    const uint32_t b[4]);
 uint32_t fp_bf_muladdh(struct fp_env *env, uint32_t addend, uint16_t op1, uint16_t op2);
 
 #endif

@@ -113,6 +113,103 @@ uint32_t fp_bf_dot_add(const struct fp_env *env, uint32_t addend, uint16_t op1_a
     return (uint32_t)fp_add(&e, &fp_formats[FP_S], addend, dot);
 }
 
+/* --- Four at a time --------------------------------------------------------------------------------------------------------- */
+
+#if defined(__x86_64__)
+
+#include <emmintrin.h>
+
+/* Nothing trapped, to nearest, denormals are 0 and become 0; the flags are forgotten. */
+#define HOST_MXCSR 0x9fc0u
+
+/*
+ * Two sums of singles, as doubles rounded to odd: what the sum lacks is found exactly, and where it is not 0 an even sum goes by its
+ * last bit to that side. Of infinities and NaNs it is a NaN, which is not greater than 0.
+ */
+static inline __m128d host_sum_to_odd(__m128d a, __m128d b)
+{
+    const __m128d sum = _mm_add_pd(a, b), b1 = _mm_sub_pd(sum, a);
+    const __m128d rest = _mm_add_pd(_mm_sub_pd(a, _mm_sub_pd(sum, b1)), _mm_sub_pd(b, b1));
+    const __m128d magnitude = _mm_andnot_pd(_mm_set1_pd(-0.0), rest);
+    const __m128i lacks = _mm_castpd_si128(_mm_cmpgt_pd(magnitude, _mm_setzero_pd()));
+    const __m128i bits = _mm_castpd_si128(sum);
+    const __m128i step = _mm_and_si128(_mm_andnot_si128(bits, _mm_set1_epi64x(1)), lacks);
+    const __m128i differ = _mm_srai_epi32(_mm_xor_si128(_mm_castpd_si128(rest), bits), 31);
+    const __m128i down = _mm_shuffle_epi32(differ, 0xf5);
+
+    return _mm_castsi128_pd(_mm_add_epi64(bits, _mm_sub_epi64(_mm_xor_si128(step, down), down)));
+}
+
+/* ... as singles: rounding to odd twice is rounding to odd. What is left has the bits of a single. */
+static inline __m128 host_to_single(__m128d value)
+{
+    const __m128i bits = _mm_castpd_si128(value), below = _mm_set1_epi64x(0x1fffffff);
+    const __m128i sticky = _mm_add_epi64(_mm_and_si128(bits, below), below);
+
+    return _mm_cvtpd_ps(_mm_castsi128_pd(_mm_andnot_si128(below, _mm_or_si128(bits, sticky))));
+}
+
+/* FPAdd_BF16(), but for the sign of NaNs. */
+static inline __m128 host_add(__m128 a, __m128 b)
+{
+    const __m128d low = host_sum_to_odd(_mm_cvtps_pd(a), _mm_cvtps_pd(b));
+    const __m128d high = host_sum_to_odd(_mm_cvtps_pd(_mm_movehl_ps(a, a)),
+                                         _mm_cvtps_pd(_mm_movehl_ps(b, b)));
+
+    return _mm_movelh_ps(host_to_single(low), host_to_single(high));
+}
+
+static void dot_add4(uint32_t sums[4], const uint32_t a[4], const uint32_t b[4])
+{
+    const __m128i upper = _mm_set1_epi32((int)0xffff0000u);
+    __m128i va = _mm_loadu_si128((const __m128i *)(const void *)a),
+            vb = _mm_loadu_si128((const __m128i *)(const void *)b);
+    __m128 sum = _mm_loadu_ps((const float *)(const void *)sums);
+    const uint32_t mxcsr = _mm_getcsr();
+
+    _mm_setcsr(HOST_MXCSR);
+    __asm__ volatile("" : "+x"(va), "+x"(vb), "+x"(sum)); /* no arithmetic moves to before */
+    /* Products have 16 bits: they are exact, or they overflow or are flushed as BFMulH() says. */
+    const __m128 first = _mm_mul_ps(_mm_castsi128_ps(_mm_slli_epi32(va, 16)),
+                                    _mm_castsi128_ps(_mm_slli_epi32(vb, 16))),
+                 second = _mm_mul_ps(_mm_castsi128_ps(_mm_and_si128(va, upper)),
+                                     _mm_castsi128_ps(_mm_and_si128(vb, upper)));
+    __m128 result = host_add(sum, host_add(first, second));
+    const __m128 nan = _mm_cmpunord_ps(result, result);
+    result = _mm_or_ps(_mm_andnot_ps(nan, result),
+                       _mm_and_ps(nan, _mm_castsi128_ps(_mm_set1_epi32(0x7fc00000))));
+    __asm__ volatile("" : "+x"(result)); /* nor to behind */
+    _mm_setcsr(mxcsr);
+    _mm_storeu_ps((float *)(void *)sums, result);
+}
+
+#else
+
+static void dot_add4(uint32_t sums[4], const uint32_t a[4], const uint32_t b[4])
+{
+    const struct fp_env env = {0};
+
+    for (unsigned i = 0; i < 4; i++) {
+        sums[i] = fp_bf_dot_add(&env, sums[i], (uint16_t)a[i], (uint16_t)(a[i] >> 16),
+                                (uint16_t)b[i], (uint16_t)(b[i] >> 16));
+    }
+}
+
+#endif
+
+void fp_bf_dot_add4(const struct fp_env *env, uint32_t sums[4], const uint32_t a[4],
+                    const uint32_t b[4])
+{
+    if ((env->fpcr & (FPCR_EBF | FPCR_AH)) == 0) {
+        dot_add4(sums, a, b);
+        return;
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        sums[i] = fp_bf_dot_add(env, sums[i], (uint16_t)a[i], (uint16_t)(a[i] >> 16),
+                                (uint16_t)b[i], (uint16_t)(b[i] >> 16));
+    }
+}
+
 uint32_t fp_bf_muladdh(struct fp_env *env, uint32_t addend, uint16_t op1, uint16_t op2)
 {
     struct fp_env e = fp_env_estimate(env);

@@ -489,10 +489,56 @@ static void check_host(enum fp_format_index index, unsigned op, unsigned rmode)
     }
 }
 
+/* A number of BFloat16, or with more below it of FP32, whose exponent is one of few. */
+static uint32_t random_float(uint32_t mask)
+{
+    static const uint8_t exponents[] = {0,   0,   1,   2,   63,  64,  100, 126,
+                                        127, 128, 190, 191, 253, 254, 255};
+    const uint64_t r = random64();
+    const uint32_t fraction = (r >> 60 & 3) == 0 ? 0 : (uint32_t)r & 0x7fffff;
+
+    return ((uint32_t)exponents[(r >> 32) % sizeof(exponents)] << 23 | fraction |
+            (r >> 63 != 0 ? 1u << 31 : 0)) &
+           mask;
+}
+
+/* Four dot products with the host's arithmetic against one after the other without. */
+static void check_dots(void)
+{
+    const struct fp_env env = {0};
+
+    for (unsigned n = 0; n < 300000; n++) {
+        uint32_t sums[4], a[4], b[4], expected[4];
+
+        for (unsigned i = 0; i < 4; i++) {
+            a[i] = random_float(0xffff0000u) | random_float(0xffff0000u) >> 16;
+            b[i] = random_float(0xffff0000u) | random_float(0xffff0000u) >> 16;
+            sums[i] = random_float(UINT32_MAX);
+            expected[i] = fp_bf_dot_add(&env, sums[i], (uint16_t)a[i], (uint16_t)(a[i] >> 16),
+                                        (uint16_t)b[i], (uint16_t)(b[i] >> 16));
+            if ((n & 1) != 0) { /* near to cancelling the products */
+                sums[i] = expected[i] ^ 1u << 31 ^ (uint32_t)(random64() & 3);
+                expected[i] = fp_bf_dot_add(&env, sums[i], (uint16_t)a[i], (uint16_t)(a[i] >> 16),
+                                            (uint16_t)b[i], (uint16_t)(b[i] >> 16));
+            }
+        }
+        const uint32_t addend = sums[0];
+        feclearexcept(FE_ALL_EXCEPT);
+        fp_bf_dot_add4(&env, sums, a, b);
+        if (memcmp(sums, expected, sizeof(sums)) != 0 || fetestexcept(FE_ALL_EXCEPT) != 0) {
+            printf("dots: %08x * %08x + %08x: %08x, not %08x (the first of four)\n", a[0], b[0],
+                   addend, sums[0], expected[0]);
+            failures++;
+            return;
+        }
+    }
+}
+
 int main(void)
 {
     check_cases();
     check_nep();
+    check_dots();
     for (unsigned op = 0; op < 6; op++) {
         for (unsigned rmode = 0; rmode < 4; rmode++) {
             check_host(FP_S, op, rmode);

@@ -277,15 +277,17 @@ void vop_bfmlal(struct a64_cpu *cpu, v128 *d, const v128 *a, const v128 *b, cons
 void vop_bfdot(struct a64_cpu *cpu, v128 *d, const v128 *a, const v128 *b, const v128 *c,
                uint32_t imm)
 {
-    const bool by_element = FP_VMODE(imm) == FP_VMODE_ELEM;
     const struct fp_env env = begin(cpu);
-    v128 r = {.d = {0, 0}};
+    v128 r = *c, pairs = *b;
 
-    for (unsigned i = 0; i < 2u << IR_VIMM_Q(imm); i++) {
-        const unsigned at = by_element ? FP_VELEM_INDEX(imm) : i;
-
-        r.s[i] = fp_bf_dot_add(&env, c->s[i], a->h[2 * i], a->h[2 * i + 1], b->h[2 * at],
-                               b->h[2 * at + 1]);
+    if (FP_VMODE(imm) == FP_VMODE_ELEM) {
+        for (unsigned i = 0; i < 4; i++) {
+            pairs.s[i] = b->s[FP_VELEM_INDEX(imm)];
+        }
+    }
+    fp_bf_dot_add4(&env, r.s, a->s, pairs.s);
+    if (IR_VIMM_Q(imm) == 0) {
+        r.d[1] = 0;
     }
     *d = r;
 }
@@ -298,16 +300,11 @@ void vop_bfmmla(struct a64_cpu *cpu, v128 *d, const v128 *a, const v128 *b, cons
     v128 r = *c;
 
     (void)imm;
-    for (unsigned i = 0; i < 2; i++) {
-        for (unsigned j = 0; j < 2; j++) {
-            for (unsigned k = 0; k < 2; k++) {
-                const uint16_t *const row = &a->h[4 * i + 2 * k];
-                const uint16_t *const column = &b->h[4 * j + 2 * k];
+    for (unsigned k = 0; k < 2; k++) {
+        const uint32_t rows[4] = {a->s[k], a->s[k], a->s[2 + k], a->s[2 + k]},
+                       columns[4] = {b->s[k], b->s[2 + k], b->s[k], b->s[2 + k]};
 
-                r.s[2 * i + j] = fp_bf_dot_add(&env, r.s[2 * i + j], row[0], row[1], column[0],
-                                               column[1]);
-            }
-        }
+        fp_bf_dot_add4(&env, r.s, rows, columns);
     }
     *d = r;
 }
