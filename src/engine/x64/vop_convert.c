@@ -26,7 +26,7 @@
 
 static bool is_half_fast(const struct x64_emit *e)
 {
-    return e->level >= 3 && is_fpcr_fast(e) && !is_flushing(e);
+    return e->level >= 3 && is_fpcr_fast(e);
 }
 
 /* ROUNDPS, or as the form is; half precision has been widened. */
@@ -72,6 +72,7 @@ static void check_half(struct x64_emit *e, int rd, bool may_be_nan, struct x64_s
     x64_alu_ri(a, 0, ALU_AND, RAX, 0x7fff);
     x64_alu_ri(a, 0, ALU_CMP, RAX, 0x400);
     also_from(e, stub, CC_E);
+    x64_fp_check_flags(e, stub);
 }
 
 /* The low lane of ra as single precision to half precision in rd, whose other lanes are 0. Uses RAX, X0 and X1. */
@@ -158,8 +159,7 @@ bool x64_vop_fcvt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     const unsigned source = FP_VSOURCE_OF(n->imm), result = lane_of(n);
     const bool odd = FP_VROUND_OF(n->imm) == FP_ODD;
 
-    if (!is_fpcr_fast(e) || !is_scalar(n) || (odd && is_flushing(e)) ||
-        ((result == 1 || source == 1) && !is_half_fast(e))) {
+    if (!is_fpcr_fast(e) || !is_scalar(n) || ((result == 1 || source == 1) && !is_half_fast(e))) {
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
@@ -215,6 +215,7 @@ static void singles_to_halves(struct x64_emit *e, int rd, int ra, struct x64_stu
     x64_v(a, VPMOVMSKB, RAX, NOREG, X1);
     x64_test_rr(a, 0, RAX, RAX);
     also_from(e, stub, CC_NE);
+    x64_fp_check_flags(e, stub);
 }
 
 /* Lanes of twice the size to the lower half, or to the upper one above b's lower half. */
@@ -223,7 +224,7 @@ bool x64_vop_fcvtn(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     const bool upper = (n->imm & FP_VUPPER) != 0, half = lane_of(n) == 1,
                odd = FP_VROUND_OF(n->imm) == FP_ODD;
 
-    if (!is_fpcr_fast(e) || (half && !is_half_fast(e)) || (odd && is_flushing(e))) {
+    if (!is_fpcr_fast(e) || (half && !is_half_fast(e))) {
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rb = upper ? x64_use(e, VEC, n->b) : NOREG;
@@ -573,6 +574,7 @@ static bool halves_to_integers(struct x64_emit *e, ir_ref node, const struct ir_
     also_from(e, stub, CC_NE);
     zero(e, X0);
     x64_v(a, is_unsigned ? VPACKUSDW : OP66(0x6b), rd, part[0], parts == 2 ? part[1] : X0);
+    x64_fp_check_flags(e, stub);
     resume_here(e, stub);
     return true;
 }
@@ -769,6 +771,7 @@ static bool halves_from_integers(struct x64_emit *e, ir_ref node, const struct i
     x64_v(a, VPMOVMSKB, RAX, NOREG, X0);
     x64_test_rr(a, 0, RAX, RAX);
     also_from(e, stub, CC_NE);
+    x64_fp_check_flags(e, stub);
     resume_here(e, stub);
     return true;
 }

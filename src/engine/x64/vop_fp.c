@@ -874,6 +874,7 @@ bool x64_fp_conditional(struct x64_emit *e, ir_ref node, const struct ir_node *n
     uint64_t always;
     uint32_t skip = 0;
     const uint32_t otherwise = FP_VNZCV_OF(n->imm) << 28;
+    const int yes = is_flushing(e) ? x64_temp(e, VEC) : NOREG; /* the condition, for the stub */
 
     if (!x64_const(e, n->c, &always)) {
         const enum x64_cc cc = x64_condition(e, n->c);
@@ -883,8 +884,21 @@ bool x64_fp_conditional(struct x64_emit *e, ir_ref node, const struct ir_node *n
         x64_mov_ri(a, rd, otherwise);
         return true;
     }
+    struct x64_stub *stub = NULL;
+    if (yes != NOREG) { /* beside a NaN the host does not tell of the other operand */
+        x64_v(a, X64_VPCMPEQD, yes, yes, yes);
+        stub = x64_vop_stub(e, node, ra, rb, yes, rd);
+        if (lane_of(n) == 1) {
+            x64_fp_check_below(e, n, ra, rb, 0x7c01, X0, X1, stub);
+        } else {
+            x64_v(a, packed(n, B_UCOMI), ra, NOREG, rb);
+            also_from(e, stub, CC_P);
+        }
+    }
     compare(e, n, ra, rb);
     x64_mov_rr(a, 1, rd, RAX);
+    x64_fp_check_flags(e, stub);
+    resume_here(e, stub);
     if (skip != 0) {
         x64_patch_here(a, skip);
     }
@@ -899,8 +913,7 @@ static void compare_scalars(struct x64_emit *e, const struct ir_node *n, int ra,
 
 bool x64_vop_fccmp(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
-    return x64_fp_is_fast(e, n) && !is_flushing(e) &&
-           x64_fp_conditional(e, node, n, compare_scalars);
+    return x64_fp_is_fast(e, n) && x64_fp_conditional(e, node, n, compare_scalars);
 }
 
 /* --- Constants ------------------------------------------------------------------------------------------------------------------- */

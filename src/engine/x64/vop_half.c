@@ -18,7 +18,7 @@ enum { UNORDERED = 3, EQUAL = 0, GREATER_EQUAL = 13, GREATER = 14 };
 
 static bool is_fast(const struct x64_emit *e, const struct ir_node *n)
 {
-    return e->level >= 3 && (e->block->mode & (MODE_FPCR | MODE_FLUSH)) == 0 && lane_of(n) == 1;
+    return e->level >= 3 && is_fpcr_fast(e) && lane_of(n) == 1;
 }
 
 static unsigned parts(const struct ir_node *n)
@@ -110,6 +110,13 @@ static void narrow(struct x64_emit *e, int rd, int from, unsigned part)
     }
 }
 
+/* The node's code is done. With FZ, too, what the host tells is made in C: a result that is tiny is told so there, and not flushed. */
+static void finish(struct x64_emit *e, struct x64_stub *stub)
+{
+    x64_fp_check_flags(e, stub);
+    resume_here(e, stub);
+}
+
 /* To the stub for a NaN, and the least normal number where that matters. */
 static void check(struct x64_emit *e, int rd, bool tiny, struct x64_stub *stub)
 {
@@ -174,7 +181,7 @@ static bool arithmetic(struct x64_emit *e, ir_ref node, const struct ir_node *n,
     } else if (n->d == VOP_fnmul) {
         x64_v_literal(e, VPXOR, rd, rd, (v128){.d = {0x8000, 0}});
     }
-    stub->resume = x64_here(a);
+    finish(e, stub);
     return true;
 }
 
@@ -268,7 +275,7 @@ static bool vop_fmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     }
     narrow_sums(e, n, rd, sums, masks, stub);
     check(e, rd, false, stub);
-    stub->resume = x64_here(&e->a);
+    finish(e, stub);
     return true;
 }
 
@@ -297,7 +304,7 @@ static bool step(struct x64_emit *e, ir_ref node, const struct ir_node *n, bool 
     }
     narrow_sums(e, n, rd, sums, masks, stub);
     x64_finish(e, n, rd);
-    stub->resume = x64_here(a);
+    finish(e, stub);
     return true;
 }
 
@@ -324,7 +331,7 @@ static bool vop_fsqrt(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         narrow(e, rd, X0, part);
     }
     check(e, rd, false, stub);
-    stub->resume = x64_here(&e->a);
+    finish(e, stub);
     return true;
 }
 
@@ -342,7 +349,7 @@ static void round_away(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         x64_fp_round_away(e, &single, X1, from, temp);
         narrow(e, rd, X1, part);
     }
-    stub->resume = x64_here(&e->a);
+    finish(e, stub);
 }
 
 static bool vop_frint(struct x64_emit *e, ir_ref node, const struct ir_node *n)
@@ -364,7 +371,7 @@ static bool vop_frint(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         narrow(e, rd, X0, part);
     }
     check(e, rd, false, stub);
-    stub->resume = x64_here(&e->a);
+    finish(e, stub);
     return true;
 }
 
@@ -380,7 +387,7 @@ static v128 words_of(const struct ir_node *n, uint16_t word)
 
 static bool vop_fabs(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
-    if ((e->block->mode & (MODE_FPCR | MODE_FLUSH)) != 0 || lane_of(n) != 1) {
+    if (!is_fpcr_fast(e) || lane_of(n) != 1) {
         return false;
     }
     const int ra = x64_use(e, VEC, n->a);
@@ -390,7 +397,7 @@ static bool vop_fabs(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 
 static bool vop_fneg(struct x64_emit *e, ir_ref node, const struct ir_node *n)
 {
-    if ((e->block->mode & (MODE_FPCR | MODE_FLUSH)) != 0 || lane_of(n) != 1) {
+    if (!is_fpcr_fast(e) || lane_of(n) != 1) {
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rd = x64_def(e, VEC, node);
@@ -426,7 +433,7 @@ static void reduce(struct x64_emit *e, ir_ref node, const struct ir_node *n, boo
     }
     narrow(e, rd, X0, 0);
     x64_keep_low(e, rd, rd, 1);
-    stub->resume = x64_here(a);
+    finish(e, stub);
 }
 
 /* The host's MAX and MIN give the second operand for zeros of either sign; NaNs are found before they could signal. */
@@ -462,7 +469,7 @@ static bool max_min(struct x64_emit *e, ir_ref node, const struct ir_node *n, bo
         x64_v(a, is_max ? VPAND : VPOR, X0, temp, X1);
         narrow(e, rd, X0, part);
     }
-    stub->resume = x64_here(a);
+    finish(e, stub);
     return true;
 }
 
@@ -476,6 +483,18 @@ static bool vop_fmin(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     return max_min(e, node, n, false);
 }
 
+/* With FZ: NaNs are the function's, so that the host has nothing to tell of others. */
+static struct x64_stub *flags_stub(struct x64_emit *e, ir_ref node, const struct ir_node *n, int ra,
+                                   int rb, int rd)
+{
+    if (!is_flushing(e)) {
+        return NULL;
+    }
+    struct x64_stub *const stub = x64_vop_stub(e, node, ra, rb, NOREG, rd);
+    x64_fp_check_below(e, n, ra, rb, 0x7c01, X0, X1, stub);
+    return stub;
+}
+
 static bool compare(struct x64_emit *e, ir_ref node, const struct ir_node *n, unsigned predicate,
                     bool absolute)
 {
@@ -485,6 +504,7 @@ static bool compare(struct x64_emit *e, ir_ref node, const struct ir_node *n, un
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, VEC, node);
+    struct x64_stub *const stub = flags_stub(e, node, n, ra, rb, rd);
     for (unsigned part = 0; part < parts(n); part++) {
         operands(e, n, ra, rb, NOREG, part);
         if (absolute) {
@@ -495,6 +515,7 @@ static bool compare(struct x64_emit *e, ir_ref node, const struct ir_node *n, un
     }
     x64_v(a, OP66(0x6b), rd, rd, parts(n) == 2 ? X0 : rd); /* VPACKSSDW */
     x64_finish(e, n, rd);
+    resume_here(e, stub);
     return true;
 }
 
@@ -537,8 +558,10 @@ static bool vop_fcmp(struct x64_emit *e, ir_ref node, const struct ir_node *n)
         return false;
     }
     const int ra = x64_use(e, VEC, n->a), rb = x64_use(e, VEC, n->b), rd = x64_def(e, INT, node);
+    struct x64_stub *const stub = flags_stub(e, node, n, ra, rb, rd);
     compare_scalars(e, n, ra, rb);
     x64_mov_rr(&e->a, 1, rd, RAX);
+    resume_here(e, stub);
     return true;
 }
 
@@ -581,7 +604,7 @@ static bool vop_fcadd(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     }
     check(e, rd, false, stub);
     x64_finish(e, n, rd);
-    stub->resume = x64_here(&e->a);
+    finish(e, stub);
     return true;
 }
 
@@ -620,7 +643,7 @@ static bool vop_fcmla(struct x64_emit *e, ir_ref node, const struct ir_node *n)
     narrow_sums(e, n, rd, sums, masks, stub);
     check(e, rd, false, stub);
     x64_finish(e, n, rd);
-    stub->resume = x64_here(&e->a);
+    finish(e, stub);
     return true;
 }
 
