@@ -522,9 +522,9 @@ HV_API hv_return_t hv_vcpus_exit(hv_vcpu_t *vcpus, uint32_t vcpu_count);
  * Tells for how long the vCPU has executed guest code.
  *
  * Two answers differ by what was executed between them, measured run by run. The first answer is an
- * estimate where runs and pauses of less than 2 us followed each other before it: it may be wrong by
- * a few per cent of these, and by up to 4 ms for each longer run or pause among them. A client that
- * wants to know how long its runs take asks before them as well.
+ * estimate where runs and pauses of less than 2 us followed each other before it: it may be wrong
+ * by a few per cent of these, and by up to 4 ms for each longer run or pause among them. A client
+ * that wants to know how long its runs take asks before them as well.
  *
  * @param vcpu The vCPU.
  * @param time Out: sum over all runs in units of mach_absolute_time(), that is 24 MHz ticks of

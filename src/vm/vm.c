@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine/code.h"
+#include "engine/fp/fp_flags.h"
 #include "engine/x64/x64.h"
 #include "gic/gic.h"
 #include "vm/internal.h"
@@ -34,8 +35,9 @@ unsigned vm_host_level_by_name(const char *name)
 
 bool vm_has_fence_for_all;
 
-static void ask_for_fences(void)
+static void ask_host(void)
 {
+    fp_flags_ask_host();
     vm_has_fence_for_all = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0,
                                    0) == 0;
 }
@@ -57,7 +59,7 @@ enum vm_status vm_create(const struct vm_config *config, struct vm **result)
     if (vm == NULL) {
         return VM_NO_MEMORY;
     }
-    pthread_once(&once, ask_for_fences);
+    pthread_once(&once, ask_host);
     vm->config = *config;
     vm->memory = vm_memory_create(config->ipa_bits);
     vm->code = code_create(config->interpreter, config->eager, config->code_bytes,

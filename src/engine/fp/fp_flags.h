@@ -12,6 +12,10 @@
 /* The bits of FPCR with which emitted code may compute: RMode stands in MXCSR, and results that are NaNs are made in C. */
 #define FP_FLAGS_FAST (FPCR_RMODE | FPCR_DN)
 
+/* The host tells of denormal operands and of underflow, as emulated ones may not. Written once, before there is a VM. */
+extern bool fp_flags_tell;
+void fp_flags_ask_host(void);
+
 /*
  * With FZ and no other bit more, the host computes without flushing, and tells of every denormal operand. So it does of the result, when
  * that is looked at. When it tells of anything but Inexact the function in C makes the operation again, and what the host has told is
@@ -20,7 +24,7 @@
  */
 static inline bool fp_flags_flush(const struct a64_cpu *cpu)
 {
-    return (cpu->fpcr & ~FP_FLAGS_FAST) == FPCR_FZ;
+    return (cpu->fpcr & ~FP_FLAGS_FAST) == FPCR_FZ && fp_flags_tell;
 }
 
 #if defined(__x86_64__)
