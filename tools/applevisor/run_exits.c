@@ -135,12 +135,11 @@ static void data_abort(struct cpu *cpu, const av_exit_event *event)
 
 /* --- The loop ----------------------------------------------------------------------------------------------------------------- */
 
-/* False: the vCPU is off, or the run has ended, and with it the vCPU's next run as well. */
+/* False: the vCPU is off. */
 static bool handle(struct cpu *cpu, const av_exit_event *event)
 {
     switch (event->kind) {
     case AV_EXIT_CANCELED:
-        return !run_has_ended(cpu->run);
     case AV_EXIT_VTIMER: /* nothing here raises interrupts */
         return true;
     case AV_EXIT_WAIT: /* so the program waits for its other vCPUs or for good */
@@ -188,9 +187,9 @@ static void count_exit(struct run *run)
 void run_loop(struct cpu *cpu)
 {
     struct run *const run = cpu->run;
-    bool on = !run_has_ended(run);
+    bool on = true;
 
-    while (on) {
+    while (on && !run_has_ended(run)) {
         av_exit_event event;
         const hv_return_t ret = hv_vcpu_run(cpu->vcpu);
         if (ret != HV_SUCCESS) {
