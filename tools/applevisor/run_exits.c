@@ -184,12 +184,22 @@ static void count_exit(struct run *run)
     }
 }
 
+/*
+ * After each exit, which may have used up the request to leave. An only vCPU is stopped by its own calls, or by run_finish(): its accesses of
+ * devices, which are many, need not ask PSCI.
+ */
+static inline bool ends_here(const struct run *run, const av_exit_event *event)
+{
+    return atomic_load(&run->ended) ||
+           ((event->kind != AV_EXIT_DATA_ABORT || run->options.cpus > 1) && run_has_ended(run));
+}
+
 void run_loop(struct cpu *cpu)
 {
     struct run *const run = cpu->run;
-    bool on = true;
+    bool on = !run_has_ended(run);
 
-    while (on && !run_has_ended(run)) {
+    while (on) {
         av_exit_event event;
         const hv_return_t ret = hv_vcpu_run(cpu->vcpu);
         if (ret != HV_SUCCESS) {
@@ -205,5 +215,6 @@ void run_loop(struct cpu *cpu)
         if (run->options.max_exits != 0) {
             count_exit(run);
         }
+        on = on && !ends_here(run, &event);
     }
 }
