@@ -8,10 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <Hypervisor/Hypervisor.h>
+
+#include "lib/now.h"
 
 #define BASE       0x40000000ull
 #define PAGE       0x4000u
@@ -29,14 +30,6 @@ static void check(hv_return_t ret, const char *call)
     }
 }
 #define CHECK(call) check((call), #call)
-
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static int compare(const void *a, const void *b)
 {

@@ -159,7 +159,7 @@ static inline __m128 host_add(__m128 a, __m128 b)
     return _mm_movelh_ps(host_to_single(low), host_to_single(high));
 }
 
-static void dot_add4(uint32_t sums[4], const uint32_t a[4], const uint32_t b[4])
+static bool host_dot_add4(uint32_t sums[4], const uint32_t a[4], const uint32_t b[4])
 {
     const __m128i upper = _mm_set1_epi32((int)0xffff0000u);
     __m128i va = _mm_loadu_si128((const __m128i *)(const void *)a),
@@ -181,18 +181,15 @@ static void dot_add4(uint32_t sums[4], const uint32_t a[4], const uint32_t b[4])
     __asm__ volatile("" : "+x"(result)); /* nor to behind */
     _mm_setcsr(mxcsr);
     _mm_storeu_ps((float *)(void *)sums, result);
+    return true;
 }
 
 #else
 
-static void dot_add4(uint32_t sums[4], const uint32_t a[4], const uint32_t b[4])
+static bool host_dot_add4(uint32_t sums[4], const uint32_t a[4], const uint32_t b[4])
 {
-    const struct fp_env env = {0};
-
-    for (unsigned i = 0; i < 4; i++) {
-        sums[i] = fp_bf_dot_add(&env, sums[i], (uint16_t)a[i], (uint16_t)(a[i] >> 16),
-                                (uint16_t)b[i], (uint16_t)(b[i] >> 16));
-    }
+    (void)sums, (void)a, (void)b;
+    return false;
 }
 
 #endif
@@ -200,8 +197,7 @@ static void dot_add4(uint32_t sums[4], const uint32_t a[4], const uint32_t b[4])
 void fp_bf_dot_add4(const struct fp_env *env, uint32_t sums[4], const uint32_t a[4],
                     const uint32_t b[4])
 {
-    if ((env->fpcr & (FPCR_EBF | FPCR_AH)) == 0) {
-        dot_add4(sums, a, b);
+    if ((env->fpcr & (FPCR_EBF | FPCR_AH)) == 0 && host_dot_add4(sums, a, b)) {
         return;
     }
     for (unsigned i = 0; i < 4; i++) {

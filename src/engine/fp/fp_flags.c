@@ -7,30 +7,18 @@ bool fp_flags_tell;
 
 enum { DE = 2, UE = 16 };
 
-/* The flags of a product, and of a comparison that takes its first operand as well. */
-static uint32_t flags_of(double a, double b)
+/* The flags of a comparison of `a` with itself, or of a product with b. */
+static uint32_t flags_of(bool compare, double a, double b)
 {
     const uint32_t client = _mm_getcsr();
-    volatile double x = a, y = b;
+    volatile double x = a, y = b, result; /* so that it is computed, and between the two */
 
     _mm_setcsr(0x1f80);
     const __m128d first = _mm_set_sd(x);
-    volatile double product = _mm_cvtsd_f64(_mm_mul_sd(first, _mm_set_sd(y)));
+    result = compare ? _mm_ucomieq_sd(first, first)
+                     : _mm_cvtsd_f64(_mm_mul_sd(first, _mm_set_sd(y)));
     const uint32_t flags = _mm_getcsr();
-    (void)product;
-    _mm_setcsr(client);
-    return flags;
-}
-
-static uint32_t flags_of_comparison(double a)
-{
-    const uint32_t client = _mm_getcsr();
-    volatile double x = a;
-
-    _mm_setcsr(0x1f80);
-    volatile int equal = _mm_ucomieq_sd(_mm_set_sd(x), _mm_set_sd(x));
-    const uint32_t flags = _mm_getcsr();
-    (void)equal;
+    (void)result;
     _mm_setcsr(client);
     return flags;
 }
@@ -39,9 +27,9 @@ void fp_flags_ask_host(void)
 {
     const double denormal = 0x1p-1060;
 
-    fp_flags_tell = (flags_of(denormal, 1) & DE) != 0 &&
-                    (flags_of_comparison(denormal) & DE) != 0 &&
-                    (flags_of(0x1p-1000, 0x1p-1000) & UE) != 0;
+    fp_flags_tell = (flags_of(false, denormal, 1) & DE) != 0 &&
+                    (flags_of(true, denormal, 0) & DE) != 0 &&
+                    (flags_of(false, 0x1p-1000, 0x1p-1000) & UE) != 0;
 }
 
 #else

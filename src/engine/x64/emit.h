@@ -626,6 +626,7 @@ bool x64_fp_is_fast(const struct x64_emit *e, const struct ir_node *n);
 
 /* With MODE_FLUSH: goes to the stub when the host has told of more than Inexact; in the stub, forgets that. Else nothing. Uses RAX. */
 void x64_fp_check_flags(struct x64_emit *e, struct x64_stub *stub);
+uint32_t x64_fp_jump_if_told(struct x64_emit *e); /* the jump itself, as x64_jcc(); 0: none */
 void x64_fp_drop_flags(struct x64_emit *e);
 void x64_fp_constants(struct a64_cpu *cpu);
 

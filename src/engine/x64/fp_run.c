@@ -543,10 +543,8 @@ static void redo(struct x64_emit *e, const struct x64_redo *r)
 static void look_again(struct x64_emit *e, const struct x64_stub *stub)
 {
     struct x64_asm *const a = &e->a;
-    struct x64_stub flags = {.kind = STUB_FP_RUN};
+    const uint32_t told = x64_fp_jump_if_told(e);
     bool any = false;
-
-    x64_fp_check_flags(e, &flags);
 
     for (unsigned i = 0; i < stub->n_redos; i++) {
         const struct x64_redo *const r = &e->redos[stub->first_redo + i];
@@ -563,8 +561,8 @@ static void look_again(struct x64_emit *e, const struct x64_stub *stub)
     x64_v(a, X64_OP(PP_NONE, MAP_0F, 0x50), RAX, NOREG, X0); /* VMOVMSKPS */
     x64_test_rr(a, 0, RAX, RAX);
     x64_jcc_to(a, CC_E, stub->resume);
-    if (flags.jump3 != 0) {
-        x64_patch_here(a, flags.jump3);
+    if (told != 0) {
+        x64_patch_here(a, told);
     }
 }
 

@@ -67,13 +67,21 @@ static void mxcsr(struct x64_emit *e, int which)
     x64_rm(&e->a, 0, X64_OP(PP_NONE, MAP_0F, 0xae), which, FRAME(FRAME_ARGS));
 }
 
+uint32_t x64_fp_jump_if_told(struct x64_emit *e)
+{
+    if (!is_flushing(e)) {
+        return 0;
+    }
+    mxcsr(e, STMXCSR);
+    x64_load(&e->a, 0, RAX, FRAME(FRAME_ARGS));
+    x64_test_ri(&e->a, 0, RAX, MXCSR_ALL_BUT_PE);
+    return x64_jcc(&e->a, CC_NE);
+}
+
 void x64_fp_check_flags(struct x64_emit *e, struct x64_stub *stub)
 {
-    if (stub != NULL && is_flushing(e)) {
-        mxcsr(e, STMXCSR);
-        x64_load(&e->a, 0, RAX, FRAME(FRAME_ARGS));
-        x64_test_ri(&e->a, 0, RAX, MXCSR_ALL_BUT_PE);
-        stub->jump3 = x64_jcc(&e->a, CC_NE);
+    if (stub != NULL) {
+        stub->jump3 = x64_fp_jump_if_told(e);
     }
 }
 
